@@ -1,0 +1,71 @@
+# Two commands for everybody, `make demo` and `make test`; `make help` lists the rest.
+# Each sets up what it needs in .venv, and is quick the second time.
+
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8888
+BIN = $(VENV)/bin
+NOTEBOOK ?= notebooks/quickstart.ipynb
+
+# Servers: `make demo BROWSER=no PORT=9000`
+LAB_FLAGS = --port=$(PORT) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format pictures binder-check clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## open the quickstart in JupyterLab (PORT=8888, BROWSER=no for servers)
+	$(BIN)/jupyter lab $(LAB_FLAGS) $(NOTEBOOK)
+
+test: $(VENV)/.test $(VENV)/.chromium lint ## run all checks and tests
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/.test ## run the linters and the type checker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.test ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+pictures: $(VENV)/.test $(VENV)/.chromium ## make the README's pictures anew
+	$(BIN)/python docs/make_pictures.py
+
+binder-check: ## run the quickstart in an environment made from binder/requirements.txt alone
+	rm -rf build/binder && $(PYTHON) -m venv build/binder
+	build/binder/bin/pip install --quiet -r binder/requirements.txt
+	PATH="$(CURDIR)/build/binder/bin:$$PATH" bash binder/postBuild
+	build/binder/bin/jupyter nbconvert --execute --to notebook --stdout notebooks/quickstart.ipynb > build/binder/quickstart.ipynb
+
+clean: ## delete the environment and everything built
+	rm -rf $(VENV) build dist
+
+# Debian ships Python without venv; where that shows, root can mend it.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "lrwidget needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv; } || \
+	  { echo "Python's venv is missing; install it with: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+# Debian's package where we are root, Playwright's own elsewhere.
+$(VENV)/.chromium: $(VENV)/.test
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium > /dev/null; \
+	  else $(BIN)/playwright install chromium; fi
+	@touch $@

@@ -1,0 +1,99 @@
+"""apply_lr: the one function that changes a user's model on purpose."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from lrwidget.core.learning_rate import (
+    LearningRate,
+    get_learning_rate,
+    new_rate_variable,
+    optimizer_of,
+    set_learning_rate,
+)
+from lrwidget.core.reserve import check_free
+from lrwidget.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class AppliedLR:
+    """A learning rate that was put on a model, and the way back.
+
+    Attributes:
+        previous: The learning rate before: a float, or the schedule object itself.
+        current: The learning rate now: a float, or the schedule object itself.
+    """
+
+    previous: float | LearningRate
+    current: float | LearningRate
+    _model: keras.Model
+    _previous_object: LearningRate
+
+    def undo(self) -> None:
+        """Put the previous learning rate back: the same object, with its value then."""
+        check_free(self._model)
+        if isinstance(self._previous_object, keras.Variable):
+            self._previous_object.assign(self.previous)
+        _put(self._model, self._previous_object)
+
+    def __str__(self) -> str:
+        return f"Learning rate was {_name(self.previous)}, now {_name(self.current)}."
+
+
+def apply_lr(model: keras.Model, lr_or_schedule: float | LearningRate) -> AppliedLR:
+    """Make the very next `fit` train at a learning rate or a schedule.
+
+    Args:
+        model: A compiled model, trained before or not.
+        lr_or_schedule: A number > 0, or a keras.optimizers.schedules.LearningRateSchedule.
+
+    Returns:
+        What was there, what is there now, and `undo()`.
+
+    Raises:
+        ModelError: The model is not compiled or has no optimizer.
+        ConfigError: Neither a finite number > 0 nor a schedule.
+        BusyError: A range test runs on the model.
+    """
+    optimizer = optimizer_of(model)
+    check_free(model)
+    old = get_learning_rate(optimizer)
+    previous = _as_value(old)
+    if isinstance(lr_or_schedule, keras.optimizers.schedules.LearningRateSchedule):
+        _put(model, lr_or_schedule)
+    else:
+        lr = _checked(lr_or_schedule)
+        new = old if isinstance(old, keras.Variable) else new_rate_variable(lr)
+        new.assign(lr)
+        _put(model, new)
+    return AppliedLR(previous, _as_value(get_learning_rate(optimizer)), model, old)
+
+
+def _put(model: keras.Model, new: LearningRate) -> None:
+    optimizer = optimizer_of(model)
+    if new is get_learning_rate(optimizer):
+        return
+    set_learning_rate(optimizer, new)
+    # A compiled train function keeps the object it was traced with, so that Keras would
+    # silently ignore the new one; without a function, the next `fit` traces again.
+    model.train_function = None
+
+
+def _checked(lr: Any) -> float:
+    if isinstance(lr, bool) or not isinstance(lr, int | float | np.number):
+        raise ConfigError(
+            f"`lr_or_schedule` must be a number above 0 or a LearningRateSchedule; got {lr!r}."
+        )
+    if not (np.isfinite(lr) and lr > 0):
+        raise ConfigError(f"A learning rate must be finite and above 0; got {lr!r}.")
+    return float(lr)
+
+
+def _as_value(rate: LearningRate) -> float | LearningRate:
+    return float(rate.numpy()) if isinstance(rate, keras.Variable) else rate
+
+
+def _name(value: float | LearningRate) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else f"a {type(value).__name__} schedule"

@@ -1,0 +1,96 @@
+"""The learning rate of an optimizer as an object: read, replaced, put back.
+
+Keras has no public way to read the schedule that an optimizer holds, nor to put a number
+where a schedule was; this is the one file that knows how an optimizer keeps it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+from lrwidget.errors import ModelError
+
+LearningRate = Any  # a keras.Variable (constant), a LearningRateSchedule or a callable
+
+
+def optimizer_of(model: keras.Model) -> keras.optimizers.Optimizer:
+    """Return the optimizer that a compiled model trains with.
+
+    Raises:
+        ModelError: The model is not compiled, or has no optimizer.
+    """
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"`model` must be a keras.Model; got {type(model).__name__}.")
+    if not model.compiled:
+        raise ModelError(
+            "The model is not compiled. Call `model.compile(optimizer=..., loss=...)` first."
+        )
+    if not isinstance(model.optimizer, keras.optimizers.Optimizer):
+        raise ModelError(
+            "The model has no optimizer whose learning rate could be moved. "
+            "Call `model.compile(optimizer=..., loss=...)` with one."
+        )
+    return model.optimizer
+
+
+def get_learning_rate(optimizer: keras.optimizers.Optimizer) -> LearningRate:
+    """Return the object that an optimizer takes its learning rate from.
+
+    Returns:
+        A keras.Variable for a constant, else the very schedule or callable.
+    """
+    return holder_of(optimizer)._learning_rate
+
+
+def set_learning_rate(optimizer: keras.optimizers.Optimizer, new: LearningRate) -> None:
+    """Make an optimizer take its learning rate from `new`, as if built with it.
+
+    Args:
+        optimizer: Any Keras optimizer, built or not.
+        new: A keras.Variable, a schedule or a callable.
+    """
+    holder = holder_of(optimizer)
+    old = holder._learning_rate
+    if new is old:
+        return
+    if isinstance(old, keras.Variable):
+        holder._untrack_variable(old)
+    holder._learning_rate = new
+    if isinstance(new, keras.Variable):
+        variables = holder._variables
+        # On some backends the assignment has tracked it already.
+        if not any(variable is new for variable in variables):
+            holder._track_variable(new)
+        # A saved optimizer is loaded by position: the rate stands second, after `iterations`.
+        variables.insert(1, variables.pop())
+
+
+@contextmanager
+def learning_rate_moved_by(
+    optimizer: keras.optimizers.Optimizer, variable: keras.Variable
+) -> Iterator[None]:
+    """Let `variable` decide the learning rate, and put the old object back at the end."""
+    old = get_learning_rate(optimizer)
+    set_learning_rate(optimizer, variable)
+    try:
+        yield
+    finally:
+        set_learning_rate(optimizer, old)
+
+
+def new_rate_variable(lr: float) -> keras.Variable:
+    """Return a constant learning rate as Keras optimizers keep it."""
+    return keras.Variable(
+        lr,
+        name="learning_rate",
+        dtype=keras.config.floatx(),
+        trainable=False,
+        aggregation="only_first_replica",
+    )
+
+
+def holder_of(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Return the optimizer that holds the rate: a loss-scale optimizer wraps it."""
+    return getattr(optimizer, "inner_optimizer", optimizer)

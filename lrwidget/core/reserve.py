@@ -1,0 +1,75 @@
+"""reserved: keeps everyone else's hands off a model while a range test has it."""
+
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import keras
+
+from lrwidget.errors import BusyError
+
+# What would read or change weights that are not the user's own just now.
+_REFUSED = (
+    "fit",
+    "evaluate",
+    "predict",
+    "train_on_batch",
+    "test_on_batch",
+    "predict_on_batch",
+    "compile",
+    "get_weights",
+    "set_weights",
+    "save",
+    "save_weights",
+    "load_weights",
+    "export",
+)
+
+_lock = threading.Lock()
+_in_test: weakref.WeakSet[keras.Model] = weakref.WeakSet()
+
+
+def check_free(model: keras.Model) -> None:
+    """Raise BusyError if a range test runs on `model`."""
+    if model in _in_test:
+        _refuse("A second range test")
+
+
+@contextmanager
+def reserved(model: keras.Model) -> Iterator[None]:
+    """Make `fit` and its like on `model` raise BusyError for a while, from every thread.
+
+    The methods are shadowed on the instance, so that no step pays for a check.
+
+    Raises:
+        BusyError: `model` is reserved already.
+    """
+    with _lock:
+        check_free(model)
+        _in_test.add(model)
+    attributes = vars(model)
+    own = {name: attributes[name] for name in _REFUSED if name in attributes}
+    try:
+        attributes.update({name: _refuser(name) for name in _REFUSED})
+        yield
+    finally:
+        for name in _REFUSED:
+            attributes.pop(name, None)
+        attributes.update(own)
+        _in_test.discard(model)
+
+
+def _refuser(name: str) -> Any:
+    def refused(*_args: Any, **_kwargs: Any) -> NoReturn:
+        _refuse(f"`model.{name}`")
+
+    return refused
+
+
+def _refuse(what: str) -> NoReturn:
+    raise BusyError(
+        f"{what} cannot run now: a range test runs on this model, and its weights are not yours "
+        "until that ends. Press Stop, call `stop()`, or wait for the end."
+    )

@@ -1,0 +1,162 @@
+"""RangeTestResult: what a range test measured, immutable and complete."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from lrwidget.core import smoothing
+from lrwidget.core.config import RangeTestConfig
+from lrwidget.core.ladder import FloatArray
+from lrwidget.core.rules import RULES, Target
+from lrwidget.core.suggest import Suggestion, suggest_over_sweeps
+from lrwidget.errors import DataError
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import pandas as pd
+
+StopReason = Literal["finished", "diverged", "non_finite", "stopped"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class RangeTestResult:
+    """What one range test measured.
+
+    Attributes:
+        lrs: Learning rates that were tried, shape (n,), increasing. A test that ended early
+            has fewer than `config.steps`; every value is finite.
+        losses: The training loss of each step's own batch, shape (n,); over several sweeps,
+            their median.
+        sweep_losses: The same for each sweep, shape (sweeps, n).
+        metrics: The model's own metrics of each batch by name, each of shape (n,), median
+            over the sweeps.
+        stop_reason: "finished", "diverged", "non_finite" (the next loss was NaN or infinite)
+            or "stopped" (on request). Of several sweeps, the reason of the shortest.
+        config: The settings of the test, with the seed that was used.
+        versions: Versions of the libraries that ran it, by name.
+    """
+
+    lrs: FloatArray
+    losses: FloatArray
+    sweep_losses: FloatArray
+    metrics: dict[str, FloatArray]
+    stop_reason: StopReason
+    config: RangeTestConfig
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for array in (self.lrs, self.losses, self.sweep_losses, *self.metrics.values()):
+            array.setflags(write=False)
+
+    def smoothed(
+        self,
+        amount: float = smoothing.DEFAULT_SMOOTHING,
+        method: smoothing.Method = "centered",
+    ) -> FloatArray:
+        """Return the smoothed losses, shape (n,); see `lrwidget.smooth`."""
+        return smoothing.smooth(self.losses, amount, method)
+
+    def suggest(self, rule: str = "auto", target: Target = "constant") -> Suggestion:
+        """Return what one rule suggests; see `lrwidget.suggest`."""
+        return suggest_over_sweeps(self.lrs, self.losses, self.sweep_losses, rule, target)
+
+    def suggestions(self, target: Target = "constant") -> dict[str, Suggestion]:
+        """Return what every rule suggests, by the rule's name."""
+        return {rule: self.suggest(rule, target) for rule in RULES}
+
+    def plot(self, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
+        """Draw the losses, the smoothed losses and the suggestions with matplotlib.
+
+        Args:
+            ax: Where to draw; None makes a new figure.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                "`RangeTestResult.plot` needs matplotlib: pip install 'lrwidget[plot]'"
+            ) from error
+        if ax is None:
+            _, ax = plt.subplots()
+        smoothed = self.smoothed()
+        ax.plot(self.lrs, self.losses, color="tab:blue", alpha=0.35, linewidth=1, label="loss")
+        ax.plot(self.lrs, smoothed, color="tab:blue", linewidth=2, label="smoothed")
+        for marker, suggestion in zip("*ov^sD", self.suggestions().values(), strict=False):
+            if suggestion.lr is not None and suggestion.index is not None:
+                height = smoothed[suggestion.index]
+                label = f"{suggestion.rule}: {suggestion.lr:.2e}"
+                ax.plot(suggestion.lr, height, marker, markersize=9, label=label)
+        ax.set(xscale="log", xlabel="Learning rate", ylabel="Training loss of the batch")
+        if len(smoothed):
+            low, high = smoothed.min(), np.maximum(smoothed[0], np.median(smoothed))
+            ax.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low) + 1e-12)
+        ax.legend()
+        return ax
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a pandas DataFrame with one row for each learning rate.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "`RangeTestResult.to_frame` needs pandas: pip install pandas"
+            ) from error
+        metrics = {name: values for name, values in self.metrics.items() if name != "loss"}
+        return pd.DataFrame(
+            {"lr": self.lrs, "loss": self.losses, "smoothed_loss": self.smoothed(), **metrics}
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to a JSON file that `load` reads back bit for bit."""
+        content = {
+            "format": _FORMAT,
+            "lrs": self.lrs.tolist(),
+            "losses": self.losses.tolist(),
+            "sweep_losses": self.sweep_losses.tolist(),
+            "metrics": {name: values.tolist() for name, values in self.metrics.items()},
+            "stop_reason": self.stop_reason,
+            "config": dataclasses.asdict(self.config),
+            "versions": self.versions,
+        }
+        Path(path).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "RangeTestResult":
+        """Read a file that `save` wrote.
+
+        Raises:
+            DataError: The file is something else.
+        """
+        try:
+            content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            known = content["format"] == _FORMAT
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(f"{path} is not a file that `RangeTestResult.save` wrote.") from error
+        if not known:
+            raise DataError(
+                f"{path} has format {content['format']!r}; this version reads format {_FORMAT}. "
+                "Update lrwidget."
+            )
+        sweep_losses = np.array(content["sweep_losses"], dtype=np.float64)
+        return cls(
+            lrs=np.array(content["lrs"], dtype=np.float64),
+            losses=np.array(content["losses"], dtype=np.float64),
+            sweep_losses=sweep_losses,
+            metrics={name: np.array(values) for name, values in content["metrics"].items()},
+            stop_reason=content["stop_reason"],
+            config=RangeTestConfig(**content["config"]),
+            versions=content["versions"],
+        )

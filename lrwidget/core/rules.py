@@ -1,0 +1,303 @@
+"""The rules that read a learning rate off a smoothed curve, and the registry of them.
+
+Every rule is a function of the learning rates and the smoothed losses alone. In the formulas
+x = log10(lr), L(x) is the smoothed loss, straight between two rungs, x_min is where it is lowest,
+and the fall is the highest loss left of x_min less L(x_min). No rule depends on the unit of the
+loss or, but for the noise, on the number of rungs.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from lrwidget.core.ladder import FloatArray
+from lrwidget.errors import ConfigError
+
+Rule = Callable[[FloatArray, FloatArray], float | None]
+Target = Literal["constant", "one_cycle"]
+
+# Positions in between two rungs that are looked at, per decade.
+_FINE = 200
+
+
+def minimum(lrs: FloatArray, losses: FloatArray) -> float | None:
+    """Return a tenth of the learning rate where the loss is lowest: 10^(x_min - 1).
+
+    >>> f"{minimum(np.array([0.01, 0.1, 1.0]), np.array([3.0, 1.0, 3.0])):.3g}"
+    '0.01'
+
+    Args:
+        lrs: Learning rates, shape (n,), increasing, > 0.
+        losses: Smoothed losses, shape (n,), finite.
+
+    Returns:
+        A learning rate, which can lie below lrs[0], or None where nothing falls.
+
+    Source: the rule of thumb of the fastai course, from Smith's range test, arXiv:1506.01186.
+    """
+    return _below_minimum(lrs, losses, 10.0)
+
+
+def steepest(lrs: FloatArray, losses: FloatArray) -> float | None:
+    """Return the learning rate where the loss falls fastest per decade of learning rate.
+
+    It is 10^x for the x with the largest L(x - h) - L(x + h), x + h <= x_min. With h a quarter
+    of a decade this is the slope that the eye sees on the logarithmic axis; h is a quarter of
+    what lies left of x_min if that is less than a decade.
+
+    Args:
+        lrs: Learning rates, shape (n,), increasing, > 0.
+        losses: Smoothed losses, shape (n,), finite.
+
+    Returns:
+        A learning rate left of the minimum, or None where nothing falls.
+
+    Source: the steepest-descent reading of Smith's range test, arXiv:1506.01186.
+    """
+    if not _falls(losses):
+        return None
+    x, fine = _until_minimum(lrs, losses)
+    half = min(0.25, (x[-1] - x[0]) / 4)
+    inside = x[(x >= x[0] + half) & (x <= x[-1] - half)]
+    fall = np.interp(inside - half, x, fine) - np.interp(inside + half, x, fine)
+    return float(10 ** inside[np.argmax(fall)])
+
+
+def valley(lrs: FloatArray, losses: FloatArray) -> float | None:
+    """Return the learning rate two thirds into the longest valley, in decades.
+
+    A valley runs from a top of the curve down to a bottom with no rise on the way of more than a
+    twentieth of the whole fall. Its flat ends do not count: it starts at x_a, where a twentieth of
+    its own depth is done, and ends at x_b, where a twentieth is left. The longest has the largest
+    x_b - x_a. The learning rate is 10^(x_a + 2/3 (x_b - x_a)).
+
+    Args:
+        lrs: Learning rates, shape (n,), increasing, > 0.
+        losses: Smoothed losses, shape (n,), finite.
+
+    Returns:
+        A learning rate left of the minimum, or None where nothing falls.
+
+    Source: fastai's `valley`, by Novak, ESRI; theirs takes the longest decreasing subsequence.
+    """
+    if not _falls(losses):
+        return None
+    x, fine = _until_minimum(lrs, losses)
+    ends = [_slope_ends(x[a : b + 1], fine[a : b + 1]) for a, b in _descents(fine)]
+    start, end = max(ends, key=lambda pair: pair[1] - pair[0])
+    return float(10 ** (start + 2 / 3 * (end - start)))
+
+
+def slide(lrs: FloatArray, losses: FloatArray) -> float | None:
+    """Return where an interval sliding down from the minimum has an even slope at both ends.
+
+    Its slopes are even where it holds most of the fall. The interval [x, x + w] is w = 1.2
+    decades wide (a third of what lies left of x_min, if that is less than 3.6 decades) and
+    slides left from x + w = x_min. It stops at the first x where L(x) - L(x + w) is 95 % of the
+    most that it is anywhere. The learning rate is its left end, 10^x.
+
+    Args:
+        lrs: Learning rates, shape (n,), increasing, > 0.
+        losses: Smoothed losses, shape (n,), finite.
+
+    Returns:
+        A learning rate left of the minimum, or None where nothing falls.
+
+    Source: fastai's `slide`, an interval of 15 rungs that stops where the slopes at its ends
+        differ by less than 0.05 for one rung; here no unit and no ladder changes the place.
+    """
+    if not _falls(losses):
+        return None
+    x, fine = _until_minimum(lrs, losses)
+    width = min(1.2, (x[-1] - x[0]) / 3)
+    left = x[x <= x[-1] - width]
+    fall = np.interp(left, x, fine) - np.interp(left + width, x, fine)
+    return float(10 ** left[np.flatnonzero(fall >= 0.95 * fall.max())[-1]])
+
+
+def edge(lrs: FloatArray, losses: FloatArray) -> float | None:
+    """Return a tenth of the learning rate at which training begins to fall apart.
+
+    That is the first x right of x_min with L(x) >= L(x_min) + 0.2 fall, found between two rungs
+    as if what L has above L(x_min) - 0.01 fall grew exponentially. The learning rate is 10^x / 10,
+    but at most 10^x_min / 2. Where the bottom of the curve is wide and flat, noise alone
+    decides where it is lowest; this edge stays where it is.
+
+    Args:
+        lrs: Learning rates, shape (n,), increasing, > 0.
+        losses: Smoothed losses, shape (n,), finite.
+
+    Returns:
+        A learning rate not right of the minimum, or None where nothing falls, or where the loss
+        does not rise again.
+
+    Source: this package; the largest stable learning rate is also the upper bound of Smith's
+        one-cycle, arXiv:1803.09820.
+    """
+    if not _falls(losses):
+        return None
+    bottom = bottom_index(losses)
+    excess = losses - losses[bottom]
+    excess /= excess[: bottom + 1].max()
+    above = np.flatnonzero(excess[bottom:] >= 0.2)
+    if not above.size:
+        return None
+    x, k = np.log10(lrs), bottom + int(above[0])
+    before, at, after = np.log(np.array([excess[k - 1], 0.2, excess[k]]) + 0.01)
+    x_edge = x[k - 1] + (at - before) / (after - before) * (x[k] - x[k - 1])
+    return float(min(10**x_edge / 10, 10 ** _x_min(lrs, losses) / 2))
+
+
+def auto_constant(lrs: FloatArray, losses: FloatArray) -> float | None:
+    """Return the learning rate to train with throughout: a quarter of that at the minimum.
+
+    The formula is 10^x_min / 4.
+
+    Source: this package; a minimum that does not lag needs less distance than the tenth
+        that goes with a lagging average.
+    """
+    return _below_minimum(lrs, losses, 4.0)
+
+
+def auto_one_cycle(lrs: FloatArray, losses: FloatArray) -> float | None:
+    """Return the peak for a one-cycle schedule: half of the learning rate at the minimum.
+
+    The formula is 10^x_min / 2; a peak that is soon left again may lie higher than a learning
+    rate that stays.
+
+    Source: this package, after Smith, arXiv:1803.09820.
+    """
+    return _below_minimum(lrs, losses, 2.0)
+
+
+RULES: dict[str, Rule] = {
+    "auto": auto_constant,
+    "minimum": minimum,
+    "steepest": steepest,
+    "valley": valley,
+    "slide": slide,
+    "edge": edge,
+}
+_OWN_RULES = frozenset(RULES)
+
+
+def register_rule(name: str, function: Rule) -> None:
+    """Let a rule of your own join the suggestions and the plot.
+
+    >>> register_rule("third", lambda lrs, losses: lrs[losses.argmin()] / 3)
+    >>> "third" in RULES
+    True
+    >>> unregister_rule("third")
+
+    Args:
+        name: What the rule is called; a rule of yours of that name is replaced.
+        function: Takes learning rates and smoothed losses, both of shape (n,), and returns a
+            learning rate, or None for no suggestion.
+
+    Raises:
+        ConfigError: The name is taken by a rule of this package, or there is no function.
+    """
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"`name` must be a text that is not empty; got name={name!r}.")
+    if name in _OWN_RULES:
+        raise ConfigError(f'The rule "{name}" is part of lrwidget. Take another name.')
+    if not callable(function):
+        raise ConfigError(
+            f"`function` must take learning rates and smoothed losses; got {function!r}."
+        )
+    RULES[name] = function
+
+
+def unregister_rule(name: str) -> None:
+    """Take a rule of your own out again.
+
+    Raises:
+        ConfigError: There is no rule of yours of that name.
+    """
+    if name in _OWN_RULES or name not in RULES:
+        raise ConfigError(f"There is no rule of your own called {name!r}.")
+    del RULES[name]
+
+
+def rule_function(rule: str, target: Target) -> Rule:
+    """Return the function of a rule; for "auto" it is the one for the target.
+
+    Raises:
+        ConfigError: An unknown rule or target.
+    """
+    if target not in ("constant", "one_cycle"):
+        raise ConfigError(f'`target` must be "constant" or "one_cycle"; got target={target!r}.')
+    if rule not in RULES:
+        known = ", ".join(f'"{name}"' for name in RULES)
+        raise ConfigError(f"`rule` must be one of {known}; got rule={rule!r}.")
+    return auto_one_cycle if (rule, target) == ("auto", "one_cycle") else RULES[rule]
+
+
+def bottom_index(losses: FloatArray) -> int:
+    """Return the first index where the loss is lowest, but for a billionth of the fall.
+
+    So rounding does not decide where on a flat bottom that is.
+    """
+    lowest = int(np.argmin(losses))
+    before = losses[: lowest + 1]
+    return int(np.argmax(before <= losses[lowest] + 1e-9 * (before.max() - losses[lowest])))
+
+
+def _falls(losses: FloatArray) -> bool:
+    """Say whether any loss left of the lowest is higher than it."""
+    return len(losses) > 1 and bottom_index(losses) > 0
+
+
+def _below_minimum(lrs: FloatArray, losses: FloatArray, divisor: float) -> float | None:
+    """Return the learning rate at the minimum over the divisor."""
+    return float(10 ** _x_min(lrs, losses) / divisor) if _falls(losses) else None
+
+
+def _x_min(lrs: FloatArray, losses: FloatArray) -> float:
+    """Return log10 of the learning rate at the minimum, between the rungs where it can be.
+
+    It is the lowest point of the parabola through the lowest rung and its two neighbours, so
+    that the rungs of a short ladder do not decide.
+    """
+    k = bottom_index(losses)
+    if not 0 < k < len(losses) - 1:
+        return float(np.log10(lrs[k]))
+    left, center, right = np.log10(lrs[k - 1 : k + 2])
+    falling = (losses[k - 1] - losses[k]) / (center - left)
+    rising = (losses[k + 1] - losses[k]) / (right - center)
+    if falling + rising == 0:
+        return float(center)
+    middle = (left + center) / 2
+    return float(middle + (right - left) / 2 * falling / (falling + rising))
+
+
+def _until_minimum(lrs: FloatArray, losses: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return log10(lrs) and the losses on a fine even grid that ends at the lowest loss."""
+    bottom = bottom_index(losses)
+    x = np.log10(lrs[: bottom + 1])
+    fine = np.linspace(x[0], x[-1], max(100, int((x[-1] - x[0]) * _FINE)))
+    return fine, np.interp(fine, x, losses[: bottom + 1])
+
+
+def _descents(losses: FloatArray) -> list[tuple[int, int]]:
+    """Return (top, bottom) of every descent without a rise of a twentieth of the range."""
+    limit = (losses.max() - losses.min()) / 20
+    found, top, bottom = [], 0, 0
+    for k, loss in enumerate(losses.tolist()):
+        if loss < losses[bottom]:
+            bottom = k
+        elif loss > losses[bottom] + limit or loss >= losses[top]:
+            if losses[top] - losses[bottom] > limit:
+                found.append((top, bottom))
+            top = bottom = k
+    found.append((top, bottom))
+    return found
+
+
+def _slope_ends(x: FloatArray, losses: FloatArray) -> tuple[float, float]:
+    """Return where a descent has done a twentieth of its depth, and where it has one left."""
+    margin = (losses.max() - losses.min()) / 20
+    start = np.flatnonzero(losses >= losses.max() - margin)[-1]
+    end = np.flatnonzero(losses <= losses.min() + margin)[0]
+    return float(x[start]), float(x[end])

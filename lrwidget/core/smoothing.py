@@ -1,0 +1,262 @@
+"""Smoothing of a loss curve, without lag and without moving its minimum."""
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from lrwidget.core.ladder import FloatArray
+from lrwidget.errors import ConfigError
+
+Method = Literal["centered", "ema"]
+
+# Fits 100 steps; in units that do not depend on the number of steps.
+DEFAULT_SMOOTHING = 0.25
+
+# Widest standard deviation of the kernel, as a share of the points, is amount / 8.
+_WIDTH_PER_AMOUNT = 0.125
+# A detail smaller than this many standard deviations of what noise makes of it is noise.
+_THRESHOLD = 2.5
+# A point further than this many typical steps from the median of its neighbours is a spike.
+_SPIKE = 3.7
+# Standard deviation in points of the narrowest kernel that averages anything.
+_NARROWEST = 0.4
+# Median of the absolute value of a standard normal variable.
+_NORMAL_MEDIAN = 0.6744897501960817
+
+
+def smooth(losses: FloatArray, amount: float, method: Method = "centered") -> FloatArray:
+    """Return the losses with the noise taken out.
+
+    "centered" has no lag. It averages over a window whose width is a share of the number of
+    points (the standard deviation of its Gaussian weights is n * amount / 8 points), so that
+    an amount means the same at 50 as at 1000 steps. Where the curve itself bends within that
+    window, by more than its noise explains, the window gets as narrow as the bend needs: a
+    steep rise at the end does not move the minimum, and a curve without noise stays itself.
+    Single spikes are pulled back to their neighbours first. Multiplying the losses by a
+    positive number or adding one does the same to the smoothed losses.
+
+    "ema" is the moving average of the articles: with weight of the past b = `amount`,
+    v[k] = b v[k-1] + (1 - b) losses[k], v[-1] = 0, smoothed[k] = v[k] / (1 - b^(k+1)).
+    It lags behind the curve: its minimum lies too far right.
+
+    >>> smooth(np.array([2.0, 2.0, 2.0, 9.0, 2.0, 2.0]), 0.25)
+    array([2., 2., 2., 2., 2., 2.])
+    >>> smooth(np.array([4.0, 2.0, 2.0]), 0.5, "ema").round(3)
+    array([4.   , 2.667, 2.286])
+
+    Args:
+        losses: Shape (n,), n >= 0, in the order of the learning rates. From the first one that is
+            not finite on, all stay as they are; those before are smoothed as if they were alone.
+        amount: In [0, 1); 0 changes nothing.
+        method: "centered" or "ema".
+
+    Returns:
+        Smoothed losses, a new array of shape (n,), within the range of the finite losses. Losses
+        that are all the same stay the same to the bit.
+
+    Raises:
+        ConfigError: An amount outside of [0, 1), an unknown method, losses of another shape.
+
+    Source: "centered" is a local linear fit (Fan and Gijbels 1996) at several widths, put together
+        by shrinkage of their differences (Starck, Murtagh and Bijaoui 1998; the garrote of
+        Gao 1998). "ema" is the bias-corrected moving average of Adam, arXiv:1412.6980.
+    """
+    values = _checked(losses)
+    _check_amount(amount)
+    if not isinstance(method, str) or method not in get_args(Method):
+        raise ConfigError(f'`method` must be "centered" or "ema"; got method={method!r}.')
+    n = finite_length(values)
+    if amount == 0 or n < 2:
+        return values
+    body = values[:n]
+    base = float(np.median(body))
+    unit = magnitude(body)
+    scaled = body / unit - base / unit
+    smoothed = _centered(scaled, float(amount)) if method == "centered" else _ema(scaled, amount)
+    restored = (smoothed + base / unit) * unit
+    values[:n] = np.clip(restored, body.min(), body.max())
+    return values
+
+
+def finite_length(values: FloatArray) -> int:
+    """Return how many values stand before the first one that is not finite.
+
+    >>> finite_length(np.array([1.0, 2.0, np.nan, 3.0]))
+    2
+    """
+    broken = np.flatnonzero(~np.isfinite(values))
+    return int(broken[0]) if broken.size else len(values)
+
+
+def local_noise(losses: FloatArray) -> FloatArray:
+    """Return the standard deviation of the noise around each loss.
+
+    With d the differences of order m = 2, 4 and 6 between neighbours, in which a smooth curve
+    all but vanishes, it is the least of median(|d|) / (0.6745 sqrt(binomial(2 m, m))), with
+    medians over those windows of a fifth of the points that hold the loss: one of them
+    does not reach into a steep rise.
+
+    Args:
+        losses: Shape (n,), finite.
+
+    Returns:
+        Shape (n,); zeros where n < 3.
+
+    Source: difference-based variance of Hall, Kay and Titterington, Biometrika 77 (1990), with
+        medians against outliers.
+    """
+    n = len(losses)
+    levels = [np.zeros(n)] if n < 3 else []
+    for order in (2, 4, 6):
+        if n > order:
+            centers, medians, width = _window_medians(np.abs(np.diff(losses, order)))
+            near = np.abs(centers[:, None] - centers) <= width / 2
+            least = np.where(near, medians, np.inf).min(axis=1)
+            scale = _NORMAL_MEDIAN * math.sqrt(math.comb(2 * order, order))
+            levels.append(np.interp(np.arange(n), centers + order / 2, least) / scale)
+    return np.min(levels, axis=0)
+
+
+def _window_medians(values: FloatArray) -> tuple[FloatArray, FloatArray, int]:
+    """Return centers, medians and width of windows of a fifth of the values, at least nine."""
+    width = min(len(values), max(9, len(values) // 5))
+    starts = np.unique(np.linspace(0, len(values) - width, 32).astype(int))
+    medians = [np.median(values[start : start + width]) for start in starts]
+    return starts + (width - 1) / 2, np.array(medians), width
+
+
+def _ema(losses: FloatArray, amount: float) -> FloatArray:
+    """Return the bias-corrected exponential moving average."""
+    smoothed = np.empty_like(losses)
+    average, weight = 0.0, 0.0
+    for k, loss in enumerate(losses.tolist()):
+        average = amount * average + (1 - amount) * loss
+        weight = amount * weight + (1 - amount)
+        smoothed[k] = average / weight
+    return smoothed
+
+
+def _centered(losses: FloatArray, amount: float) -> FloatArray:
+    """Return the widest local fit plus every detail that noise does not explain.
+
+    The details are the differences between fits of neighbouring widths, the losses
+    themselves being the narrowest.
+    """
+    bent, unbend = _compressed(without_spikes(losses))
+    noise = local_noise(bent)
+    fit, share, kept = bent, np.ones(len(bent)), np.zeros(len(bent))
+    for width in _widths(amount * _WIDTH_PER_AMOUNT * len(bent)):
+        wider, wider_share = _local_line(bent, width)
+        kept += _garrote(fit - wider, _THRESHOLD * noise * share)
+        fit, share = wider, wider_share
+    return unbend(np.clip(fit + kept, bent.min(), bent.max()))
+
+
+def _widths(widest: float) -> list[float]:
+    """Return the widths of the local fits in points, each twice the one before."""
+    octaves = math.floor(math.log2(widest / _NARROWEST)) if widest > _NARROWEST else -1
+    return [widest / 2**k for k in range(octaves, -1, -1)]
+
+
+def _garrote(details: FloatArray, threshold: FloatArray) -> FloatArray:
+    """Return details without what noise explains: d - threshold^2 / d, 0 where |d| < threshold."""
+    large = np.abs(details) > threshold
+    safe = np.where(large, details, 1.0)
+    return np.where(large, details - threshold**2 / safe, 0.0)
+
+
+def _local_line(values: FloatArray, width: float) -> tuple[FloatArray, FloatArray]:
+    """Return at each point the value of the line fitted around it, and its share of the noise.
+
+    Args:
+        values: Shape (n,), n >= 2.
+        width: Standard deviation of the Gaussian weights, in points.
+
+    Returns:
+        The fitted values, and the standard deviation of each for noise of standard deviation 1.
+    """
+    n = len(values)
+    reach = min(math.ceil(4 * width), n - 1)
+    offsets = np.arange(-reach, reach + 1) / width
+    weights = np.exp(-(offsets**2) / 2)
+    s0, s1, s2 = (_sums(weights * offsets**k, n) for k in range(3))
+    t0, t1, t2 = (_sums(weights**2 * offsets**k, n) for k in range(3))
+    y0, y1 = (_correlate(values, weights * offsets**k) for k in range(2))
+    determinant = s0 * s2 - s1**2
+    variance = (s2**2 * t0 - 2 * s1 * s2 * t1 + s1**2 * t2) / determinant**2
+    return (s2 * y0 - s1 * y1) / determinant, np.sqrt(variance)
+
+
+def _sums(kernel: FloatArray, n: int) -> FloatArray:
+    """Return the sum of that part of the kernel that lies over the n points, for each point."""
+    reach = len(kernel) // 2
+    total = np.concatenate([[0.0], np.cumsum(kernel)])
+    points = np.arange(n)
+    last = np.minimum(n - 1 - points, reach) + reach + 1
+    first = reach - np.minimum(points, reach)
+    return total[last] - total[first]
+
+
+def _correlate(values: FloatArray, kernel: FloatArray) -> FloatArray:
+    """Return the sum over offsets d of kernel[d] values[i + d], for each point i."""
+    n, reach = len(values), len(kernel) // 2
+    size = 1 << (n + 2 * reach).bit_length()
+    spectrum = np.fft.rfft(values, size) * np.fft.rfft(kernel[::-1], size)
+    return np.fft.irfft(spectrum, size)[reach : reach + n]
+
+
+def _compressed(values: FloatArray) -> tuple[FloatArray, Callable[[FloatArray], FloatArray]]:
+    """Return values whose rise far above the median is logarithmic, and the way back.
+
+    The unit is the depth of the curve below its median; what rises by more than two of them
+    says that the test diverged, not how well a learning rate does.
+    """
+    unit = -float(values.min()) or float(values.max()) or 1.0
+    knee = 2 * unit
+
+    def unbend(bent: FloatArray) -> FloatArray:
+        return np.where(bent > knee, knee * np.exp(np.maximum(bent / knee - 1, 0)), bent)
+
+    above = np.maximum(values / knee, 1.0)
+    return np.where(values > knee, knee * (1 + np.log(above)), values), unbend
+
+
+def without_spikes(losses: FloatArray) -> FloatArray:
+    """Return the losses, each within a few typical steps of the median of its neighbours."""
+    n = len(losses)
+    if n < 3:
+        return losses
+    medians = losses.copy()
+    medians[1:-1] = np.median(sliding_window_view(losses, 3), axis=1)
+    if n > 4:
+        medians[2:-2] = np.median(sliding_window_view(losses, 5), axis=1)
+    centers, typical, _ = _window_medians(np.abs(np.diff(losses)))
+    steps = np.interp(np.arange(n), centers + 0.5, typical)
+    return np.clip(losses, medians - _SPIKE * steps, medians + _SPIKE * steps)
+
+
+def magnitude(values: FloatArray) -> float:
+    """Return the power of two that brings the values to about 1, so that nothing overflows."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest > 0 else 1.0
+
+
+def _checked(losses: FloatArray) -> FloatArray:
+    """Return a copy of the losses as float64, or say what is wrong with their shape."""
+    values = np.array(losses, dtype=np.float64)
+    if values.ndim != 1:
+        raise ConfigError(f"`losses` must have one dimension; got shape {values.shape}.")
+    return values
+
+
+def _check_amount(amount: float) -> None:
+    number = isinstance(amount, numbers.Real) and not isinstance(amount, bool)
+    if not number or not 0 <= amount < 1:
+        raise ConfigError(
+            "`amount` must be at least 0, which changes nothing, and below 1; "
+            f"got amount={amount!r}. {DEFAULT_SMOOTHING} is the default."
+        )

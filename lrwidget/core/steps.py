@@ -1,0 +1,192 @@
+"""StepGroups: compiled groups of training steps, with the learning rate as an input."""
+
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from lrwidget.core.ladder import FloatArray
+from lrwidget.core.learning_rate import get_learning_rate, holder_of, new_rate_variable
+from lrwidget.errors import ModelError
+
+# A call lasts about this long, so that stopping and drawing stay prompt.
+SECONDS_PER_GROUP = 0.1
+# The most steps of a call: a step shorter than a tenth of a millisecond is rare.
+_STEPS_PER_GROUP = 1024
+
+Logs = dict[str, FloatArray]
+_Step = Callable[[Any], dict[str, tf.Tensor]]
+
+
+class StepGroups:
+    """Runs a model's own `train_step` many times a call, one learning rate after the other.
+
+    A call trains for about 0.1 s, or to the last learning rate, and returns what each step
+    reported by itself: the metrics are reset before every step, since what `fit` reports is
+    their running mean. The learning rates are an input of the compiled graph, of any length,
+    so that it is traced once for each form of the data. An optimizer that accumulates
+    gradients gets one learning rate for each of its updates, and the mean loss of its batches.
+
+    Args:
+        model: A compiled and built model; held weakly, so that a cache does not keep it alive.
+        optimizer: The optimizer whose learning rate is moved.
+
+    Attributes:
+        rate: The variable that must decide the optimizer's learning rate meanwhile.
+        traces: How often the training step was traced.
+        variables: What the traced steps read or write, whoever holds it.
+    """
+
+    def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+        own = get_learning_rate(optimizer)
+        self.rate = own if isinstance(own, keras.Variable) else new_rate_variable(0.0)
+        self.traces = 0
+        self.variables: list[tf.Variable] = []
+        self._model = weakref.ref(model)
+        self._holder = holder_of(optimizer)
+        self._eager = bool(model.run_eagerly)
+        self._jit_compile = bool(model.jit_compile)
+        self._groups: dict[tf.TypeSpec, Callable[..., Any]] = {}
+
+    def prepare(self, iterator: Any) -> None:
+        """Trace for the form of data that `iterator` gives, without training."""
+        spec = tf.type_spec_from_value(iterator)
+        if spec not in self._groups:
+            self._groups[spec] = (
+                self._eager_group
+                if self._eager
+                else self._traced_group(spec, iterator.element_spec)
+            )
+
+    def run(self, iterator: Any, lrs: FloatArray) -> Logs:
+        """Train one step at each learning rate, for about 0.1 s.
+
+        Args:
+            iterator: An iterator of a form that `prepare` was called with.
+            lrs: Learning rates, shape (n,), n >= 1.
+
+        Returns:
+            What each step reported, by name, "loss" among them, each of shape (m,),
+            1 <= m <= n. A loss that is not finite is the last.
+        """
+        group = self._groups[tf.type_spec_from_value(iterator)]
+        done, logs = group(iterator, tf.constant(lrs[:_STEPS_PER_GROUP], self.rate.dtype))
+        return {name: values.numpy()[: int(done)] for name, values in logs.items()}
+
+    def _eager_group(self, iterator: Any, lrs: tf.Tensor) -> Any:
+        rows: list[dict[str, tf.Tensor]] = []
+        end = time.monotonic() + SECONDS_PER_GROUP
+        for lr in lrs:
+            rows.append(self._update(self._step, iterator, lr))
+            if not tf.math.is_finite(rows[-1]["loss"]) or time.monotonic() > end:
+                break
+        return len(rows), {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def _traced_group(self, spec: tf.TypeSpec, batch_spec: Any) -> Callable[..., Any]:
+        step = tf.function(
+            self._step,
+            input_signature=[batch_spec],
+            jit_compile=self._jit_compile,
+            autograph=False,
+        )
+        traced = step.get_concrete_function()
+        names = list(traced.structured_outputs)
+        self.variables += traced.graph.variables
+
+        def group(iterator: Any, lrs: tf.Tensor) -> Any:
+            count = tf.shape(lrs)[0]
+            logs = {name: tf.TensorArray(tf.float64, count, element_shape=()) for name in names}
+            end = tf.timestamp() + SECONDS_PER_GROUP
+
+            def go_on(index: tf.Tensor, finite: tf.Tensor, _logs: Any) -> tf.Tensor:
+                return (index == 0) | ((index < count) & finite & (tf.timestamp() < end))
+
+            def one_update(index: tf.Tensor, _finite: tf.Tensor, logs: Any) -> Any:
+                row = self._update(step, iterator, lrs[index])
+                logs = {name: logs[name].write(index, row[name]) for name in names}
+                return index + 1, tf.math.is_finite(row["loss"]), logs
+
+            done, _, logs = tf.while_loop(go_on, one_update, (0, True, logs))
+            return done, {name: values.stack() for name, values in logs.items()}
+
+        signature = [spec, tf.TensorSpec([None], self.rate.dtype)]
+        compiled = tf.function(group, input_signature=signature, autograph=False)
+        return compiled.get_concrete_function()
+
+    def _update(self, step: _Step, iterator: Any, lr: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Take the batches of one optimizer update at one learning rate."""
+        self.rate.assign(lr)
+        logs = step(iterator.get_next())
+        accumulation = self._holder.gradient_accumulation_steps
+        if not accumulation:
+            return logs
+        # Updates fall on multiples of the accumulation, wherever the optimizer stands now.
+        count = 1
+        rest = tf.cast(-self._holder._iterations.value % accumulation, tf.int32)
+
+        def one_batch(index: tf.Tensor, sums: Any) -> Any:
+            more = step(iterator.get_next())
+            return index + 1, {name: sums[name] + more[name] for name in sums}
+
+        _, sums = tf.while_loop(lambda index, _: index < rest, one_batch, (0, logs))
+        count = tf.cast(rest + 1, tf.float64)
+        return {name: total / count for name, total in sums.items()}
+
+    def _step(self, batch: Any) -> dict[str, tf.Tensor]:
+        self.traces += 1
+        model = self._model()
+        if model is None:
+            raise ModelError("The model was deleted while a range test ran on it.")
+
+        def train_step(batch: Any) -> Any:
+            model.reset_metrics()
+            return model.train_step(batch)
+
+        strategy = model.distribute_strategy
+        logs = strategy.run(train_step, args=(batch,))
+        if not isinstance(logs, dict) or "loss" not in logs:
+            got = sorted(logs) if isinstance(logs, dict) else type(logs).__name__
+            raise ModelError(
+                f"`train_step` must return a dict with the batch's 'loss'; it returned {got}."
+            )
+        return {
+            name: tf.cast(_mean_over_replicas(value, strategy), tf.float64)
+            for name, value in logs.items()
+            if name == "loss" or value.shape.rank == 0
+        }
+
+
+def _mean_over_replicas(value: Any, strategy: tf.distribute.Strategy) -> tf.Tensor:
+    return tf.reduce_mean(tf.stack(strategy.experimental_local_results(value)), axis=0)
+
+
+_cache: weakref.WeakKeyDictionary[keras.Model, tuple[list[Any], StepGroups]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def step_groups_for(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> StepGroups:
+    """Return the compiled steps of a model, kept from an earlier range test where they still fit.
+
+    They fit as long as the model was not compiled again, the same variables are trained, and
+    the optimizer takes its learning rate from the same place.
+    """
+    own = get_learning_rate(optimizer)
+    parts = [
+        optimizer,
+        own if isinstance(own, keras.Variable) else None,
+        model.train_step.__func__,
+        model.run_eagerly,
+        model.jit_compile,
+        *model.metrics,
+        *model.trainable_variables,
+    ]
+    known, groups = _cache.get(model, ([], None))
+    same = len(known) == len(parts) and all(a is b for a, b in zip(known, parts, strict=True))
+    if groups is None or not same:
+        groups = StepGroups(model, optimizer)
+        _cache[model] = (parts, groups)
+    return groups

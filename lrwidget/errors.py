@@ -1,0 +1,30 @@
+"""Every error that lrwidget raises on purpose.
+
+    LRWidgetError
+    ├── ConfigError          (also a ValueError)   a setting that cannot be used
+    ├── ModelError           (also a ValueError)   a model that cannot be tested as it is
+    ├── DataError            (also a ValueError)   data that is not a stream of batches
+    └── BusyError            (also a RuntimeError) the model is in a range test right now
+
+An error of the user's own model or data passes through unchanged.
+"""
+
+
+class LRWidgetError(Exception):
+    """Base of every error that lrwidget raises on purpose."""
+
+
+class ConfigError(LRWidgetError, ValueError):
+    """A setting that cannot be used, such as `min_lr` above `max_lr`."""
+
+
+class ModelError(LRWidgetError, ValueError):
+    """A model that cannot be tested as it is, such as one that is not compiled."""
+
+
+class DataError(LRWidgetError, ValueError):
+    """Data that is not a stream of batches, such as an empty or unbatched dataset."""
+
+
+class BusyError(LRWidgetError, RuntimeError):
+    """The model is in a range test right now."""

@@ -1,0 +1,129 @@
+"""Whatever happens in a range test, the model, the optimizer and the random state come back."""
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import lrwidget
+from lrwidget.core.learning_rate import get_learning_rate
+from tests.core.battery import MODELS
+
+STEPS = 12
+WAYS_OUT: dict[str, Callable[[keras.Model, Any], None]] = {}
+
+
+def way_out(function):
+    WAYS_OUT[function.__name__] = function
+    return function
+
+
+@way_out
+def finished(model, data):
+    result = lrwidget.range_test(model, data, steps=STEPS, max_lr=1e-3)
+    assert result.stop_reason == "finished"
+
+
+@way_out
+def blown_up(model, data):
+    result = lrwidget.range_test(model, data, steps=60, min_lr=1e2, max_lr=1e38)
+    assert result.stop_reason in ("diverged", "non_finite")
+
+
+@way_out
+def stopped(model, data):
+    stop = threading.Event()
+    result = lrwidget.range_test(
+        model, data, steps=100_000, max_lr=1e-3, stop=stop, on_update=lambda _: stop.set()
+    )
+    assert result.stop_reason == "stopped"
+    assert 0 < len(result.lrs) < 100_000
+
+
+@way_out
+def interrupted(model, data):
+    with pytest.raises(KeyboardInterrupt):
+        lrwidget.range_test(model, data, steps=STEPS, on_update=raiser(KeyboardInterrupt()))
+
+
+@way_out
+def error_in_on_update(model, data):
+    with pytest.raises(ZeroDivisionError):
+        lrwidget.range_test(model, data, steps=STEPS, on_update=raiser(ZeroDivisionError()))
+
+
+@way_out
+def out_of_memory(model, data):
+    with pytest.raises(MemoryError):
+        lrwidget.range_test(model, data, steps=STEPS, on_update=raiser(MemoryError()))
+
+
+@way_out
+def two_sweeps(model, data):
+    result = lrwidget.range_test(model, data, steps=STEPS, max_lr=1e-3, sweeps=2)
+    assert result.sweep_losses.shape == (2, STEPS)
+
+
+def raiser(error: BaseException) -> Callable[[Any], None]:
+    def on_update(_update: Any) -> None:
+        raise error
+
+    return on_update
+
+
+def state_of(model: keras.Model) -> dict[str, Any]:
+    variables = [
+        *model.variables,
+        *model.optimizer.variables,
+        *(variable for metric in model.metrics for variable in metric.variables),
+    ]
+    generator_state = np.random.get_state()
+    return {
+        **{
+            f"{number} {variable.path}": variable.numpy().tobytes()
+            for number, variable in enumerate(variables)
+        },
+        "learning rate": id(get_learning_rate(model.optimizer)),
+        "python random": random.getstate(),
+        "numpy random": (generator_state[1].tobytes(), generator_state[2:]),
+        "attributes": sorted(vars(model)),
+    }
+
+
+def built(name: str) -> tuple[keras.Model, Any]:
+    keras.utils.set_random_seed(7)
+    return MODELS[name]()
+
+
+def trained_on(model: keras.Model, data: Any) -> list[bytes]:
+    if isinstance(data, tuple):
+        arguments = dict(zip(("x", "y", "sample_weight"), data, strict=False))
+        model.fit(**arguments, epochs=2, verbose=0)
+    else:
+        model.fit(data, epochs=2, verbose=0, shuffle=False)
+    return [variable.numpy().tobytes() for variable in model.variables + model.optimizer.variables]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_way_out_leaves_no_trace(name):
+    model, data = built(name)
+    lrwidget.range_test(model, data, steps=2)  # builds what `fit` would build
+    before = state_of(model)
+    for way in WAYS_OUT.values():
+        way(model, data)
+        assert state_of(model) == before, way.__name__
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_afterwards_equals_training_without(name):
+    model, data = built(name)
+    for way in WAYS_OUT.values():
+        way(model, data)
+    with_test = trained_on(model, data)
+
+    untouched, data = built(name)
+    assert trained_on(untouched, data) == with_test

@@ -1,0 +1,95 @@
+"""What a range test hands back."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import lrwidget
+from lrwidget.core.config import RangeTestConfig
+from lrwidget.core.result import RangeTestResult
+from lrwidget.errors import DataError
+
+
+@pytest.fixture
+def result():
+    lrs = lrwidget.lr_ladder(1e-5, 1.0, 60, "exponential")
+    position = np.linspace(0, 1, 60)
+    losses = 2.3 - 2.0 / (1 + np.exp(-(position - 0.5) * 30)) + 1e-3 * np.exp(position * 9)
+    return RangeTestResult(
+        lrs=lrs,
+        losses=losses,
+        sweep_losses=losses[None, :] + np.array([[-0.1], [0.0], [0.1]]),
+        metrics={"accuracy": 1 - losses / 3},
+        stop_reason="diverged",
+        config=RangeTestConfig(min_lr=1e-5, max_lr=1.0, steps=60, sweeps=3, seed=9),
+        versions={"keras": "3.0"},
+    )
+
+
+def test_a_result_cannot_be_changed(result):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.lrs = None
+    with pytest.raises(ValueError, match="read-only"):
+        result.losses[0] = 1.0
+
+
+def test_saving_and_loading_gives_the_same_bits(result, tmp_path):
+    result.save(tmp_path / "result.json")
+    loaded = RangeTestResult.load(tmp_path / "result.json")
+    for name in ("lrs", "losses", "sweep_losses"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(result, name))
+    np.testing.assert_array_equal(loaded.metrics["accuracy"], result.metrics["accuracy"])
+    assert (loaded.config, loaded.stop_reason) == (result.config, result.stop_reason)
+    assert loaded.versions == result.versions
+
+
+@pytest.mark.parametrize("content", ["not json", "[]", "{}", json.dumps({"format": 99})])
+def test_loading_something_else_is_refused(content, tmp_path):
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=r"other\.json"):
+        RangeTestResult.load(path)
+
+
+def test_there_is_a_suggestion_for_every_rule(result):
+    suggestions = result.suggestions()
+    assert {"minimum", "steepest", "valley", "auto"} <= set(suggestions)
+    for rule, suggestion in suggestions.items():
+        assert suggestion.rule == rule
+        assert result.lrs[0] <= suggestion.lr <= result.lrs[result.losses.argmin()]
+
+
+def test_a_frame_has_a_row_for_each_rate(result):
+    frame = result.to_frame()
+    assert list(frame.columns) == ["lr", "loss", "smoothed_loss", "accuracy"]
+    np.testing.assert_array_equal(frame["lr"], result.lrs)
+
+
+def test_a_plot_shows_raw_and_smoothed_losses_and_names_the_rules(result):
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    axes = result.plot()
+    assert axes.get_xscale() == "log"
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), result.losses)
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), result.smoothed())
+    legend = " ".join(text.get_text() for text in axes.get_legend().get_texts())
+    assert "minimum" in legend
+    assert "auto" in legend
+
+
+def test_an_empty_result_can_be_asked_everything(tmp_path):
+    empty = RangeTestResult(
+        lrs=np.empty(0),
+        losses=np.empty(0),
+        sweep_losses=np.empty((1, 0)),
+        metrics={},
+        stop_reason="stopped",
+        config=RangeTestConfig(),
+    )
+    assert all(suggestion.lr is None for suggestion in empty.suggestions().values())
+    assert empty.to_frame().empty
+    empty.save(tmp_path / "empty.json")
+    assert RangeTestResult.load(tmp_path / "empty.json").sweep_losses.shape == (1, 0)
