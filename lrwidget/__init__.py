@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from lrwidget.core.smoothing import smooth
     from lrwidget.core.suggest import Suggestion, suggest
     from lrwidget.errors import LRWidgetError
+    from lrwidget.ui.widget import LRFinderWidget
 
 _HOMES = {
     "AppliedLR": "lrwidget.core.apply",
+    "LRFinderWidget": "lrwidget.ui.widget",
     "LRWidgetError": "lrwidget.errors",
     "RangeTestResult": "lrwidget.core.result",
     "Suggestion": "lrwidget.core.suggest",
@@ -30,6 +32,7 @@ _HOMES = {
 
 __all__ = [
     "AppliedLR",
+    "LRFinderWidget",
     "LRWidgetError",
     "RangeTestResult",
     "Suggestion",

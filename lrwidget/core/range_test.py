@@ -1,56 +1,24 @@
 """The range test itself: snapshot, ladder, groups of steps, stop rule, restore."""
 
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from importlib.metadata import version
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from lrwidget.core.batches import as_batches
 from lrwidget.core.config import RangeTestConfig
-from lrwidget.core.divergence import DivergenceRule
-from lrwidget.core.ladder import FloatArray, Mode
+from lrwidget.core.curve import Curve, StopFlag, Update, result_of
+from lrwidget.core.ladder import Mode
 from lrwidget.core.learning_rate import learning_rate_moved_by, optimizer_of
 from lrwidget.core.reserve import check_free, reserved
-from lrwidget.core.result import RangeTestResult, StopReason
+from lrwidget.core.result import RangeTestResult
 from lrwidget.core.snapshot import Snapshot
-from lrwidget.core.steps import Logs, StepGroups, step_groups_for
+from lrwidget.core.steps import StepGroups, step_groups_for
 from lrwidget.errors import DataError
-
-
-@dataclass(frozen=True)
-class Update:
-    """What a running range test knows so far.
-
-    Attributes:
-        step: Steps done in this sweep.
-        steps: Steps planned in a sweep.
-        lrs: Learning rates tried in this sweep, shape (step,).
-        losses: Their losses, shape (step,).
-        steps_per_second: Speed of this sweep, without the time for tracing; 0.0 at first.
-        sweep: 0-based number of this sweep.
-        sweeps: Sweeps planned.
-    """
-
-    step: int
-    steps: int
-    lrs: FloatArray
-    losses: FloatArray
-    steps_per_second: float
-    sweep: int
-    sweeps: int
-
-
-class StopFlag(Protocol):
-    """Anything that says whether to stop, such as a `threading.Event`."""
-
-    def is_set(self) -> bool: ...
 
 
 def range_test(
@@ -134,7 +102,6 @@ class RangeTest:
         seed = secrets.randbits(31) if config.seed is None else config.seed
         self._model = model
         self._config = replace(config, seed=seed)
-        self._ladder = config.ladder()
         self._batches = [
             as_batches(data, config.batch_size, seed + sweep) for sweep in range(config.sweeps)
         ]
@@ -154,30 +121,30 @@ class RangeTest:
                 for sweep in range(self._config.sweeps):
                     if sweep:
                         snapshot.restore()
-                    curve = _Curve(self._config, self._ladder, sweep)
-                    self._sweep(groups, curve, snapshot, on_update, stop)
-                    curves.append(curve)
-                    if curve.stop_reason == "stopped":
+                    curves.append(self._sweep(groups, sweep, snapshot, on_update, stop))
+                    if curves[-1].stop_reason == "stopped":
                         break
-        return _result(curves, self._config, self._ladder)
+        return result_of(curves, self._config, snapshot.restored(), "tensorflow")
 
     def _sweep(
         self,
         groups: StepGroups,
-        curve: "_Curve",
+        sweep: int,
         snapshot: Snapshot,
         on_update: Callable[[Update], object] | None,
         stop: StopFlag | None,
-    ) -> None:
-        batches = self._batches[curve.sweep]
+    ) -> Curve:
+        batches = self._batches[sweep]
         try:
             iterator = iter(batches.dataset)
             groups.prepare(iterator)
             snapshot.include(groups.variables)
+            curve = Curve(self._config, sweep)
             while not curve.ended_by(stop):
                 curve.add(groups.run(iterator, curve.lrs_to_come))
                 if on_update is not None:
                     on_update(curve.update())
+            return curve
         except tf.errors.OutOfRangeError as error:
             raise DataError("The dataset is empty: it gave no batch. Pass at least one.") from error
         except tf.errors.OpError:
@@ -187,89 +154,6 @@ class RangeTest:
             raise
 
 
-class _Curve:
-    """The curve of one sweep as it grows."""
-
-    def __init__(self, config: RangeTestConfig, ladder: FloatArray, sweep: int) -> None:
-        self.sweep = sweep
-        self.stop_reason: StopReason | None = None
-        self.count = 0
-        self._config = config
-        self._ladder = ladder
-        self._logs: Logs = {"loss": np.empty(len(ladder))}
-        self._rule = DivergenceRule(len(ladder), config.stop_factor)
-        self._began = time.perf_counter()
-
-    @property
-    def lrs_to_come(self) -> FloatArray:
-        return self._ladder[self.count :]
-
-    def values(self, name: str) -> FloatArray:
-        """Return what the steps so far reported under a name, shape (count,)."""
-        return self._logs[name][: self.count]
-
-    def names(self) -> list[str]:
-        return list(self._logs)
-
-    def ended_by(self, stop: StopFlag | None) -> bool:
-        """Say whether the sweep is over, as `stop_reason` then tells why."""
-        if self.stop_reason is None and stop is not None and stop.is_set():
-            self.stop_reason = "stopped"
-        return self.stop_reason is not None
-
-    def add(self, logs: Logs) -> None:
-        """Take what a group of steps reported, up to where the curve ends."""
-        finite = np.isfinite(logs["loss"])
-        new = len(finite) if finite.all() else int(np.argmin(finite))
-        for name, values in logs.items():
-            into = self._logs.setdefault(name, np.empty(len(self._ladder)))
-            into[self.count : self.count + new] = values[:new]
-        self.count += new
-        diverged = self._rule.first_divergence(self.values("loss"))
-        if diverged is not None:
-            self.count = diverged + 1
-            self.stop_reason = "diverged"
-        elif not finite.all():
-            self.stop_reason = "non_finite"
-        elif self.count == len(self._ladder):
-            self.stop_reason = "finished"
-
-    def update(self) -> Update:
-        return Update(
-            step=self.count,
-            steps=len(self._ladder),
-            lrs=self._ladder[: self.count],
-            losses=self.values("loss").copy(),
-            steps_per_second=self.count / (time.perf_counter() - self._began),
-            sweep=self.sweep,
-            sweeps=self._config.sweeps,
-        )
-
-
-def _result(curves: list[_Curve], config: RangeTestConfig, ladder: FloatArray) -> RangeTestResult:
-    shortest = min(curves, key=lambda curve: curve.count)
-    count = shortest.count
-    stacked = {
-        name: np.stack([curve.values(name)[:count] for curve in curves])
-        for name in shortest.names()
-    }
-    medians = {name: np.median(values, axis=0) for name, values in stacked.items()}
-    return RangeTestResult(
-        lrs=ladder[:count].copy(),
-        losses=medians.pop("loss"),
-        sweep_losses=stacked["loss"],
-        metrics=medians,
-        stop_reason=shortest.stop_reason or "finished",
-        config=config,
-        versions={
-            "lrwidget": version("lrwidget"),
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-            "numpy": np.__version__,
-        },
-    )
-
-
 @contextmanager
 def _preserved(model: keras.Model) -> Iterator[Snapshot]:
     """Put the model back on every way out."""
@@ -277,7 +161,7 @@ def _preserved(model: keras.Model) -> Iterator[Snapshot]:
     try:
         yield snapshot
     finally:
-        snapshot.restore_without_interruption()
+        snapshot.restore()
 
 
 def _build(model: keras.Model, dataset: tf.data.Dataset) -> None:

@@ -24,6 +24,23 @@ StopReason = Literal["finished", "diverged", "non_finite", "stopped"]
 _FORMAT = 1
 
 
+@dataclass(frozen=True)
+class Restored:
+    """The proof that a range test left no trace; true where it did not.
+
+    Attributes:
+        before: Fingerprint of all state before the test: a CRC-32 over the bytes of the
+            model's, the optimizer's and the metrics' variables and the global random state.
+        after: The same, taken after everything was put back.
+    """
+
+    before: str
+    after: str
+
+    def __bool__(self) -> bool:
+        return self.before == self.after
+
+
 @dataclass(frozen=True, eq=False)
 class RangeTestResult:
     """What one range test measured.
@@ -39,6 +56,9 @@ class RangeTestResult:
         stop_reason: "finished", "diverged", "non_finite" (the next loss was NaN or infinite)
             or "stopped" (on request). Of several sweeps, the reason of the shortest.
         config: The settings of the test, with the seed that was used.
+        restored: The proof that the model is what it was.
+        validation_losses: Loss on the fixed validation subset after each step, NaN where it
+            was not measured, shape (n,); median over the sweeps.
         versions: Versions of the libraries that ran it, by name.
     """
 
@@ -48,10 +68,13 @@ class RangeTestResult:
     metrics: dict[str, FloatArray]
     stop_reason: StopReason
     config: RangeTestConfig
+    restored: Restored
+    validation_losses: FloatArray
     versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for array in (self.lrs, self.losses, self.sweep_losses, *self.metrics.values()):
+        arrays = (self.lrs, self.losses, self.sweep_losses, self.validation_losses)
+        for array in (*arrays, *self.metrics.values()):
             array.setflags(write=False)
 
     def smoothed(
@@ -114,10 +137,10 @@ class RangeTestResult:
             raise ImportError(
                 "`RangeTestResult.to_frame` needs pandas: pip install pandas"
             ) from error
-        metrics = {name: values for name, values in self.metrics.items() if name != "loss"}
-        return pd.DataFrame(
-            {"lr": self.lrs, "loss": self.losses, "smoothed_loss": self.smoothed(), **metrics}
-        )
+        columns = {"lr": self.lrs, "loss": self.losses, "smoothed_loss": self.smoothed()}
+        if np.isfinite(self.validation_losses).any():
+            columns["validation_loss"] = self.validation_losses
+        return pd.DataFrame(columns | self.metrics)
 
     def save(self, path: str | Path) -> None:
         """Write everything to a JSON file that `load` reads back bit for bit."""
@@ -128,6 +151,8 @@ class RangeTestResult:
             "sweep_losses": self.sweep_losses.tolist(),
             "metrics": {name: values.tolist() for name, values in self.metrics.items()},
             "stop_reason": self.stop_reason,
+            "validation_losses": self.validation_losses.tolist(),
+            "restored": dataclasses.asdict(self.restored),
             "config": dataclasses.asdict(self.config),
             "versions": self.versions,
         }
@@ -158,5 +183,7 @@ class RangeTestResult:
             metrics={name: np.array(values) for name, values in content["metrics"].items()},
             stop_reason=content["stop_reason"],
             config=RangeTestConfig(**content["config"]),
+            restored=Restored(**content["restored"]),
+            validation_losses=np.array(content["validation_losses"], dtype=np.float64),
             versions=content["versions"],
         )

@@ -42,9 +42,9 @@ def minimum(lrs: FloatArray, losses: FloatArray) -> float | None:
 def steepest(lrs: FloatArray, losses: FloatArray) -> float | None:
     """Return the learning rate where the loss falls fastest per decade of learning rate.
 
-    It is 10^x for the x with the largest L(x - h) - L(x + h), x + h <= x_min. With h a quarter
-    of a decade this is the slope that the eye sees on the logarithmic axis; h is a quarter of
-    what lies left of x_min if that is less than a decade.
+    It is 10^x for the middle x of the stretch in which L(x - h) - L(x + h), x + h <= x_min, is at
+    least 98 % of the most that it is anywhere. h is a quarter of a decade, or of what lies left
+    of x_min if that is less than a decade.
 
     Args:
         lrs: Learning rates, shape (n,), increasing, > 0.
@@ -61,7 +61,9 @@ def steepest(lrs: FloatArray, losses: FloatArray) -> float | None:
     half = min(0.25, (x[-1] - x[0]) / 4)
     inside = x[(x >= x[0] + half) & (x <= x[-1] - half)]
     fall = np.interp(inside - half, x, fine) - np.interp(inside + half, x, fine)
-    return float(10 ** inside[np.argmax(fall)])
+    less = np.concatenate([[-1], np.flatnonzero(fall < 0.98 * fall.max()), [len(fall)]])
+    k = np.searchsorted(less, np.argmax(fall))
+    return float(10 ** inside[less[k - 1] + 1 : less[k]].mean())
 
 
 def valley(lrs: FloatArray, losses: FloatArray) -> float | None:
@@ -150,21 +152,15 @@ def edge(lrs: FloatArray, losses: FloatArray) -> float | None:
 
 
 def auto_constant(lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return the learning rate to train with throughout: a quarter of that at the minimum.
+    """Return the learning rate to train with throughout: 10^x_min / 4.
 
-    The formula is 10^x_min / 4.
-
-    Source: this package; a minimum that does not lag needs less distance than the tenth
-        that goes with a lagging average.
+    Source: this package; a tenth is for the minimum of an average that lags.
     """
     return _below_minimum(lrs, losses, 4.0)
 
 
 def auto_one_cycle(lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return the peak for a one-cycle schedule: half of the learning rate at the minimum.
-
-    The formula is 10^x_min / 2; a peak that is soon left again may lie higher than a learning
-    rate that stays.
+    """Return the peak for a one-cycle schedule, soon left again: 10^x_min / 2.
 
     Source: this package, after Smith, arXiv:1803.09820.
     """

@@ -72,13 +72,11 @@ def smooth(losses: FloatArray, amount: float, method: Method = "centered") -> Fl
     n = finite_length(values)
     if amount == 0 or n < 2:
         return values
-    body = values[:n]
-    base = float(np.median(body))
-    unit = magnitude(body)
-    scaled = body / unit - base / unit
-    smoothed = _centered(scaled, float(amount)) if method == "centered" else _ema(scaled, amount)
-    restored = (smoothed + base / unit) * unit
-    values[:n] = np.clip(restored, body.min(), body.max())
+    unit = magnitude(values[:n])
+    body = values[:n] / unit
+    base = np.median(body)
+    smoothed = (_centered if method == "centered" else _ema)(body - base, float(amount))
+    values[:n] = np.clip(smoothed + base, body.min(), body.max()) * unit
     return values
 
 
@@ -98,7 +96,7 @@ def local_noise(losses: FloatArray) -> FloatArray:
     With d the differences of order m = 2, 4 and 6 between neighbours, in which a smooth curve
     all but vanishes, it is the least of median(|d|) / (0.6745 sqrt(binomial(2 m, m))), with
     medians over those windows of a fifth of the points that hold the loss: one of them
-    does not reach into a steep rise.
+    does not reach into a steep rise. Being the least it is low, by a third at 50 points.
 
     Args:
         losses: Shape (n,), finite.
@@ -217,30 +215,45 @@ def _compressed(values: FloatArray) -> tuple[FloatArray, Callable[[FloatArray], 
     """
     unit = -float(values.min()) or float(values.max()) or 1.0
     knee = 2 * unit
+    log_knee = math.log(knee)
 
     def unbend(bent: FloatArray) -> FloatArray:
-        return np.where(bent > knee, knee * np.exp(np.maximum(bent / knee - 1, 0)), bent)
+        high = np.exp(np.maximum(bent / knee - 1, 0) + log_knee)
+        return np.where(bent > knee, high, bent)
 
-    above = np.maximum(values / knee, 1.0)
-    return np.where(values > knee, knee * (1 + np.log(above)), values), unbend
+    high = knee * (1 + np.log(np.maximum(values, knee)) - log_knee)
+    return np.where(values > knee, high, values), unbend
 
 
 def without_spikes(losses: FloatArray) -> FloatArray:
-    """Return the losses, each within a few typical steps of the median of its neighbours."""
+    """Return the losses with single spikes pulled back to their neighbours.
+
+    With m the median of a loss and its two neighbours on either side, and s the median of the
+    steps between neighbours around it, a loss m + d stays where |d| <= 3.7 s, becomes m where
+    |d| >= 7.4 s, and goes from one to the other in between.
+
+    Args:
+        losses: Shape (n,), finite.
+
+    Returns:
+        A new array of shape (n,). The first and the last loss stay as they are.
+    """
     n = len(losses)
-    if n < 3:
-        return losses
     medians = losses.copy()
+    if n < 3:
+        return medians
     medians[1:-1] = np.median(sliding_window_view(losses, 3), axis=1)
     if n > 4:
         medians[2:-2] = np.median(sliding_window_view(losses, 5), axis=1)
     centers, typical, _ = _window_medians(np.abs(np.diff(losses)))
-    steps = np.interp(np.arange(n), centers + 0.5, typical)
-    return np.clip(losses, medians - _SPIKE * steps, medians + _SPIKE * steps)
+    limits = _SPIKE * np.interp(np.arange(n), centers + 0.5, typical)
+    away = losses - medians
+    size = np.minimum(np.abs(away), np.maximum(2 * limits - np.abs(away), 0.0))
+    return np.where(np.abs(away) <= limits, losses, medians + np.sign(away) * size)
 
 
 def magnitude(values: FloatArray) -> float:
-    """Return the power of two that brings the values to about 1, so that nothing overflows."""
+    """Return the power of two next below the largest value, to divide by against overflow."""
     largest = float(np.abs(values).max(initial=0.0))
     return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest > 0 else 1.0
 

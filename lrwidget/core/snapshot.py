@@ -1,14 +1,15 @@
 """Snapshot: all state that training changes, taken, put back, compared."""
 
 import random
+import zlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras.src.backend.common import global_state
-from tensorflow.python.eager import context
+
+from lrwidget.core.result import Restored
 
 Variable = Any  # a keras.Variable, or the backend's own kind
 
@@ -18,16 +19,16 @@ _SEED_GENERATOR = "global_seed_generator"
 class Snapshot:
     """The state of a model, its optimizers and its metrics, and the global random state.
 
-    A tensor read from a variable is immutable, and TensorFlow copies a buffer only when a
-    variable is next written to: taking the snapshot costs next to nothing, and it holds one
-    copy of what training then changes.
+    A tensor read from a variable is immutable, and TensorFlow copies a buffer only when its
+    variable is next written to: the snapshot holds at most one copy of the state, made at the
+    speed of memory, and its fingerprint costs one reading of the state more.
 
     Args:
         model: A built model with built optimizers; what is built later is not in it.
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self._saved: dict[int, tuple[Variable, Any]] = {}
+        self._saved: dict[int, _Saved] = {}
         self._random = _RandomState()
         self.include(state_variables(model))
 
@@ -36,33 +37,49 @@ class Snapshot:
         for variable in variables:
             native = getattr(variable, "_value", variable)
             if id(native) not in self._saved:
-                self._saved[id(native)] = (variable, _value(variable))
+                value = _value(variable)
+                self._saved[id(native)] = _Saved(variable, value, _checksum(value))
 
     def restore(self) -> None:
-        """Put everything back, bit for bit."""
-        for variable, value in self._saved.values():
-            variable.assign(value)
-        self._random.restore()
-
-    def restore_without_interruption(self) -> None:
-        """Restore; an interrupt in the middle is raised only after all is back."""
+        """Put everything back, bit for bit; an interrupt meanwhile is raised only after that."""
         try:
-            self.restore()
+            self._restore()
         except KeyboardInterrupt:
-            self.restore()
+            self._restore()
             raise
 
-    def differences(self) -> list[str]:
-        """Return the paths of the variables that are not bit-equal to the snapshot."""
-        return [
-            getattr(variable, "path", variable.name)
-            for variable, value in self._saved.values()
-            if np.asarray(_value(variable)).tobytes() != np.asarray(value).tobytes()
-        ]
+    def _restore(self) -> None:
+        for saved in self._saved.values():
+            saved.variable.assign(saved.value)
+        self._random.restore()
+
+    def restored(self) -> Restored:
+        """Return the fingerprints of the state as it was taken and as it is now."""
+        before = [saved.checksum for saved in self._saved.values()]
+        after = [_checksum(_value(saved.variable)) for saved in self._saved.values()]
+        return Restored(
+            before=_fingerprint(before, self._random), after=_fingerprint(after, _RandomState())
+        )
+
+
+class _Saved(NamedTuple):
+    variable: Variable
+    value: Any
+    checksum: int
 
 
 def _value(variable: Variable) -> Any:
     return keras.ops.copy(getattr(variable, "_value", variable))
+
+
+def _checksum(value: Any) -> int:
+    array = np.ascontiguousarray(keras.ops.convert_to_numpy(value))
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data)
+
+
+def _fingerprint(checksums: list[int], random_state: "_RandomState") -> str:
+    parts = np.array([*checksums, random_state.checksum], dtype=np.uint32)
+    return f"{zlib.crc32(parts.data):08x}"
 
 
 def state_variables(model: keras.Model) -> list[keras.Variable]:
@@ -102,20 +119,28 @@ class _RandomState:
     """Python's, numpy's, Keras' and TensorFlow's global random state."""
 
     def __init__(self) -> None:
-        self._put_back: list[Callable[[], None]] = list(_ways_back())
+        self._parts = list(_random_parts())
+
+    @property
+    def checksum(self) -> int:
+        return zlib.crc32(repr([state for _, state in self._parts]).encode())
 
     def restore(self) -> None:
-        for put_back in self._put_back:
-            put_back()
+        for put_back, state in self._parts:
+            put_back(state)
 
 
-def _ways_back() -> Iterator[Callable[[], None]]:
-    yield partial(random.setstate, random.getstate())
-    yield partial(np.random.set_state, np.random.get_state())
+def _random_parts() -> Iterator[tuple[Callable[[Any], Any], Any]]:
+    """Yield how to put a global random state back, and the state as it is now."""
+    yield random.setstate, random.getstate()
+    yield np.random.set_state, np.random.get_state(legacy=False)
     generator = global_state.get_global_attribute(_SEED_GENERATOR)
     if generator is not None:
-        yield partial(generator.state.assign, _value(generator.state))
-    # After tf.random.set_seed, TensorFlow draws the seeds of later operations from here.
-    operation_seeds = getattr(context.context(), "_rng", None)
-    if operation_seeds is not None:
-        yield partial(operation_seeds.setstate, operation_seeds.getstate())
+        yield generator.state.assign, keras.ops.convert_to_numpy(_value(generator.state))
+    if keras.backend.backend() == "tensorflow":
+        from tensorflow.python.eager import context
+
+        # After tf.random.set_seed, TensorFlow draws the seeds of later operations from here.
+        operation_seeds = getattr(context.context(), "_rng", None)
+        if operation_seeds is not None:
+            yield operation_seeds.setstate, operation_seeds.getstate()

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from lrwidget.core.curve import Logs
 from lrwidget.core.ladder import FloatArray
 from lrwidget.core.learning_rate import get_learning_rate, holder_of, new_rate_variable
 from lrwidget.errors import ModelError
@@ -17,7 +18,6 @@ SECONDS_PER_GROUP = 0.1
 # The most steps of a call: a step shorter than a tenth of a millisecond is rare.
 _STEPS_PER_GROUP = 1024
 
-Logs = dict[str, FloatArray]
 _Step = Callable[[Any], dict[str, tf.Tensor]]
 
 

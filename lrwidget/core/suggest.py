@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from lrwidget.core.ladder import FloatArray
-from lrwidget.core.rules import RULES, Target, bottom_index, rule_function
+from lrwidget.core.rules import RULES, Rule, Target, bottom_index, rule_function
 from lrwidget.core.smoothing import (
     DEFAULT_SMOOTHING,
     finite_length,
@@ -18,7 +19,7 @@ from lrwidget.core.smoothing import (
 from lrwidget.errors import ConfigError
 
 # Points below which nothing is said.
-_FEWEST = 8
+_FEWEST = 10
 # Share of the fall by which the loss has to rise again for the test to have seen the end.
 _RISE = 0.25
 
@@ -59,6 +60,10 @@ class _Curve:
     losses: FloatArray
     smoothed: FloatArray
     unit: float
+
+    @cached_property
+    def refusal(self) -> str:
+        return _refusal(self)
 
     @property
     def bottom(self) -> int:
@@ -103,15 +108,7 @@ def suggest(
         ConfigError: An unknown rule or target, or arrays that are no curve.
     """
     function = rule_function(rule, target)
-    lrs, losses = _checked(lrs, losses)
-    curve = _readable(lrs, losses)
-    refusal = _refusal(curve)
-    if refusal:
-        return _none(rule, refusal)
-    lr = function(curve.lrs, curve.smoothed)
-    if lr is None or not math.isfinite(lr):
-        return _none(rule, f'No suggestion: the rule "{rule}" finds no place on this curve.')
-    return _placed(rule, float(lr), curve)
+    return _read(rule, function, _readable(*_checked(lrs, losses)))
 
 
 def suggestions(
@@ -127,7 +124,9 @@ def suggestions(
     Raises:
         ConfigError: An unknown target, or arrays that are no curve.
     """
-    return {rule: suggest(lrs, losses, rule, target) for rule in RULES}
+    functions = {rule: rule_function(rule, target) for rule in RULES}
+    curve = _readable(*_checked(lrs, losses))
+    return {rule: _read(rule, function, curve) for rule, function in functions.items()}
 
 
 def suggest_over_sweeps(
@@ -184,6 +183,16 @@ def _readable(lrs: FloatArray, losses: FloatArray) -> _Curve:
     return _Curve(lrs[:n], scaled, smooth(scaled, DEFAULT_SMOOTHING), unit)
 
 
+def _read(rule: str, function: Rule, curve: _Curve) -> Suggestion:
+    """Return what a rule reads off a curve, unless the curve cannot be read."""
+    if curve.refusal:
+        return _none(rule, curve.refusal)
+    lr = function(curve.lrs, curve.smoothed)
+    if lr is None or not math.isfinite(lr):
+        return _none(rule, f'No suggestion: the rule "{rule}" finds no place on this curve.')
+    return _placed(rule, float(lr), curve)
+
+
 def _none(rule: str, reason: str) -> Suggestion:
     return Suggestion(rule, None, None, None, None, None, False, reason)
 
@@ -216,17 +225,22 @@ def _refusal(curve: _Curve) -> str:
             f"No suggestion: the loss was the same at every learning rate up to max_lr={last:g}. "
             "Raise max_lr, or check that the model has weights to train."
         )
-    if _is_noise(curve.losses[::-1], curve.smoothed[::-1]) and _is_noise(
-        curve.losses, curve.smoothed
-    ):
+    fell = not _is_noise(curve.losses, curve.smoothed)
+    rose = not _is_noise(curve.losses[::-1], curve.smoothed[::-1])
+    if not (fell or rose):
         return (
             "No suggestion: the loss changed no more than its noise does. Take more steps or a "
             f"larger batch, or raise max_lr={last:g}."
         )
-    if curve.bottom == 0 or _is_noise(curve.losses, curve.smoothed):
+    if curve.bottom == 0:
         return (
             f"No suggestion: the loss never fell. Start lower than min_lr={first:g}, "
             "or check the labels."
+        )
+    if not fell:
+        return (
+            "No suggestion: the loss never fell by more than its noise. Start lower than "
+            f"min_lr={first:g}, take more steps or a larger batch, or check the labels."
         )
     return ""
 
@@ -245,9 +259,9 @@ def _is_noise(losses: FloatArray, smoothed: FloatArray) -> bool:
     """Say whether noise alone would make the losses fall as far as they do.
 
     The fall is that of the mean over a tenth of the points, w of them, from the highest such mean
-    to the lowest after it. For noise of standard deviation s it is a few s / sqrt(w); the
-    limit is 7 + 100 / n of them. s is the larger of the noise between neighbours and that about the
-    smoothed curve.
+    to the lowest after it. Noise of standard deviation s makes a fall of a few s / sqrt(w); the
+    limit is 8 + 100 / n + (40 / n)^2 of them. s is the larger of the noise between neighbours and
+    that about the smoothed curve.
     """
     n = len(losses)
     width = min(max(5, n // 10), n // 4)
@@ -255,9 +269,9 @@ def _is_noise(losses: FloatArray, smoothed: FloatArray) -> bool:
     means = (sums[width:] - sums[:-width]) / width
     bottom = int(np.argmin(means))
     fall = means[: bottom + 1].max() - means[bottom]
-    about = np.median(np.abs(losses - smoothed)) / 0.6745
+    about = np.quantile(np.abs(losses - smoothed), 0.8) / 1.2816
     noise = max(float(np.median(local_noise(losses))), float(about))
-    return bool(fall * math.sqrt(width) <= (7 + 100 / n) * noise)
+    return bool(fall * math.sqrt(width) <= (8 + 100 / n + (40 / n) ** 2) * noise)
 
 
 def _checked(lrs: FloatArray, losses: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -8,7 +8,7 @@ import pytest
 
 import lrwidget
 from lrwidget.core.config import RangeTestConfig
-from lrwidget.core.result import RangeTestResult
+from lrwidget.core.result import RangeTestResult, Restored
 from lrwidget.errors import DataError
 
 
@@ -24,6 +24,8 @@ def result():
         metrics={"accuracy": 1 - losses / 3},
         stop_reason="diverged",
         config=RangeTestConfig(min_lr=1e-5, max_lr=1.0, steps=60, sweeps=3, seed=9),
+        restored=Restored("0badcafe", "0badcafe"),
+        validation_losses=np.full(60, np.nan),
         versions={"keras": "3.0"},
     )
 
@@ -88,6 +90,8 @@ def test_an_empty_result_can_be_asked_everything(tmp_path):
         metrics={},
         stop_reason="stopped",
         config=RangeTestConfig(),
+        restored=Restored("", ""),
+        validation_losses=np.empty(0),
     )
     assert all(suggestion.lr is None for suggestion in empty.suggestions().values())
     assert empty.to_frame().empty

@@ -1,0 +1,1 @@
+"""The notebook widget; knows the core, does no maths of its own."""

@@ -1,0 +1,98 @@
+"""Field: a text field for one number, which says so when it cannot read what was typed."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ipywidgets import Text
+from traitlets import Any as AnyTrait
+
+from lrwidget.errors import ConfigError
+from lrwidget.ui import text
+from lrwidget.ui.guard import Shown
+
+
+class Kind(NamedTuple):
+    """What sort of number a field takes.
+
+    Args:
+        read: Turns what was typed into a number; ValueError where it cannot.
+        write: Turns a number into what the field shows.
+        noun: What the error message asks for.
+    """
+
+    read: Callable[[str], float]
+    write: Callable[[float], str]
+    noun: str
+
+
+def _reader(parse: Callable[[str], float], fits: Callable[[float], bool]) -> Callable[[str], float]:
+    def read(typed: str) -> float:
+        number = parse(typed.strip())
+        if not fits(number):
+            raise ValueError(typed)
+        return number
+
+    return read
+
+
+LR = Kind(
+    _reader(float, lambda lr: 0 < lr < math.inf),
+    text.format_lr,
+    "a learning rate: a number above 0, such as 3e-4",
+)
+STEPS = Kind(_reader(int, lambda count: count >= 2), str, "a whole number of at least 2")
+COUNT = Kind(_reader(int, lambda count: count >= 1), str, "a whole number of at least 1")
+SHARE = Kind(
+    _reader(float, lambda share: 0 <= share < 1),
+    "{:.3g}".format,
+    "a number from 0 up to, but not including, 1",
+)
+FACTOR = Kind(
+    _reader(float, lambda factor: factor > 0), "{:.6g}".format, "a number above 0, or inf for never"
+)
+
+
+class Field(Text):
+    """A text field that holds a number exactly and shows it rounded.
+
+    Args:
+        kind: How the number is read and written.
+        on_typed: Called with a number that a person typed, not with one set from Python.
+        shown: Wraps a handler so that its errors reach the user.
+        options: The text field's own, such as `description` and `tooltip`.
+    """
+
+    number = AnyTrait(None, help="The exact number; None shows an empty field.")
+
+    def __init__(
+        self,
+        kind: Kind,
+        *,
+        on_typed: Callable[[float], None],
+        shown: Shown,
+        **options: Any,
+    ) -> None:
+        super().__init__(continuous_update=False, **options)
+        self._kind, self._on_typed = kind, on_typed
+        self.observe(shown(self._typed), "value")
+        self.observe(self._write, "number")
+
+    def _write(self, _change: Any = None) -> None:
+        self.value = "" if self.number is None else self._kind.write(self.number)
+
+    def _typed(self, change: Any) -> None:
+        if change.new == ("" if self.number is None else self._kind.write(self.number)):
+            return
+        try:
+            self._on_typed(self._read(change.new))
+        finally:
+            self._write()
+
+    def _read(self, typed: str) -> float:
+        try:
+            return self._kind.read(typed)
+        except ValueError as error:
+            raise ConfigError(
+                f"{self.description}: {typed!r} is not {self._kind.noun}. It stays as it was."
+            ) from error

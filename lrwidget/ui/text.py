@@ -1,0 +1,111 @@
+"""How numbers read and what the widget says, in one place."""
+
+from lrwidget.core.apply import AppliedLR
+from lrwidget.core.curve import Update
+from lrwidget.core.result import RangeTestResult
+from lrwidget.errors import LRWidgetError
+
+DOUBT = {True: "reliable", False: "doubtful"}
+
+
+def format_lr(lr: float) -> str:
+    """Write a learning rate the way it reads everywhere in the widget.
+
+    >>> format_lr(0.0032), format_lr(10.0)
+    ('3.20e-3', '1.00e+1')
+    """
+    mantissa, exponent = f"{lr:.2e}".split("e")
+    return f"{mantissa}e{int(exponent):+d}"
+
+
+def format_loss(loss: float) -> str:
+    """Write a loss with four significant digits.
+
+    >>> format_loss(0.41237)
+    '0.4124'
+    """
+    return f"{loss:.4g}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration with as many digits as a person needs.
+
+    >>> format_seconds(1.234), format_seconds(75.0)
+    ('1.2 s', '1 min 15 s')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def starting(steps: int) -> str:
+    """Say that a test has been started and has not done a step yet."""
+    return f"Starting: {steps} steps; the first one takes longest."
+
+
+def running(update: Update) -> str:
+    """Say how far a test is, how fast it goes and how long it will take."""
+    sweep = f"sweep {update.sweep + 1} of {update.sweeps}, " if update.sweeps > 1 else ""
+    done = f"Running: {sweep}step {update.step} of {update.steps}"
+    if update.steps_per_second <= 0:
+        return f"{done}."
+    to_do = (update.sweeps - update.sweep) * update.steps - update.step
+    left = format_seconds(to_do / update.steps_per_second)
+    return f"{done}, {update.steps_per_second:.3g} steps a second, {left} left."
+
+
+def ended(result: RangeTestResult, steps: int, seconds: float) -> str:
+    """Say how a test of `steps` steps ended and what to do next."""
+    if result.stop_reason == "stopped":
+        return f"Stopped by you after {len(result.lrs)} of {steps} steps. The model is as it was."
+    if not len(result.lrs):
+        return "The very first loss is not finite. Look for NaN in the data and the labels."
+    return f"{_how(result, seconds)} Click the curve or a rule to pick one."
+
+
+def _how(result: RangeTestResult, seconds: float) -> str:
+    last = format_lr(result.lrs[-1])
+    return {
+        "finished": f"Finished: {len(result.lrs)} learning rates in {format_seconds(seconds)}.",
+        "diverged": f"Stopped at {last}: the loss diverged.",
+        "non_finite": f"Stopped at {last}: the next loss is not finite.",
+    }[result.stop_reason]
+
+
+def picked(lr: float, loss: float | None) -> str:
+    """Say what is picked; `loss` is the smoothed loss there, None where there is no curve."""
+    place = "" if loss is None else f" (smoothed loss {format_loss(loss)})"
+    return f"Picked {format_lr(lr)}{place}. Apply puts it on the model."
+
+
+def applied(change: AppliedLR) -> str:
+    """Say what Apply did."""
+    return f"Learning rate was {_named(change.previous)}, now {_named(change.current)}."
+
+
+def undone(change: AppliedLR) -> str:
+    """Say what Undo did."""
+    return f"Undone: the learning rate is {_named(change.previous)} again."
+
+
+def _named(lr: object) -> str:
+    """Write a float as a learning rate, a schedule by the name of its class."""
+    return format_lr(lr) if isinstance(lr, float) else type(lr).__name__
+
+
+def failed(error: BaseException) -> str:
+    """Say what went wrong; an error of ours speaks for itself, others carry their name."""
+    if isinstance(error, LRWidgetError):
+        return str(error)
+    return f"{type(error).__name__}: {_gist(str(error)) or 'no message'}"
+
+
+def _gist(message: str) -> str:
+    """Return a message without the stack of the framework that TensorFlow writes into it.
+
+    >>> _gist("Graph execution error:\\n\\nDetected at node A\\n  File a.py, line 1\\nBad label.")
+    'Bad label.'
+    """
+    said = message.split("\nTraceback (most recent call last)")[0].splitlines()
+    noise = (" ", "\t", "Graph execution error", "Detected at node", "<stack traces")
+    return "\n".join(line for line in said if line.strip() and not line.startswith(noise))

@@ -1,0 +1,300 @@
+"""Suggestions: the invariants of every rule, and the honest refusals."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from lrwidget.core.rules import RULES, register_rule, unregister_rule
+from lrwidget.core.smoothing import DEFAULT_SMOOTHING, smooth
+from lrwidget.core.suggest import suggest, suggest_over_sweeps, suggestions
+from lrwidget.errors import ConfigError
+from tests.core.curves import as_measured, good, ladder, never_diverging, noise, rising
+
+LRS = ladder(100)
+TARGETS = ["constant", "one_cycle"]
+
+shapes = st.fixed_dictionaries(
+    {
+        "center": st.floats(-4, -2.5),
+        "width": st.floats(0.2, 0.6),
+        "power": st.sampled_from([1.0, 2.0, 4.0]),
+        "end": st.floats(-1.0, 0.5),
+    }
+)
+steps = st.integers(50, 300)
+seeds = st.integers(0, 10_000)
+shares = st.sampled_from([0.0, 0.02, 0.1, 0.3])
+
+
+def measured(n, shape, share, seed):
+    """Return learning rates and losses as a test that stops would give them."""
+    losses = as_measured(good(ladder(n), **shape), share, seed)
+    return ladder(n)[: len(losses)], losses
+
+
+def picks(lrs, losses, target="constant"):
+    """Return what all rules say, without the loss, which has a unit."""
+    return {
+        rule: (found.lr, found.index, found.reliable, found.reason)
+        for rule, found in suggestions(lrs, losses, target).items()
+    }
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps, shapes, shares, seeds, st.sampled_from(TARGETS))
+def test_no_pick_lies_right_of_the_smoothed_minimum_or_before_the_ladder(
+    n, shape, share, seed, target
+):
+    lrs, losses = measured(n, shape, share, seed)
+    limit = lrs[smooth(losses, DEFAULT_SMOOTHING).argmin()]
+    for found in suggestions(lrs, losses, target).values():
+        if found.lr is not None:
+            assert lrs[0] <= found.lr <= limit
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps, shapes, shares, seeds, st.integers(-6, 6))
+def test_scaling_the_loss_changes_nothing(n, shape, share, seed, exponent):
+    lrs, losses = measured(n, shape, share, seed)
+    assert picks(lrs, losses * 2.0**exponent) == picks(lrs, losses)
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps, shapes, shares, seeds, st.floats(0.01, 100), st.floats(-50, 50))
+def test_scaling_and_shifting_the_loss_change_nothing_but_rounding(
+    n, shape, share, seed, factor, shift
+):
+    lrs, losses = measured(n, shape, share, seed)
+    changed = picks(lrs, factor * losses + shift)
+    for rule, (lr, _, reliable, reason) in picks(lrs, losses).items():
+        assert changed[rule][0] == (None if lr is None else pytest.approx(lr, rel=0.02))
+        assert changed[rule][2:] == (reliable, reason)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    steps,
+    shapes,
+    shares,
+    seeds,
+    st.lists(st.sampled_from([math.nan, math.inf, -math.inf, 5.0]), max_size=5),
+)
+def test_a_broken_end_changes_nothing(n, shape, share, seed, tail):
+    lrs, losses = measured(n, shape, share, seed)
+    longer = np.concatenate([lrs, lrs[-1] * 2.0 ** np.arange(1, len(tail) + 2)])
+    assert picks(longer, [*losses, math.nan, *tail]) == picks(lrs, losses)
+
+
+@settings(max_examples=100, deadline=None)
+@example(np.array([0.0, 3.5e-132, 1.26e177]))
+@example(np.array([1.7e308, -1.7e308, 5e-324] * 6))
+@given(arrays(np.float64, st.integers(0, 20), elements=st.floats(width=64)))
+def test_up_to_twenty_points_of_anything_give_a_suggestion_or_a_reason(losses):
+    for found in suggestions(ladder(20)[: len(losses)], losses).values():
+        if found.lr is None:
+            assert found.reason.startswith("No suggestion: ")
+            assert (found.index, found.loss, found.reliable) == (None, None, False)
+        else:
+            assert 1e-7 <= found.lr <= 10
+            assert found.reliable == (not found.reason)
+
+
+@settings(max_examples=15, deadline=None)
+@given(shapes)
+def test_the_number_of_steps_hardly_moves_a_pick_without_noise(shape):
+    found = {n: suggestions(ladder(n), good(ladder(n), **shape)) for n in (50, 100, 300, 1000)}
+    for rule in RULES:
+        decades = [np.log10(found[n][rule].lr) for n in found]
+        assert np.ptp(decades) <= 0.1, rule
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_good_curve_gets_a_reliable_pick_left_of_its_minimum(rule, target):
+    found = suggest(LRS, good(LRS), rule, target)
+    minimum = LRS[good(LRS).argmin()]
+    assert found.reliable
+    assert found.reason == ""
+    assert minimum / 300 < found.lr < minimum
+    assert found.index == np.abs(np.log10(LRS / found.lr)).argmin()
+    assert found.loss == smooth(good(LRS), DEFAULT_SMOOTHING)[found.index]
+    assert (found.rule, found.low, found.high) == (rule, None, None)
+
+
+def test_a_one_cycle_peak_lies_above_a_constant_learning_rate():
+    constant, peak = (suggest(LRS, good(LRS), "auto", target).lr for target in TARGETS)
+    assert constant < peak
+
+
+@pytest.mark.parametrize("n", [50, 100, 300])
+@pytest.mark.parametrize("share", [0.02, 0.1])
+def test_good_curves_with_noise_are_hardly_ever_called_unreliable(n, share):
+    alarms = [not suggest(*measured(n, {}, share, seed)).reliable for seed in range(60)]
+    assert np.mean(alarms) <= 0.02
+
+
+@pytest.mark.parametrize("n", [50, 100, 300])
+def test_noise_on_a_good_curve_leaves_the_pick_within_a_decade(n):
+    clean = suggest(ladder(n), good(ladder(n))).lr
+    moved = [abs(np.log10(suggest(*measured(n, {}, 0.05, seed)).lr / clean)) for seed in range(40)]
+    assert np.quantile(moved, 0.9) < 0.5
+    assert max(moved) < 1
+
+
+@pytest.mark.parametrize("n", [12, 20, 50, 100, 1000])
+def test_a_curve_that_only_rises_is_refused_with_where_to_start(n):
+    for found in suggestions(ladder(n), rising(ladder(n))).values():
+        assert found.lr is None
+        assert found.reason == (
+            "No suggestion: the loss never fell. Start lower than min_lr=1e-07, "
+            "or check the labels."
+        )
+
+
+@pytest.mark.parametrize("n", [50, 100, 300])
+def test_a_rising_curve_with_noise_is_refused(n):
+    for seed in range(40):
+        losses = as_measured(rising(ladder(n)), 0.05, seed)
+        found = suggest(ladder(n)[: len(losses)], losses)
+        assert found.lr is None
+        assert "the loss never fell" in found.reason
+
+
+@pytest.mark.parametrize("value", [0.0, 2.3, -1e300])
+def test_a_flat_curve_is_refused(value):
+    for found in suggestions(LRS, np.full(100, value)).values():
+        assert found.lr is None
+        assert "the same at every learning rate up to max_lr=10" in found.reason
+
+
+@pytest.mark.parametrize("n", [12, 20, 50, 100, 1000])
+def test_noise_alone_is_refused(n):
+    found = [suggest(ladder(n), noise(n, seed)) for seed in range(50)]
+    assert sum(f.reliable for f in found) <= 1
+    assert sum("no more than its noise" in f.reason for f in found) >= 47
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05])
+@pytest.mark.parametrize("n", [20, 50, 100, 1000])
+def test_a_curve_that_still_falls_is_not_reliable_and_says_to_raise_max_lr(n, share):
+    found = suggest(ladder(n), as_measured(never_diverging(ladder(n)), share, seed=n))
+    assert not found.reliable
+    assert found.lr is not None
+    assert found.reason == (
+        "The loss was still falling at max_lr=10: raise max_lr to see where it stops."
+    )
+
+
+def test_a_curve_that_ends_on_its_flat_bottom_is_not_reliable():
+    losses = np.interp(np.log10(LRS), [-7, -5, -3, -2, 1], [2, 2, 0, 0, 0.1])
+    found = suggest(LRS, losses)
+    assert not found.reliable
+    assert found.reason.startswith("The loss had not risen again at max_lr=10: raise max_lr")
+
+
+@pytest.mark.parametrize("n", range(10))
+def test_too_few_points_are_counted(n):
+    assert f"only {n} finite losses were measured" in suggest(LRS[:n], np.arange(n)[::-1]).reason
+
+
+def test_a_pick_below_the_ladder_is_moved_to_it_and_is_not_reliable():
+    lrs = LRS[60:]
+    found = suggest(lrs, good(lrs, center=-1.9, width=0.1), rule="minimum")
+    assert found.lr == lrs[0]
+    assert found.index == 0
+    assert not found.reliable
+    assert f"points below min_lr={lrs[0]:g}: start lower" in found.reason
+
+
+def test_rules_of_your_own_are_asked_and_held_left_of_the_minimum():
+    register_rule("last", lambda lrs, losses: lrs[-1])
+    try:
+        found = suggestions(LRS, good(LRS))["last"]
+    finally:
+        unregister_rule("last")
+    assert found.lr == LRS[good(LRS).argmin()]
+    assert not found.reliable
+    assert "right of the minimum" in found.reason
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan])
+def test_a_rule_that_finds_nothing_is_named(nothing):
+    register_rule("shy", lambda lrs, losses: nothing)
+    try:
+        found = suggest(LRS, good(LRS), "shy")
+    finally:
+        unregister_rule("shy")
+    assert found.lr is None
+    assert 'the rule "shy" finds no place' in found.reason
+
+
+def test_a_suggestion_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        suggest(LRS, good(LRS)).lr = 1.0
+
+
+@pytest.mark.parametrize(
+    ("lrs", "losses", "said"),
+    [
+        (np.ones((2, 2)), np.ones((2, 2)), r"lrs \(2, 2\)"),
+        (LRS, np.ones(99), r"lrs \(100,\) and losses \(99,\)"),
+        (LRS[::-1], np.ones(100), "increasing"),
+        (LRS - LRS[0], np.ones(100), "above 0"),
+        (np.append(LRS[:-1], math.nan), np.ones(100), "finite"),
+        (np.repeat(LRS[:50], 2), np.ones(100), "increasing"),
+    ],
+)
+def test_arrays_that_are_no_curve_are_an_error(lrs, losses, said):
+    with pytest.raises(ConfigError, match=said):
+        suggest(lrs, losses)
+
+
+def test_unknown_rules_and_targets_are_named_with_those_that_are_known():
+    with pytest.raises(ConfigError, match=r'one of "auto", "minimum",.*; got rule=\'best\''):
+        suggest(LRS, good(LRS), "best")
+    with pytest.raises(ConfigError, match="got target='cosine'"):
+        suggest(LRS, good(LRS), "auto", "cosine")
+
+
+def sweeps_around(decades):
+    """Return five sweeps whose minima lie evenly over so many decades, and their middle."""
+    ends = -0.5 + np.linspace(-decades / 2, decades / 2, 5)
+    moved = np.array([good(LRS, center=end - 2.5, end=end) for end in ends])
+    return moved[2], moved
+
+
+def test_the_interval_over_sweeps_goes_from_the_tenth_to_the_ninetieth_percent():
+    found = suggest_over_sweeps(LRS, *sweeps_around(0.8))
+    assert found.reliable
+    assert np.log10(found.high / found.low) == pytest.approx(0.8 * 0.8, abs=0.05)
+    assert found.low < found.lr < found.high
+
+
+def test_sweeps_that_disagree_by_more_than_a_decade_are_not_reliable():
+    found = suggest_over_sweeps(LRS, *sweeps_around(1.6))
+    assert not found.reliable
+    assert found.reason.startswith("The sweeps disagree by more than a decade: ")
+    assert found.low < found.high / 10
+
+
+def test_a_single_sweep_has_no_interval():
+    found = suggest_over_sweeps(LRS, good(LRS), good(LRS)[None])
+    assert found == suggest(LRS, good(LRS))
+    assert (found.low, found.high) == (None, None)
+
+
+def test_sweeps_that_mostly_suggest_nothing_are_not_reliable():
+    sweeps = np.stack([good(LRS), rising(LRS), rising(LRS)])
+    found = suggest_over_sweeps(LRS, good(LRS), sweeps)
+    assert not found.reliable
+    assert found.reason == "Only 1 of 3 sweeps give a suggestion."
+
+
+def test_sweeps_of_another_length_are_an_error():
+    with pytest.raises(ConfigError, match=r"shape \(sweeps, 100\); got \(2, 99\)"):
+        suggest_over_sweeps(LRS, good(LRS), np.ones((2, 99)))

@@ -1,0 +1,108 @@
+"""A small real model, data of a few kinds, and the widget's parts by their class."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from ipywidgets import Widget
+
+from lrwidget import LRFinderWidget
+from lrwidget.ui.tree import descendants
+
+SAMPLES, FEATURES, CLASSES = 640, 8, 3
+
+
+def new_model() -> keras.Model:
+    """Return a compiled classifier that learns the data below in a moment."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((FEATURES,)),
+            keras.layers.Dense(16, activation="relu"),
+            keras.layers.Dense(CLASSES),
+        ]
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def new_data() -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs and labels that depend on them."""
+    inputs = np.random.default_rng(0).normal(size=(SAMPLES, FEATURES)).astype("float32")
+    return inputs, inputs[:, :CLASSES].argmax(axis=1)
+
+
+def slow_batches(seconds: float = 0.02) -> Callable[[], Iterator[Any]]:
+    """Return a generator function of batches, each of which takes its time."""
+    inputs, labels = new_data()
+
+    def batches() -> Iterator[Any]:
+        for start in range(0, SAMPLES, 32):
+            time.sleep(seconds)
+            yield inputs[start : start + 32], labels[start : start + 32]
+
+    return batches
+
+
+def failing_batches() -> Iterator[Any]:
+    """Give a few batches, then fail as a user's data does."""
+    inputs, labels = new_data()
+    for _ in range(20):
+        time.sleep(0.01)
+        yield inputs[:32], labels[:32]
+    raise RuntimeError("row 17 of shard 3 has no label")
+
+
+def part(widget: Widget, name: str) -> Any:
+    """Return the one part of a widget with the class "lrw-" and `name`."""
+    (found,) = [each for each in descendants(widget) if f"lrw-{name}" in classes_of(each)]
+    return found
+
+
+def classes_of(widget: Widget) -> tuple[str, ...]:
+    """Return the CSS classes of a part; scales, marks and axes have none."""
+    return tuple(getattr(widget, "_dom_classes", ()))
+
+
+def line_points(widget: Widget) -> list[int]:
+    """Return how many points the raw and the smoothed curve have on the plot."""
+    return [len(mark.x) for mark in part(widget, "plot").marks[:2]]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until a condition holds, and fail if it never does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def model() -> keras.Model:
+    return new_model()
+
+
+@pytest.fixture
+def make(model: keras.Model) -> Iterator[Callable[..., LRFinderWidget]]:
+    """Return a function that makes a widget over `model`; all are closed at the end."""
+    made: list[LRFinderWidget] = []
+
+    def make_widget(data: Any = None, **options: Any) -> LRFinderWidget:
+        options = {"seed": 0, "steps": 60, "min_lr": 1e-5, **options}
+        made.append(LRFinderWidget(model, new_data() if data is None else data, **options))
+        return made[-1]
+
+    yield make_widget
+    for widget in made:
+        widget.close()
+
+
+@pytest.fixture
+def finished(make: Callable[..., LRFinderWidget]) -> LRFinderWidget:
+    """Return a widget whose test has ended."""
+    widget = make()
+    widget.run(block=True)
+    return widget

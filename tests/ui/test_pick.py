@@ -1,0 +1,186 @@
+"""Picking a learning rate in every way, Apply and Undo, pressed in-process."""
+
+import keras
+import numpy as np
+import pytest
+
+from lrwidget.errors import BusyError, ConfigError, LRWidgetError
+from lrwidget.ui import axis
+from lrwidget.ui.tree import descendants
+from tests.ui.conftest import classes_of, part, slow_batches, wait_for
+
+
+def click_column(widget, column):
+    hits = part(widget, "plot").marks[-1]
+    hits._handle_custom_msgs(hits, {"event": "element_click", "data": {"index": column}})
+
+
+def primary_buttons(widget):
+    return [
+        each.description.split("\n")[0]
+        for each in descendants(widget)
+        if getattr(each, "button_style", "") == "primary"
+    ]
+
+
+def lr_of(model):
+    return float(model.optimizer.learning_rate)
+
+
+def test_click_picks_the_nearest_learning_rate_everywhere(finished):
+    lrs = finished.result.lrs
+    columns = axis.hit_columns(finished.result.config.ladder())
+    for column in range(0, len(columns), 7):
+        click_column(finished, column)
+        nearest = lrs[np.argmin(np.abs(np.log(lrs / columns[column])))]
+        assert finished.picked_lr == nearest
+
+
+def test_click_on_the_empty_plot_picks_nothing(make):
+    widget = make()
+    click_column(widget, 0)
+    assert widget.picked_lr is None
+    assert widget.error is None
+
+
+def test_hover_tells_the_learning_rate_and_the_losses(finished):
+    hits = part(finished, "plot").marks[-1]
+    hits._handle_custom_msgs(hits, {"event": "hover", "data": {"index": 0}})
+    said = part(finished, "cursor").value
+    assert said.startswith("LR 1.00e-5")
+    assert f"loss {finished.result.losses[0]:.4g}" in said
+
+
+def test_pick_marks_the_curve_and_fills_the_field(finished):
+    finished.pick(3.14159e-3)
+    line, point = part(finished, "plot").marks[2], part(finished, "plot").marks[-2]
+    assert line.x.tolist() == [3.14159e-3] * 2
+    assert point.x.tolist() == [3.14159e-3]
+    assert part(finished, "picked").value == "3.14e-3"
+    assert finished.picked_lr == 3.14159e-3
+
+
+def test_typed_learning_rate_is_picked_exactly(finished):
+    part(finished, "picked").value = "0.0031416"
+    assert finished.picked_lr == 0.0031416
+    assert part(finished, "picked").value == "3.14e-3"
+
+
+@pytest.mark.parametrize("typed", ["abc", "-1", "0", "nan", "inf", ""])
+def test_typed_text_that_is_no_learning_rate_is_refused_aloud(finished, typed):
+    finished.pick(1e-3)
+    part(finished, "picked").value = typed
+    assert finished.picked_lr == 1e-3
+    assert part(finished, "picked").value == "1.00e-3"
+    assert repr(typed) in part(finished, "status").value
+    assert isinstance(finished.error, ConfigError)
+
+
+@pytest.mark.parametrize("lr", [-1.0, 0.0, float("nan"), float("inf"), "abc", None])
+def test_pick_refuses_what_is_no_learning_rate(finished, lr):
+    with pytest.raises(ConfigError, match="above 0"):
+        finished.pick(lr)
+
+
+def test_slider_moves_the_pick_point_by_point(finished):
+    finished.pick(float(finished.result.lrs[10]))
+    slider = part(finished, "pick-slider")
+    assert slider.value == 10
+    slider.value = 11
+    assert finished.picked_lr == finished.result.lrs[11]
+
+
+def test_slider_stays_on_the_curve(finished):
+    slider = part(finished, "pick-slider")
+    slider.value = slider.max
+    assert finished.picked_lr == finished.result.lrs[-1]
+    assert slider.value == len(finished.result.lrs) - 1
+
+
+def test_rule_button_picks_what_it_shows(finished):
+    buttons = [each for each in descendants(finished) if "lrw-rule" in classes_of(each)]
+    buttons[1].click()
+    assert finished.picked_lr == finished.suggestions["minimum"].lr
+    assert "lrw-chosen" in classes_of(buttons[1])
+
+
+def test_picked_lr_can_be_observed_and_assigned(finished):
+    seen = []
+    finished.observe(lambda change: seen.append(change.new), "picked_lr")
+    click_column(finished, 0)
+    finished.picked_lr = 2e-3
+    assert seen == [finished.result.lrs[0], 2e-3]
+    assert part(finished, "picked").value == "2.00e-3"
+    with pytest.raises(ConfigError):
+        finished.picked_lr = -1.0
+
+
+def test_apply_changes_the_optimizer_and_undo_takes_it_back(finished, model):
+    finished.pick(3.2e-3)
+    part(finished, "apply").click()
+    assert lr_of(model) == pytest.approx(3.2e-3)
+    assert part(finished, "status").value == "Learning rate was 1.00e-3, now 3.20e-3."
+    part(finished, "undo").click()
+    assert lr_of(model) == pytest.approx(1e-3)
+    assert part(finished, "undo").disabled
+
+
+def test_undo_goes_back_step_by_step(finished, model):
+    for lr in (1e-2, 1e-4):
+        finished.pick(lr)
+        finished.apply()
+    finished.undo()
+    assert lr_of(model) == pytest.approx(1e-2)
+    finished.undo()
+    assert lr_of(model) == pytest.approx(1e-3)
+
+
+def test_undo_brings_a_schedule_back(make, model):
+    schedule = keras.optimizers.schedules.CosineDecay(1e-2, 100)
+    model.compile(keras.optimizers.Adam(schedule), loss=model.loss)
+    widget = make()
+    widget.pick(1e-3)
+    widget.apply()
+    assert part(widget, "status").value == "Learning rate was CosineDecay, now 1.00e-3."
+    widget.undo()
+    assert model.optimizer._learning_rate is schedule
+
+
+def test_apply_and_undo_say_what_is_missing(make):
+    widget = make()
+    with pytest.raises(LRWidgetError, match="Nothing is picked"):
+        widget.apply()
+    with pytest.raises(LRWidgetError, match="Nothing to undo"):
+        widget.undo()
+
+
+def test_apply_waits_for_the_end_of_a_test(make, model):
+    widget = make(slow_batches(), steps=400)
+    widget.run()
+    wait_for(lambda: len(widget._state.curve) > 2)
+    click_column(widget, 0)
+    assert widget.picked_lr == widget._state.curve.lrs[0]
+    assert part(widget, "apply").disabled
+    part(widget, "apply").click()
+    with pytest.raises(BusyError):
+        widget.apply()
+
+
+def test_the_next_step_is_the_one_primary_button(make):
+    widget = make()
+    assert primary_buttons(widget) == ["Run"]
+    widget.run(block=True)
+    assert primary_buttons(widget) == ["auto"]
+    widget.pick(1e-3)
+    assert primary_buttons(widget) == ["Apply"]
+    widget.apply()
+    assert primary_buttons(widget) == []
+    widget.undo()
+    assert primary_buttons(widget) == ["Apply"]
+
+
+def test_a_new_test_starts_without_a_pick(finished):
+    finished.pick(1e-3)
+    finished.run(block=True)
+    assert finished.picked_lr is None
+    assert part(finished, "picked").value == ""

@@ -1,0 +1,225 @@
+"""Run, Stop, wait and close, pressed in-process."""
+
+import threading
+import time
+
+import ipywidgets
+import numpy as np
+import pytest
+
+from lrwidget import LRFinderWidget
+from lrwidget.errors import BusyError
+from lrwidget.ui.runner import at_most_every
+from lrwidget.ui.tree import descendants
+from tests.ui.conftest import (
+    classes_of,
+    line_points,
+    new_data,
+    new_model,
+    part,
+    slow_batches,
+    wait_for,
+)
+
+
+def values(model):
+    """Return a copy of the weights and of all that the optimizer remembers."""
+    return [np.array(each) for each in (*model.variables, *model.optimizer.variables)]
+
+
+def assert_unchanged(model, before):
+    after = values(model)
+    assert all(np.array_equal(new, old) for new, old in zip(after, before, strict=True))
+
+
+def test_run_button_measures_a_curve_and_shows_it(make):
+    widget = make()
+    part(widget, "run").click()
+    assert widget.wait()
+    assert widget.status in ("finished", "diverged")
+    assert line_points(widget) == [len(widget.result.lrs)] * 2
+    assert widget.error is None
+
+
+def test_every_suggestion_is_on_its_button_and_on_the_plot(finished):
+    buttons = [each for each in descendants(finished) if "lrw-rule" in classes_of(each)]
+    markers = part(finished, "plot").marks[3:-2]
+    assert len(buttons) == len(markers) == len(finished.suggestions) >= 4
+    for button, marker, suggestion in zip(
+        buttons, markers, finished.suggestions.values(), strict=True
+    ):
+        assert button.disabled == (suggestion.lr is None)
+        assert marker.x.tolist() == ([] if suggestion.lr is None else [suggestion.lr])
+    assert len({marker.marker for marker in markers}) == len(markers)
+
+
+def test_curve_grows_while_the_test_runs(make):
+    widget = make(slow_batches())
+    widget.run()
+    seen = set()
+    while not widget.wait(0.05):
+        seen.add(line_points(widget)[1])
+    assert len(seen) >= 4
+
+
+def test_plot_is_redrawn_at_most_ten_times_a_second(make):
+    widget = make(slow_batches(0.005), steps=200, max_lr=1e-3)
+    times = []
+    part(widget, "plot").marks[1].observe(lambda _change: times.append(time.monotonic()), "y")
+    widget.run(block=True)
+    live = times[1:-1]
+    assert len(live) >= 3
+    assert min(np.diff(live)) > 0.09
+
+
+def test_updates_that_come_too_soon_are_left_out():
+    passed = []
+    slow = at_most_every(0.1, passed.append)
+    start = time.monotonic()
+    while time.monotonic() - start < 0.35:
+        slow(None)
+    assert len(passed) == 4
+
+
+def test_stop_in_the_middle_restores_the_model(make, model):
+    model.optimizer.build(model.trainable_variables)
+    before = values(model)
+    widget = make(slow_batches(), steps=400)
+    part(widget, "run").click()
+    wait_for(lambda: len(widget._state.curve) > 5)
+    start = time.monotonic()
+    part(widget, "stop").click()
+    assert widget.status in ("stopping", "stopped")
+    assert widget.wait(10)
+    assert time.monotonic() - start < 1.0
+    assert widget.status == "stopped"
+    assert 5 < len(widget.result.lrs) < 400
+    assert "Stopped by you after" in part(widget, "status").value
+    assert_unchanged(model, before)
+
+
+def test_stop_without_a_test_does_nothing(finished):
+    status, sentence = finished.status, part(finished, "status").value
+    finished.stop()
+    assert (finished.status, part(finished, "status").value) == (status, sentence)
+
+
+def test_statuses_are_observable_in_order(make):
+    widget = make()
+    seen = []
+    widget.observe(lambda change: seen.append(change.new), "status")
+    widget.run(block=True)
+    assert seen == ["running", widget.status]
+
+
+def test_observer_of_the_end_sees_a_complete_widget_and_may_run_again(make):
+    widget = make()
+    seen = []
+
+    def again(change):
+        if change.new in ("finished", "diverged"):
+            seen.append((len(widget.result.lrs), dict(widget.suggestions)))
+            if len(seen) == 1:
+                widget.run()
+
+    widget.observe(again, "status")
+    widget.run()
+    wait_for(lambda: len(seen) == 2)
+    assert all(points and suggestions for points, suggestions in seen)
+
+
+def test_second_run_during_a_test_is_refused_and_changes_nothing(make):
+    widget = make(slow_batches(), steps=400)
+    widget.run()
+    with pytest.raises(BusyError, match="running already"):
+        widget.run()
+    part(widget, "run").click()
+    assert widget.status == "running"
+    assert widget.error is None
+    assert part(widget, "run").disabled
+
+
+def test_many_clicks_at_once_start_one_test(make):
+    widget = make(slow_batches(), steps=400)
+    refused = []
+
+    def click():
+        try:
+            widget.run()
+        except BusyError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=click) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 5
+
+
+def test_fit_during_a_test_is_refused(make, model):
+    widget = make(slow_batches(), steps=400)
+    widget.run()
+    wait_for(lambda: len(widget._state.curve) > 1)
+    with pytest.raises(BusyError):
+        model.fit(*new_data(), verbose=0)
+
+
+class InterruptedThread(threading.Thread):
+    """A worker whose first waiter is interrupted, as by the kernel's interrupt button."""
+
+    interrupted = False
+
+    def join(self, timeout=None):
+        if not self.interrupted:
+            self.interrupted = True
+            raise KeyboardInterrupt
+        super().join(timeout)
+
+
+def test_keyboard_interrupt_stops_the_test_and_restores_the_model(make, model, monkeypatch):
+    model.optimizer.build(model.trainable_variables)
+    before = values(model)
+    widget = make(slow_batches(), steps=400)
+    monkeypatch.setattr("lrwidget.ui.runner.threading.Thread", InterruptedThread)
+    with pytest.raises(KeyboardInterrupt):
+        widget.run(block=True)
+    assert widget.status == "stopped"
+    assert_unchanged(model, before)
+
+
+def test_wait_gives_up_after_its_timeout(make):
+    widget = make(slow_batches(), steps=400)
+    widget.run()
+    assert not widget.wait(0.05)
+    assert widget.status == "running"
+
+
+def test_sliders_can_be_moved_while_the_test_runs(make):
+    widget = make(slow_batches(0.005), steps=200, max_lr=1e-2)
+    widget.run()
+    smoothing = part(widget, "smoothing")
+    moves = 0
+    while not widget.wait(0.01):
+        moves += 1
+        smoothing.children[1].value = (moves % 90) / 100
+    assert moves > 20
+    assert widget.status == "finished"
+    assert widget.error is None
+    assert line_points(widget) == [200, 200]
+    assert np.array_equal(widget._state.curve.smoothed, widget.result.smoothed(smoothing.value))
+
+
+def test_close_stops_the_test_and_leaves_no_model_alive():
+    before = set(ipywidgets.widgets.widget._instances)
+    model = new_model()
+    model.optimizer.build(model.trainable_variables)
+    kept = values(model)
+    widget = LRFinderWidget(model, slow_batches(), steps=400)
+    widget.run()
+    wait_for(lambda: len(widget._state.curve) > 1)
+    made = set(ipywidgets.widgets.widget._instances) - before
+    assert len(made) > 50
+    widget.close()
+    assert set(ipywidgets.widgets.widget._instances) == before
+    assert_unchanged(model, kept)
