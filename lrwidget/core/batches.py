@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lrwidget.core.pipeline import detached
 from lrwidget.errors import DataError
 
 _FORMS = (
@@ -42,7 +43,7 @@ def as_batches(data: Any, batch_size: int, seed: int) -> Batches:
         DataError: `data` is empty, unbatched, or can be read only once.
     """
     if isinstance(data, tf.data.Dataset):
-        batches = Batches(_repeated(data))
+        batches = Batches(_repeated(detached(data, seed)))
     elif isinstance(data, tuple):
         batches = Batches(_from_arrays(data, batch_size, seed))
     else:
