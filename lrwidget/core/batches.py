@@ -1,6 +1,6 @@
 """Every kind of data that `fit` takes -> one endless tf.data stream of batches."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,43 +23,80 @@ class Batches:
 
     Attributes:
         dataset: Repeats for ever; its elements are batches as `train_step` takes them.
+        per_pass: Batches until the data repeats; None where that is not known.
         failure: The error that the user's own Python data raised, since tf.data hides it.
     """
 
     dataset: tf.data.Dataset
+    per_pass: int | None = None
     failure: BaseException | None = field(default=None, compare=False)
 
 
-def as_batches(data: Any, batch_size: int, seed: int) -> Batches:
+def as_batches(
+    data: Any, batch_size: int, seed: int, class_weight: dict[int, float] | None = None
+) -> Batches:
     """Return `data` as an endless stream of batches.
 
     Args:
         data: A batched tf.data.Dataset, a tuple of arrays (x, y[, sample_weight]), a
             PyDataset, a DataLoader, a generator function or any iterable of batches.
         batch_size: Samples in a batch where `data` is arrays.
-        seed: Order of the samples where `data` is arrays; other data has its own order.
+        seed: Order of the samples where `data` is arrays or a pipeline that shuffles; other
+            data has its own order.
+        class_weight: Weight of each class by its number, 1 where it is missing; as for `fit`.
 
     Raises:
         DataError: `data` is empty, unbatched, or can be read only once.
     """
     if isinstance(data, tf.data.Dataset):
-        batches = Batches(_repeated(detached(data, seed)))
+        batches = _from_dataset(data, seed)
     elif isinstance(data, tuple):
-        batches = Batches(_from_arrays(data, batch_size, seed))
+        batches = _from_arrays(data, batch_size, seed)
     else:
         batches = _from_iterable(_iterator_factory(data))
+        batches.per_pass = len(data) if isinstance(data, Sized) else None
     _check_batched(batches.dataset)
+    if class_weight is not None:
+        batches.dataset = _weighted(batches.dataset, class_weight)
     return batches
 
 
-def _repeated(dataset: tf.data.Dataset) -> tf.data.Dataset:
+def _weighted(dataset: tf.data.Dataset, class_weight: dict[int, float]) -> tf.data.Dataset:
+    spec = dataset.element_spec
+    if not (isinstance(spec, tuple) and len(spec) == 2 and isinstance(spec[1], tf.TensorSpec)):
+        raise DataError(
+            "`class_weight` needs batches of (x, y) with one output and no sample weights; "
+            f"got batches of {spec}. Pass sample weights instead."
+        )
+    if not class_weight or any(number < 0 for number in class_weight):
+        raise DataError(f"`class_weight` maps class numbers to weights; got {class_weight!r}.")
+    table = tf.constant(
+        [class_weight.get(number, 1.0) for number in range(max(class_weight) + 1)],
+        keras.config.floatx(),
+    )
+
+    def add_weights(x: Any, y: tf.Tensor) -> Any:
+        one_hot = y.shape.rank == 2 and y.shape[-1] != 1
+        classes = tf.argmax(y, axis=-1) if one_hot else tf.reshape(y, [-1])
+        classes = tf.cast(classes, tf.int32)
+        known = tf.gather(table, tf.minimum(classes, len(table) - 1))
+        return x, y, tf.where(classes < len(table), known, 1)
+
+    return dataset.map(add_weights)
+
+
+def _from_dataset(dataset: tf.data.Dataset, seed: int) -> Batches:
     cardinality = int(dataset.cardinality())
     if cardinality == 0:
         raise DataError("The dataset is empty: it has no batch. Pass one with at least one batch.")
-    return dataset if cardinality == tf.data.INFINITE_CARDINALITY else dataset.repeat()
+    _check_batched(dataset)
+    own = detached(dataset, seed)
+    if cardinality == tf.data.INFINITE_CARDINALITY:
+        return Batches(own)
+    return Batches(own.repeat(), per_pass=cardinality if cardinality > 0 else None)
 
 
-def _from_arrays(arrays: tuple[Any, ...], batch_size: int, seed: int) -> tf.data.Dataset:
+def _from_arrays(arrays: tuple[Any, ...], batch_size: int, seed: int) -> Batches:
     """Return shuffled batches of arrays; a stateless shuffle touches no global random state."""
     if len(arrays) not in (2, 3):
         raise DataError(
@@ -81,7 +118,8 @@ def _from_arrays(arrays: tuple[Any, ...], batch_size: int, seed: int) -> tf.data
 
         return tf.data.Dataset.range(-(-size // batch_size)).map(batch)
 
-    return tf.data.Dataset.counter().flat_map(batches_of_epoch).prefetch(2)
+    dataset = tf.data.Dataset.counter().flat_map(batches_of_epoch).prefetch(2)
+    return Batches(dataset, per_pass=-(-size // batch_size))
 
 
 def _as_tensor(array: Any) -> tf.Tensor:

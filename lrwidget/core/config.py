@@ -19,7 +19,8 @@ class RangeTestConfig:
         stop_factor: The test stops when the loss has risen above its best by this many
             thirds of its fall, > 0; `math.inf` never stops it.
         sweeps: Passes over the ladder, each from the same start with other data order, >= 1.
-        seed: Order of the data, for data that comes as arrays; None draws one.
+        seed: Order of the data, for arrays and for pipelines that shuffle; None draws one.
+        monitor: Which of the values that the model's training step reports is the loss.
 
     Raises:
         ConfigError: A value that cannot be used.
@@ -33,6 +34,7 @@ class RangeTestConfig:
     stop_factor: float = 4.0
     sweeps: int = 1
     seed: int | None = None
+    monitor: str = "loss"
 
     def __post_init__(self) -> None:
         self.ladder()

@@ -63,7 +63,7 @@ class Curve:
         self._config = config
         self._sweep = sweep
         self._ladder = config.ladder()
-        self._logs: Logs = {"loss": np.empty(config.steps)}
+        self._logs: Logs = {config.monitor: np.empty(config.steps)}
         self._validation: list[tuple[int, float]] = []
         self._rule = DivergenceRule(config.steps, config.stop_factor)
         self._began = time.perf_counter()
@@ -76,6 +76,11 @@ class Curve:
     @property
     def lrs_to_come(self) -> FloatArray:
         return self._ladder[self.count :]
+
+    @property
+    def losses(self) -> FloatArray:
+        """The losses so far, shape (count,)."""
+        return self.values(self._config.monitor)
 
     def values(self, name: str) -> FloatArray:
         """Return what the steps so far reported under a name, shape (count,)."""
@@ -100,13 +105,13 @@ class Curve:
 
     def add(self, logs: Logs) -> None:
         """Take what further steps reported, up to where the curve ends."""
-        finite = np.isfinite(logs["loss"])
+        finite = np.isfinite(logs[self._config.monitor])
         new = len(finite) if finite.all() else int(np.argmin(finite))
         for name, values in logs.items():
             into = self._logs.setdefault(name, np.empty(self._config.steps))
             into[self.count : self.count + new] = values[:new]
         self.count += new
-        diverged = self._rule.first_divergence(self.values("loss"))
+        diverged = self._rule.first_divergence(self.losses)
         if diverged is not None:
             self.count = diverged + 1
             self.stop_reason = "diverged"
@@ -125,7 +130,7 @@ class Curve:
             step=self.count,
             steps=self._config.steps,
             lrs=self.lrs,
-            losses=self.values("loss").copy(),
+            losses=self.losses.copy(),
             steps_per_second=self.count / (time.perf_counter() - self._began),
             sweep=self._sweep,
             sweeps=self._config.sweeps,
@@ -155,8 +160,8 @@ def result_of(
     medians = {name: np.median(values, axis=0) for name, values in stacked.items()}
     return RangeTestResult(
         lrs=shortest.lrs,
-        losses=medians.pop("loss"),
-        sweep_losses=stacked["loss"],
+        losses=medians.pop(config.monitor),
+        sweep_losses=stacked[config.monitor],
         metrics=medians,
         validation_losses=np.median([curve.validation()[:count] for curve in whole], axis=0),
         stop_reason="stopped" if reason == "stopped" else shortest.stop_reason or "finished",

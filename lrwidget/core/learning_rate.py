@@ -4,7 +4,7 @@ Keras has no public way to read the schedule that an optimizer holds, nor to put
 where a schedule was; this is the one file that knows how an optimizer keeps it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,11 +15,18 @@ from lrwidget.errors import ModelError
 LearningRate = Any  # a keras.Variable (constant), a LearningRateSchedule or a callable
 
 
-def optimizer_of(model: keras.Model) -> keras.optimizers.Optimizer:
-    """Return the optimizer that a compiled model trains with.
+def optimizer_of(
+    model: keras.Model, chosen: keras.optimizers.Optimizer | None = None
+) -> keras.optimizers.Optimizer:
+    """Return the optimizer whose learning rate is meant.
+
+    Args:
+        model: A compiled model.
+        chosen: One of the optimizers that the model holds; None where it has but one.
 
     Raises:
-        ModelError: The model is not compiled, or has no optimizer.
+        ModelError: The model is not compiled, has no optimizer, has several and none is
+            chosen, or does not have the chosen one.
     """
     if not isinstance(model, keras.Model):
         raise ModelError(f"`model` must be a keras.Model; got {type(model).__name__}.")
@@ -27,12 +34,39 @@ def optimizer_of(model: keras.Model) -> keras.optimizers.Optimizer:
         raise ModelError(
             "The model is not compiled. Call `model.compile(optimizer=..., loss=...)` first."
         )
-    if not isinstance(model.optimizer, keras.optimizers.Optimizer):
+    held = optimizers_of(model)
+    if not held:
         raise ModelError(
             "The model has no optimizer whose learning rate could be moved. "
             "Call `model.compile(optimizer=..., loss=...)` with one."
         )
-    return model.optimizer
+    if chosen is None and len(held) == 1:
+        return held[0]
+    if not any(optimizer is chosen for optimizer in held):
+        raise ModelError(
+            f"The model holds {len(held)} optimizer(s), {[each.name for each in held]}; "
+            f"got optimizer={chosen and chosen.name}. Pass the one whose learning rate is meant, "
+            "such as optimizer=model.optimizer."
+        )
+    return chosen
+
+
+def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+    """Return the optimizers that a model holds: the compiled one, and those a GAN has besides."""
+    held = members_of_type(vars(model).values(), keras.optimizers.Optimizer)
+    return list({id(optimizer): optimizer for optimizer in held}.values())
+
+
+def members_of_type(attributes: Iterable[Any], kind: type) -> list[Any]:
+    """Return what is of a kind among attributes and, one level down, in their containers."""
+    found = []
+    for held in attributes:
+        if isinstance(held, dict):
+            held = held.values()
+        elif not isinstance(held, list | tuple):
+            held = [held]
+        found += [value for value in held if isinstance(value, kind)]
+    return found
 
 
 def get_learning_rate(optimizer: keras.optimizers.Optimizer) -> LearningRate:

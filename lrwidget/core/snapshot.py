@@ -3,12 +3,14 @@
 import random
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras.src.backend.common import global_state
 
+from lrwidget.core.learning_rate import members_of_type, optimizers_of
 from lrwidget.core.result import Restored
 
 Variable = Any  # a keras.Variable, or the backend's own kind
@@ -92,27 +94,20 @@ def state_variables(model: keras.Model) -> list[keras.Variable]:
     attributes = [value for layer in model._flatten_layers() for value in vars(layer).values()]
     return [
         *model.variables,
-        *_members_of_type(attributes, keras.Variable),
+        *members_of_type(attributes, keras.Variable),
         *(variable for metric in model.metrics for variable in metric.variables),
         *(variable for optimizer in optimizers_of(model) for variable in optimizer.variables),
     ]
 
 
-def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
-    """Return the optimizers that a model holds: the compiled one, and those a GAN has besides."""
-    return _members_of_type(vars(model).values(), keras.optimizers.Optimizer)
-
-
-def _members_of_type(attributes: Iterable[Any], kind: type) -> list[Any]:
-    """Return what is of a kind among attributes and, one level down, in their containers."""
-    found = []
-    for held in attributes:
-        if isinstance(held, dict):
-            held = held.values()
-        elif not isinstance(held, list | tuple):
-            held = [held]
-        found += [value for value in held if isinstance(value, kind)]
-    return found
+@contextmanager
+def unchanged_random_state() -> Iterator[None]:
+    """Put the global random state back at the end, whatever drew from it."""
+    state = _RandomState()
+    try:
+        yield
+    finally:
+        state.restore()
 
 
 class _RandomState:

@@ -1,8 +1,9 @@
 """StepGroups: compiled groups of training steps, with the learning rate as an input."""
 
+import sys
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -33,6 +34,7 @@ class StepGroups:
     Args:
         model: A compiled and built model; held weakly, so that a cache does not keep it alive.
         optimizer: The optimizer whose learning rate is moved.
+        monitor: Which of the reported values is the loss.
 
     Attributes:
         rate: The variable that must decide the optimizer's learning rate meanwhile.
@@ -40,15 +42,20 @@ class StepGroups:
         variables: What the traced steps read or write, whoever holds it.
     """
 
-    def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    def __init__(
+        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, monitor: str = "loss"
+    ) -> None:
         own = get_learning_rate(optimizer)
         self.rate = own if isinstance(own, keras.Variable) else new_rate_variable(0.0)
         self.traces = 0
         self.variables: list[tf.Variable] = []
         self._model = weakref.ref(model)
         self._holder = holder_of(optimizer)
+        self._monitor = monitor
         self._eager = bool(model.run_eagerly)
         self._jit_compile = bool(model.jit_compile)
+        self._test_step: Callable[[Any], Any] | None = None
+        self._kept: list[tf.Variable] = []
         self._groups: dict[tf.TypeSpec, Callable[..., Any]] = {}
 
     def prepare(self, iterator: Any) -> None:
@@ -69,19 +76,57 @@ class StepGroups:
             lrs: Learning rates, shape (n,), n >= 1.
 
         Returns:
-            What each step reported, by name, "loss" among them, each of shape (m,),
-            1 <= m <= n. A loss that is not finite is the last.
+            What each step reported, by name, each of shape (m,), 1 <= m <= n. A loss that is
+            not finite is the last.
         """
         group = self._groups[tf.type_spec_from_value(iterator)]
         done, logs = group(iterator, tf.constant(lrs[:_STEPS_PER_GROUP], self.rate.dtype))
         return {name: values.numpy()[: int(done)] for name, values in logs.items()}
+
+    def evaluate(self, batches: Sequence[Any]) -> float:
+        """Return the loss on some batches, in inference, and leave all but the metrics as it is.
+
+        Args:
+            batches: Batches as `test_step` takes them, all of one form.
+        """
+        model = self._living_model()
+        if self._test_step is None:
+            self._test_step = self._make_test_step(model, batches[0])
+        kept = [(variable, tf.identity(variable)) for variable in self._kept]
+        model.reset_metrics()
+        for batch in batches:
+            logs = self._test_step(batch)
+        for variable, value in kept:
+            variable.assign(value)
+        return float(logs[self._monitor])
+
+    def _make_test_step(self, model: keras.Model, batch: Any) -> Callable[[Any], Any]:
+        """Return a compiled `test_step`; note what it touches besides weights and metrics."""
+        if self._eager:
+            return model.test_step
+        step = tf.function(
+            lambda batch: self._living_model().test_step(batch),
+            reduce_retracing=True,
+            autograph=False,
+        )
+        weights = [*model.trainable_variables, *model.metrics_variables]
+        others = {id(variable.value) for variable in weights}
+        touched = step.get_concrete_function(batch).graph.variables
+        self._kept = [variable for variable in touched if id(variable) not in others]
+        return step
+
+    def _living_model(self) -> keras.Model:
+        model = self._model()
+        if model is None:
+            raise ModelError("The model was deleted while a range test ran on it.")
+        return model
 
     def _eager_group(self, iterator: Any, lrs: tf.Tensor) -> Any:
         rows: list[dict[str, tf.Tensor]] = []
         end = time.monotonic() + SECONDS_PER_GROUP
         for lr in lrs:
             rows.append(self._update(self._step, iterator, lr))
-            if not tf.math.is_finite(rows[-1]["loss"]) or time.monotonic() > end:
+            if not tf.math.is_finite(rows[-1][self._monitor]) or time.monotonic() > end:
                 break
         return len(rows), {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
 
@@ -107,7 +152,7 @@ class StepGroups:
             def one_update(index: tf.Tensor, _finite: tf.Tensor, logs: Any) -> Any:
                 row = self._update(step, iterator, lrs[index])
                 logs = {name: logs[name].write(index, row[name]) for name in names}
-                return index + 1, tf.math.is_finite(row["loss"]), logs
+                return index + 1, tf.math.is_finite(row[self._monitor]), logs
 
             done, _, logs = tf.while_loop(go_on, one_update, (0, True, logs))
             return done, {name: values.stack() for name, values in logs.items()}
@@ -137,9 +182,7 @@ class StepGroups:
 
     def _step(self, batch: Any) -> dict[str, tf.Tensor]:
         self.traces += 1
-        model = self._model()
-        if model is None:
-            raise ModelError("The model was deleted while a range test ran on it.")
+        model = self._living_model()
 
         def train_step(batch: Any) -> Any:
             model.reset_metrics()
@@ -147,20 +190,19 @@ class StepGroups:
 
         strategy = model.distribute_strategy
         logs = strategy.run(train_step, args=(batch,))
-        if not isinstance(logs, dict) or "loss" not in logs:
+        if not isinstance(logs, dict) or self._monitor not in logs:
             got = sorted(logs) if isinstance(logs, dict) else type(logs).__name__
             raise ModelError(
-                f"`train_step` must return a dict with the batch's 'loss'; it returned {got}."
+                f"`train_step` must return a dict with the batch's {self._monitor!r}; it returned "
+                f"{got}. Return one, or pass `monitor=` with the name of another value."
             )
-        return {
-            name: tf.cast(_mean_over_replicas(value, strategy), tf.float64)
-            for name, value in logs.items()
-            if name == "loss" or value.shape.rank == 0
-        }
+        means = {name: _mean_over_replicas(value, strategy) for name, value in logs.items()}
+        return {name: value for name, value in means.items() if value.shape.rank == 0}
 
 
 def _mean_over_replicas(value: Any, strategy: tf.distribute.Strategy) -> tf.Tensor:
-    return tf.reduce_mean(tf.stack(strategy.experimental_local_results(value)), axis=0)
+    values = strategy.experimental_local_results(value)
+    return tf.reduce_mean(tf.cast(tf.stack(values), tf.float64), axis=0)
 
 
 _cache: weakref.WeakKeyDictionary[keras.Model, tuple[list[Any], StepGroups]] = (
@@ -168,7 +210,9 @@ _cache: weakref.WeakKeyDictionary[keras.Model, tuple[list[Any], StepGroups]] = (
 )
 
 
-def step_groups_for(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> StepGroups:
+def step_groups_for(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, monitor: str = "loss"
+) -> StepGroups:
     """Return the compiled steps of a model, kept from an earlier range test where they still fit.
 
     They fit as long as the model was not compiled again, the same variables are trained, and
@@ -177,8 +221,9 @@ def step_groups_for(model: keras.Model, optimizer: keras.optimizers.Optimizer) -
     own = get_learning_rate(optimizer)
     parts = [
         optimizer,
+        sys.intern(monitor),
         own if isinstance(own, keras.Variable) else None,
-        model.train_step.__func__,
+        getattr(model.train_step, "__func__", model.train_step),
         model.run_eagerly,
         model.jit_compile,
         *model.metrics,
@@ -187,6 +232,6 @@ def step_groups_for(model: keras.Model, optimizer: keras.optimizers.Optimizer) -
     known, groups = _cache.get(model, ([], None))
     same = len(known) == len(parts) and all(a is b for a, b in zip(known, parts, strict=True))
     if groups is None or not same:
-        groups = StepGroups(model, optimizer)
+        groups = StepGroups(model, optimizer, monitor)
         _cache[model] = (parts, groups)
     return groups

@@ -1,5 +1,6 @@
 """Whatever happens in a range test, the model, the optimizer and the random state come back."""
 
+import _thread
 import random
 import threading
 from collections.abc import Callable
@@ -11,7 +12,8 @@ import pytest
 
 import lrwidget
 from lrwidget.core.learning_rate import get_learning_rate
-from tests.core.battery import MODELS
+from lrwidget.core.snapshot import Snapshot
+from tests.core.battery import MODELS, SAMPLES, batches, features, labels
 
 STEPS = 12
 WAYS_OUT: dict[str, Callable[[keras.Model, Any], None]] = {}
@@ -48,6 +50,23 @@ def stopped(model, data):
 def interrupted(model, data):
     with pytest.raises(KeyboardInterrupt):
         lrwidget.range_test(model, data, steps=STEPS, on_update=raiser(KeyboardInterrupt()))
+
+
+@way_out
+def interrupted_in_a_step(model, data):
+    def soon(_update: Any) -> None:
+        threading.Timer(0.02, _thread.interrupt_main).start()
+        on_update.pop()
+
+    on_update = [soon]
+    with pytest.raises(KeyboardInterrupt):
+        lrwidget.range_test(
+            model,
+            data,
+            steps=1_000_000,
+            max_lr=1e-3,
+            on_update=lambda update: on_update and on_update[0](update),
+        )
 
 
 @way_out
@@ -127,3 +146,74 @@ def test_training_afterwards_equals_training_without(name):
 
     untouched, data = built(name)
     assert trained_on(untouched, data) == with_test
+
+
+TRACED_ANEW = ["adam_on_arrays", "built_with_a_schedule", "mixed_precision", "run_eagerly"]
+ERRORS = [KeyboardInterrupt(), ValueError("bad layer"), MemoryError()]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("name", TRACED_ANEW)
+def test_an_error_while_the_step_is_traced_leaves_no_trace(name, error, monkeypatch):
+    model, data = built(name)
+    lrwidget.range_test(model, data, steps=2)
+    before = state_of(model)
+
+    def failing(batch: Any) -> Any:
+        keras.Model.train_step(model, batch)
+        np.random.random()
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setitem(vars(model), "train_step", failing)
+        with pytest.raises(type(error)):
+            lrwidget.range_test(model, data, steps=STEPS)
+    assert state_of(model) == before
+    finished(model, data)
+    assert state_of(model) == before
+
+
+@pytest.mark.parametrize("error", ERRORS[1:], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("name", TRACED_ANEW)
+def test_an_error_in_the_data_leaves_no_trace(name, error):
+    model, _ = built(name)
+    lrwidget.range_test(model, batches(), steps=2)
+    before = state_of(model)
+
+    def failing() -> Any:
+        for batch in batches().as_numpy_iterator():
+            random.random()
+            yield batch
+        raise error
+
+    with pytest.raises(type(error)):
+        lrwidget.range_test(model, failing, max_lr=1e-3)
+    assert state_of(model) == before
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("name", TRACED_ANEW)
+def test_a_loss_that_is_not_finite_leaves_no_trace(name, bad):
+    model, _ = built(name)
+    lrwidget.range_test(model, batches(), steps=2)
+    before = state_of(model)
+    weights = np.ones(SAMPLES, "float32")
+    weights[30] = bad
+    result = lrwidget.range_test(model, (features(), labels(), weights), max_lr=1e-3)
+    assert result.stop_reason == "non_finite"
+    assert result.restored
+    assert state_of(model) == before
+
+
+def test_the_proof_of_restoring_notices_a_single_changed_bit():
+    model, data = built("adam_on_arrays")
+    kept = Snapshot(model)
+    finished(model, data)
+    assert kept.restored()
+    kernel = model.layers[0].kernel
+    kernel.assign(np.nextafter(kernel.numpy(), np.float32(9)))
+    assert not kept.restored()
+    kept.restore()
+    assert kept.restored()
+    np.random.random()
+    assert not kept.restored()

@@ -13,7 +13,7 @@ from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.range_test import RangeTest
 from lrwidget.core.steps import step_groups_for
 from lrwidget.errors import BusyError, DataError, LRWidgetError
-from tests.core.battery import batches, compiled, features, labels
+from tests.core.battery import MODELS, batches, compiled, features, labels
 
 
 def test_the_ladder_of_a_finished_test_is_exact():
@@ -247,12 +247,14 @@ def test_a_second_test_on_the_same_model_is_refused():
     lrwidget.range_test(model, batches(), steps=5, on_update=second)
 
 
-def test_a_test_can_run_on_another_thread():
-    model, data = compiled("adam"), (features(), labels())
-    config = RangeTestConfig(seed=5)
-    expected = RangeTest(model, data, config).run()
-    test = RangeTest(model, data, config)
-    results = []
+@pytest.mark.parametrize("name", ["adam_on_arrays", "global_seed_generator", "mixed_precision"])
+def test_a_test_on_another_thread_gives_the_same_curve(name):
+    def prepared() -> RangeTest:
+        keras.utils.set_random_seed(3)
+        return RangeTest(*MODELS[name](), RangeTestConfig(seed=5))
+
+    expected = prepared().run()
+    test, results = prepared(), []
     worker = threading.Thread(target=lambda: results.append(test.run()))
     worker.start()
     worker.join()
