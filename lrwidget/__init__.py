@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lrwidget.core.apply import AppliedLR, apply_lr
+    from lrwidget.core.callbacks import LRRangeTest
     from lrwidget.core.ladder import lr_ladder
     from lrwidget.core.range_test import range_test
     from lrwidget.core.result import RangeTestResult
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AppliedLR": "lrwidget.core.apply",
     "LRFinderWidget": "lrwidget.ui.widget",
+    "LRRangeTest": "lrwidget.core.callbacks",
     "LRWidgetError": "lrwidget.errors",
     "RangeTestResult": "lrwidget.core.result",
     "Suggestion": "lrwidget.core.suggest",
@@ -33,6 +35,7 @@ _HOMES = {
 __all__ = [
     "AppliedLR",
     "LRFinderWidget",
+    "LRRangeTest",
     "LRWidgetError",
     "RangeTestResult",
     "Suggestion",

@@ -4,7 +4,8 @@
     ├── ConfigError          (also a ValueError)   a setting that cannot be used
     ├── ModelError           (also a ValueError)   a model that cannot be tested as it is
     ├── DataError            (also a ValueError)   data that is not a stream of batches
-    └── BusyError            (also a RuntimeError) the model is in a range test right now
+    ├── BusyError            (also a RuntimeError) the model is in a range test right now
+    └── TooLargeError        (also a MemoryError)  no second copy of the model fits into memory
 
 An error of the user's own model or data passes through unchanged.
 """
@@ -28,3 +29,7 @@ class DataError(LRWidgetError, ValueError):
 
 class BusyError(LRWidgetError, RuntimeError):
     """The model is in a range test right now."""
+
+
+class TooLargeError(LRWidgetError, MemoryError):
+    """No second copy of the model fits into memory."""

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from lrwidget.core.ladder import FloatArray, Mode
 from lrwidget.core.learning_rate import learning_rate_moved_by, optimizer_of
 from lrwidget.core.reserve import check_free, reserved
 from lrwidget.core.result import RangeTestResult
-from lrwidget.core.snapshot import Snapshot, unchanged_random_state
+from lrwidget.core.snapshot import Snapshot, build, state_variables, unchanged_random_state
 from lrwidget.core.steps import StepGroups, step_groups_for
 from lrwidget.core.thread_state import KerasThreadState
 from lrwidget.errors import DataError
@@ -145,7 +145,7 @@ class RangeTest:
             ]
             self._validation = _validation_batches(validation_data, config.batch_size, seed)
         _check_inputs(model, self._batches[0].dataset)
-        _build(model, self._batches[0].dataset)
+        build(model, self._batches[0].dataset.element_spec)
         self._thread_state = KerasThreadState()
 
     def run(
@@ -219,7 +219,7 @@ class RangeTest:
 @contextmanager
 def _preserved(model: keras.Model) -> Iterator[Snapshot]:
     """Put the model back on every way out."""
-    snapshot = Snapshot(model)
+    snapshot = Snapshot(state_variables(model))
     try:
         yield snapshot
     finally:
@@ -233,14 +233,6 @@ def _validation_batches(data: Any, batch_size: int, seed: int) -> list[Any]:
     batches = as_batches(data, batch_size, seed)
     count = min(_VALIDATION_BATCHES, batches.per_pass or _VALIDATION_BATCHES)
     return list(batches.dataset.take(count))
-
-
-def _build(model: keras.Model, dataset: tf.data.Dataset) -> None:
-    """Build what `fit` would build before its first step: layers, metrics, optimizer slots."""
-    with model.distribute_strategy.scope(), suppress(Exception):
-        # A model that cannot be called on its data, such as a GAN, builds itself when its
-        # training step is traced; what is wrong with any other shows there as well.
-        model._symbolic_build(data_batch=dataset.element_spec)
 
 
 def _iterate(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:

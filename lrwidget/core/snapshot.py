@@ -3,7 +3,7 @@
 import random
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 import keras
@@ -11,6 +11,7 @@ import numpy as np
 from keras.src.backend.common import global_state
 
 from lrwidget.core.learning_rate import members_of_type, optimizers_of
+from lrwidget.core.memory import available_memory, check_memory
 from lrwidget.core.result import Restored
 
 Variable = Any  # a keras.Variable, or the backend's own kind
@@ -26,13 +27,18 @@ class Snapshot:
     speed of memory, and its fingerprint costs one reading of the state more.
 
     Args:
-        model: A built model with built optimizers; what is built later is not in it.
+        variables: What is to be kept.
+
+    Raises:
+        TooLargeError: No second copy fits into memory.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, variables: Iterable[Variable]) -> None:
         self._saved: dict[int, _Saved] = {}
         self._random = _RandomState()
-        self.include(state_variables(model))
+        variables = list(variables)
+        check_memory([getattr(each, "value", each) for each in variables], available_memory())
+        self.include(variables)
 
     def include(self, variables: Iterable[Variable]) -> None:
         """Take further variables as they are now; those already in it stay as they were."""
@@ -41,6 +47,10 @@ class Snapshot:
             if id(native) not in self._saved:
                 value = _value(variable)
                 self._saved[id(native)] = _Saved(variable, value, _checksum(value))
+
+    def keep_random_state(self) -> None:
+        """Take the global random state as it is now, in place of that at the start."""
+        self._random = _RandomState()
 
     def restore(self) -> None:
         """Put everything back, bit for bit; an interrupt meanwhile is raised only after that."""
@@ -85,19 +95,34 @@ def _fingerprint(checksums: list[int], random_state: "_RandomState") -> str:
 
 
 def state_variables(model: keras.Model) -> list[keras.Variable]:
-    """Return the variables that a training step of `model` may change.
+    """Return the variables that a training step of `model` may change, each once.
 
     Layers (weights, BatchNorm statistics, seed generators, the states of recurrent layers,
     which Keras does not track), metrics, and every optimizer that the model or one of its
     attributes holds (slots, iterations, learning rate, loss scale).
     """
     attributes = [value for layer in model._flatten_layers() for value in vars(layer).values()]
-    return [
+    found = [
         *model.variables,
         *members_of_type(attributes, keras.Variable),
         *(variable for metric in model.metrics for variable in metric.variables),
         *(variable for optimizer in optimizers_of(model) for variable in optimizer.variables),
     ]
+    return list({id(variable): variable for variable in found}.values())
+
+
+def build(model: keras.Model, batch_spec: Any) -> None:
+    """Build what `fit` would build with its first step: layers, metrics, optimizer slots.
+
+    Args:
+        model: A compiled model.
+        batch_spec: Shapes and types of a batch, as `train_step` takes it.
+    """
+    strategy = getattr(model, "distribute_strategy", None)
+    with strategy.scope() if strategy else nullcontext(), suppress(Exception):
+        # A model that cannot be called on its data, such as a GAN, builds itself when its
+        # training step is traced; what is wrong with any other shows there as well.
+        model._symbolic_build(data_batch=batch_spec)
 
 
 @contextmanager

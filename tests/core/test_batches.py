@@ -114,6 +114,16 @@ def test_batches_of_different_length_are_taken_as_they_come():
     assert [x.shape for x, _ in first(sentences, 3)] == [(2, 3), (2, 7), (2, 5)]
 
 
+def test_a_torch_dataloader_gives_its_batches():
+    torch = pytest.importorskip("torch", reason="opt-in: pip install torch")
+    tensors = torch.from_numpy(features()), torch.from_numpy(labels())
+    dataset = torch.utils.data.TensorDataset(*tensors)
+    got = first(torch.utils.data.DataLoader(dataset, batch_size=BATCH), 5)
+    for (x, y), (wanted_x, wanted_y) in zip(got, Loader(), strict=True):
+        np.testing.assert_array_equal(x, wanted_x)
+        np.testing.assert_array_equal(y, wanted_y)
+
+
 def test_data_that_is_empty_on_its_second_pass_says_so():
     passes = iter([[(features(), labels())] * 2, [(features(), labels())] * 2, []])
     batches_ = as_batches(lambda: iter(next(passes)), BATCH, 0)

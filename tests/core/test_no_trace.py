@@ -12,7 +12,7 @@ import pytest
 
 import lrwidget
 from lrwidget.core.learning_rate import get_learning_rate
-from lrwidget.core.snapshot import Snapshot
+from lrwidget.core.snapshot import Snapshot, state_variables
 from tests.core.battery import MODELS, SAMPLES, batches, features, labels
 
 STEPS = 12
@@ -207,7 +207,7 @@ def test_a_loss_that_is_not_finite_leaves_no_trace(name, bad):
 
 def test_the_proof_of_restoring_notices_a_single_changed_bit():
     model, data = built("adam_on_arrays")
-    kept = Snapshot(model)
+    kept = Snapshot(state_variables(model))
     finished(model, data)
     assert kept.restored()
     kernel = model.layers[0].kernel

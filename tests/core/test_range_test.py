@@ -1,6 +1,7 @@
 """The range test on real models: what it measures, when it ends, what it refuses."""
 
 import threading
+import time
 
 import keras
 import numpy as np
@@ -102,6 +103,20 @@ def test_a_stop_flag_that_is_set_ends_the_test_at_once():
     result = lrwidget.range_test(compiled(), batches(), stop=stop)
     assert result.stop_reason == "stopped"
     assert result.lrs.shape == result.losses.shape == (0,)
+
+
+def test_a_stop_is_heeded_soon_where_the_data_are_slow():
+    def slow():
+        for x, y in batches():
+            time.sleep(0.02)
+            yield x.numpy(), y.numpy()
+
+    stop = threading.Event()
+    result = lrwidget.range_test(
+        compiled(), slow, max_lr=1e-3, stop=stop, on_update=lambda _: stop.set()
+    )
+    assert result.stop_reason == "stopped"
+    assert len(result.lrs) < 20
 
 
 def test_a_rising_rate_ends_in_divergence_with_finite_values_only():
