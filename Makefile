@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 NOTEBOOK ?= notebooks/quickstart.ipynb
 
 # Servers: `make demo BROWSER=no PORT=9000`
-LAB_FLAGS = --port=$(PORT) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
+LAB_FLAGS = --port=$(PORT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format pictures binder-check clean
@@ -17,7 +17,7 @@ help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## open the quickstart in JupyterLab (PORT=8888, BROWSER=no for servers)
-	$(BIN)/jupyter lab $(LAB_FLAGS) $(NOTEBOOK)
+	$(BIN)/jupyter lab $(LAB_FLAGS)
 
 test: $(VENV)/.test $(VENV)/.chromium lint ## run all checks and tests
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)

@@ -8,7 +8,6 @@ hits all of them. PyTorch and other finders join where they are installed.
 """
 
 import argparse
-import importlib.util
 import os
 import statistics
 import time
@@ -18,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import peers
 import tensorflow as tf
 from keras import layers
 
@@ -116,36 +116,6 @@ def contestants(make: Callable, steps: int) -> dict[str, Contestant]:
     }
 
 
-def torch_mlp(steps: int) -> dict[str, Contestant]:
-    if importlib.util.find_spec("torch") is None:
-        return {}
-    import torch
-
-    torch.set_num_threads(os.cpu_count() or 1)
-    model = torch.nn.Sequential(
-        torch.nn.Linear(784, 100), torch.nn.ReLU(), torch.nn.Linear(100, 10)
-    )
-    optimizer = torch.optim.Adam(model.parameters())
-    loss_function = torch.nn.CrossEntropyLoss()
-    x, y = torch.from_numpy(normal(6400, 784)), torch.from_numpy(classes(6400))
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), BATCH)
-
-    def bare() -> None:
-        done = 0
-        while done < steps:
-            for inputs, targets in loader:
-                optimizer.zero_grad()
-                loss = loss_function(model(inputs), targets)
-                loss.backward()
-                optimizer.step()
-                loss.item()
-                done += 1
-                if done == steps:
-                    return
-
-    return {"bare PyTorch loop": bare}
-
-
 def seconds(run: Contestant) -> float:
     began = time.perf_counter()
     run()
@@ -197,7 +167,8 @@ def main() -> None:
     for make in (mlp, cnn, transformer):
         runs = contestants(make, options.steps)
         if make is mlp:
-            runs |= torch_mlp(options.steps)
+            _, x, y = make()
+            runs |= peers.contestants(x, y, BATCH, options.steps)
         warm_table(make.__name__, runs, options.repeats)
         cold_table(make.__name__, make, options.steps, max(3, options.repeats // 2))
 
