@@ -31,6 +31,16 @@ def finished(model, data):
 
 
 @way_out
+def repeated_with_the_same_seed(model, data):
+    first, second = (
+        lrwidget.range_test(model, data, steps=STEPS, max_lr=1e-3, seed=4) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.losses, second.losses)
+    assert first.restored
+    assert second.restored
+
+
+@way_out
 def blown_up(model, data):
     result = lrwidget.range_test(model, data, steps=60, min_lr=1e2, max_lr=1e38)
     assert result.stop_reason in ("diverged", "non_finite")

@@ -1,5 +1,6 @@
 """The range test on real models: what it measures, when it ends, what it refuses."""
 
+import itertools
 import threading
 import time
 
@@ -10,11 +11,12 @@ import tensorflow as tf
 from keras import layers
 
 import lrwidget
+from lrwidget.core.batches import as_batches
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.range_test import RangeTest
 from lrwidget.core.steps import step_groups_for
 from lrwidget.errors import BusyError, DataError, LRWidgetError
-from tests.core.battery import MODELS, batches, compiled, features, labels
+from tests.core.battery import MODELS, OwnTrainStep, batches, compiled, features, labels
 
 
 def test_the_ladder_of_a_finished_test_is_exact():
@@ -30,6 +32,42 @@ def test_each_loss_is_the_loss_of_its_own_batch():
     expected = [float(model.evaluate(x, y, verbose=0)) for x, y in data]
     result = lrwidget.range_test(model, data, min_lr=1e-12, max_lr=1e-11, steps=len(expected))
     np.testing.assert_allclose(result.losses, expected, rtol=1e-6)
+
+
+WITHOUT_NOISE = [
+    "linear_sgd",
+    "several_inputs_and_outputs",
+    "dict_inputs_with_sample_weight",
+    "own_train_step_and_metrics",
+    "add_loss_and_regularizers",
+    "small_cnn",
+    "frozen_layers",
+    "compiled_by_xla",
+    "steps_per_execution",
+    "gradient_accumulation",
+]
+
+
+@pytest.mark.parametrize("name", WITHOUT_NOISE)
+def test_each_loss_is_what_keras_computes_for_that_batch_alone(name):
+    keras.utils.set_random_seed(2)
+    model, data = MODELS[name]()
+    updates = 6
+    result = lrwidget.range_test(
+        model, data, min_lr=1e-12, max_lr=1e-11, steps=updates, batch_size=10, seed=1
+    )
+    gathered = model.optimizer.gradient_accumulation_steps or 1
+    stream = iter(as_batches(data, batch_size=10, seed=1).dataset)
+    losses = []
+    for x, y, *weights in itertools.islice(stream, updates * gathered):
+        model.reset_metrics()
+        predicted = model(x, training=False)
+        if isinstance(model, OwnTrainStep):
+            losses.append(float(keras.ops.mean(keras.ops.square(y - predicted))))
+        else:
+            losses.append(float(model.compute_loss(x, y, predicted, *weights, training=False)))
+    expected = np.mean(np.reshape(losses, (updates, gathered)), axis=1)
+    np.testing.assert_allclose(result.losses, expected, rtol=2e-6)
 
 
 def test_metrics_are_those_of_each_batch():
