@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lrwidget import schedules as schedules
     from lrwidget.core.apply import AppliedLR, apply_lr
     from lrwidget.core.callbacks import LRRangeTest
     from lrwidget.core.ladder import lr_ladder
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from lrwidget.core.smoothing import smooth
     from lrwidget.core.suggest import Suggestion, suggest
     from lrwidget.errors import LRWidgetError
+    from lrwidget.ui.monitor import LRMonitor
     from lrwidget.ui.widget import LRFinderWidget
 
 _HOMES = {
     "AppliedLR": "lrwidget.core.apply",
     "LRFinderWidget": "lrwidget.ui.widget",
+    "LRMonitor": "lrwidget.ui.monitor",
     "LRRangeTest": "lrwidget.core.callbacks",
     "LRWidgetError": "lrwidget.errors",
     "RangeTestResult": "lrwidget.core.result",
@@ -28,6 +31,7 @@ _HOMES = {
     "apply_lr": "lrwidget.core.apply",
     "lr_ladder": "lrwidget.core.ladder",
     "range_test": "lrwidget.core.range_test",
+    "schedules": "lrwidget",
     "smooth": "lrwidget.core.smoothing",
     "suggest": "lrwidget.core.suggest",
 }
@@ -35,6 +39,7 @@ _HOMES = {
 __all__ = [
     "AppliedLR",
     "LRFinderWidget",
+    "LRMonitor",
     "LRRangeTest",
     "LRWidgetError",
     "RangeTestResult",
@@ -42,6 +47,7 @@ __all__ = [
     "apply_lr",
     "lr_ladder",
     "range_test",
+    "schedules",
     "smooth",
     "suggest",
 ]
@@ -52,6 +58,8 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("importlib.metadata").version("lrwidget")
     if name not in _HOMES:
         raise AttributeError(f"module 'lrwidget' has no attribute {name!r}")
+    if name == "schedules":
+        return importlib.import_module("lrwidget.schedules")
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

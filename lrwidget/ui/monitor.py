@@ -1,0 +1,104 @@
+"""LRMonitor: a Keras callback that records learning rate and loss, and draws them live."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from lrwidget.core.monitor import Monitor
+
+if TYPE_CHECKING:
+    from lrwidget.ui.live_plot import LivePlot
+
+SECONDS_BETWEEN_DRAWINGS = 0.1
+"""More often would slow down `fit`, and nobody would see it."""
+
+REST = 30
+"""So many times as long as a drawing lasts there is none: a long `fit` has more to draw."""
+
+
+class LRMonitor(Monitor):
+    """Records learning rate and true loss of every step of a `fit`; in a notebook, draws them.
+
+    The loss of a step is that of its batch alone, not the running mean that Keras reports. Every
+    step is recorded, with `steps_per_execution` too. Records of several `fit` calls follow one
+    another. `fit` returns a history that has the learning rate of each epoch's last step as
+    "learning_rate" too.
+
+    With `live=True` in a notebook, each `fit` shows one figure: loss on the left axis, learning
+    rate on the right one, against the step, with a mark at each end of an epoch and a point for
+    each validation loss. It is drawn at most ten times a second. Outside of a notebook there is
+    nothing to draw on, and `live` changes nothing.
+
+    >>> import keras, numpy as np
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile(keras.optimizers.SGD(0.5), "mse")
+    >>> monitor = LRMonitor()
+    >>> history = model.fit(np.ones((6, 1)), np.ones(6), batch_size=2, verbose=0,
+    ...                     callbacks=[monitor])
+    >>> monitor.lrs
+    array([0.5, 0.5, 0.5])
+    >>> list(monitor.to_frame().columns)
+    ['step', 'epoch', 'lr', 'loss']
+
+    Args:
+        live: Whether to draw while `fit` runs.
+
+    Raises:
+        ModelError: When `fit` begins: on the JAX backend, whose steps cannot be looked into.
+    """
+
+    def __init__(self, live: bool = False) -> None:
+        super().__init__()
+        self.live = bool(live)
+        self._plot: LivePlot | None = None
+        self._next_drawing = 0.0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Let the steps of this `fit` be noted, and show the figure."""
+        super().on_train_begin(logs)
+        self._plot = self._new_plot() if self.live else None
+        self._draw()
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Draw what is known, if that is due."""
+        super().on_train_batch_begin(batch, logs)
+        if self._plot is not None and time.monotonic() > self._next_drawing:
+            self._draw()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Mark the end of the epoch."""
+        super().on_epoch_end(epoch, logs)
+        if self._plot is not None:
+            self._plot.mark_epoch(self.collect(), (logs or {}).get("val_loss"))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Draw all of it."""
+        super().on_train_end(logs)
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._plot is None:
+            return
+        began = time.monotonic()
+        self._plot.draw(self.lrs, self.losses)
+        end = time.monotonic()
+        self._next_drawing = end + max(SECONDS_BETWEEN_DRAWINGS, REST * (end - began))
+
+    def _new_plot(self) -> "LivePlot | None":
+        """Return a plot on show, or None where nobody could see one."""
+        if not _in_notebook():
+            return None
+        from IPython.display import display
+
+        from lrwidget.ui.live_plot import LivePlot
+
+        plot = LivePlot()
+        display(plot.figure)
+        return plot
+
+
+def _in_notebook() -> bool:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return hasattr(get_ipython(), "kernel")
