@@ -169,7 +169,6 @@ class StepGroups:
         if not accumulation:
             return logs
         # Updates fall on multiples of the accumulation, wherever the optimizer stands now.
-        count = 1
         rest = tf.cast(-self._holder._iterations.value % accumulation, tf.int32)
 
         def one_batch(index: tf.Tensor, sums: Any) -> Any:
@@ -190,14 +189,16 @@ class StepGroups:
 
         strategy = model.distribute_strategy
         logs = strategy.run(train_step, args=(batch,))
-        if not isinstance(logs, dict) or self._monitor not in logs:
-            got = sorted(logs) if isinstance(logs, dict) else type(logs).__name__
+        reported = dict(logs) if isinstance(logs, dict) else {}
+        means = {name: _mean_over_replicas(value, strategy) for name, value in reported.items()}
+        numbers = {name: value for name, value in means.items() if value.shape.rank == 0}
+        if self._monitor not in numbers:
             raise ModelError(
-                f"`train_step` must return a dict with the batch's {self._monitor!r}; it returned "
-                f"{got}. Return one, or pass `monitor=` with the name of another value."
+                f"`train_step` must return a dict with the batch's {self._monitor!r}; the numbers "
+                f"in what it returned are {sorted(numbers)}. Return one, or pass `monitor=` with "
+                "the name of another."
             )
-        means = {name: _mean_over_replicas(value, strategy) for name, value in logs.items()}
-        return {name: value for name, value in means.items() if value.shape.rank == 0}
+        return numbers
 
 
 def _mean_over_replicas(value: Any, strategy: tf.distribute.Strategy) -> tf.Tensor:
