@@ -11,9 +11,9 @@ import numpy as np
 from lrwidget.core import smoothing
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.ladder import FloatArray
-from lrwidget.core.rules import RULES, Target
-from lrwidget.core.suggest import Suggestion, suggest_over_sweeps
-from lrwidget.errors import DataError
+from lrwidget.core.rules import Target
+from lrwidget.core.suggest import Suggestion, suggest_over_sweeps, suggestions_over_sweeps
+from lrwidget.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -91,39 +91,56 @@ class RangeTestResult:
 
     def suggestions(self, target: Target = "constant") -> dict[str, Suggestion]:
         """Return what every rule suggests, by the rule's name."""
-        return {rule: self.suggest(rule, target) for rule in RULES}
+        return suggestions_over_sweeps(self.lrs, self.losses, self.sweep_losses, target)
 
-    def plot(self, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
-        """Draw the losses, the smoothed losses and the suggestions with matplotlib.
+    def series(self) -> dict[str, FloatArray]:
+        """Return every curve that was measured, by the name that `plot` takes.
+
+        Returns:
+            "loss" first, then the model's metrics, and "validation_loss" where it was asked
+            for; each of shape (n,).
+        """
+        return series_of(self.losses, self.metrics, self.validation_losses)
+
+    def plot(
+        self, ax: "matplotlib.axes.Axes | None" = None, show: str = "loss"
+    ) -> "matplotlib.axes.Axes":
+        """Draw a curve, raw and smoothed, and the suggestions with matplotlib.
 
         Args:
             ax: Where to draw; None makes a new figure.
+            show: "loss", the name of a metric such as "accuracy", or "validation_loss".
 
         Raises:
+            ConfigError: There is no such curve.
             ImportError: matplotlib is not installed.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "`RangeTestResult.plot` needs matplotlib: pip install 'lrwidget[plot]'"
-            ) from error
+        values = self._shown(show)
         if ax is None:
-            _, ax = plt.subplots()
-        smoothed = self.smoothed()
-        ax.plot(self.lrs, self.losses, color="tab:blue", alpha=0.35, linewidth=1, label="loss")
-        ax.plot(self.lrs, smoothed, color="tab:blue", linewidth=2, label="smoothed")
+            ax = _new_axes()
+        measured = np.isfinite(values)
+        lrs, values = self.lrs[measured], values[measured]
+        smoothed = smoothing.smooth(values, smoothing.DEFAULT_SMOOTHING)
+        ax.plot(lrs, values, color="tab:blue", alpha=0.35, linewidth=1, label=show)
+        ax.plot(lrs, smoothed, color="tab:blue", linewidth=2, label="smoothed")
         for marker, suggestion in zip("*ov^sD", self.suggestions().values(), strict=False):
-            if suggestion.lr is not None and suggestion.index is not None:
-                height = smoothed[suggestion.index]
+            if suggestion.lr is not None and len(lrs):
+                height = np.interp(np.log(suggestion.lr), np.log(lrs), smoothed)
                 label = f"{suggestion.rule}: {suggestion.lr:.2e}"
                 ax.plot(suggestion.lr, height, marker, markersize=9, label=label)
-        ax.set(xscale="log", xlabel="Learning rate", ylabel="Training loss of the batch")
-        if len(smoothed):
+        named = {"loss": "Training loss of the batch", "validation_loss": "Validation loss"}
+        ax.set(xscale="log", xlabel="Learning rate", ylabel=named.get(show, show))
+        if len(smoothed) and show in named:
             low, high = smoothed.min(), np.maximum(smoothed[0], np.median(smoothed))
             ax.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low) + 1e-12)
         ax.legend()
         return ax
+
+    def _shown(self, show: str) -> FloatArray:
+        series = self.series()
+        if show not in series:
+            raise ConfigError(f"`show` must be one of {list(series)}; got show={show!r}.")
+        return series[show]
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a pandas DataFrame with one row for each learning rate.
@@ -187,3 +204,22 @@ class RangeTestResult:
             validation_losses=np.array(content["validation_losses"], dtype=np.float64),
             versions=content["versions"],
         )
+
+
+def series_of(
+    losses: FloatArray, metrics: dict[str, FloatArray], validation_losses: FloatArray
+) -> dict[str, FloatArray]:
+    """Return curves by name, the loss first, the validation loss last and only if measured."""
+    validated = np.isfinite(validation_losses).any()
+    last = {"validation_loss": validation_losses} if validated else {}
+    return {"loss": losses} | {k: v for k, v in metrics.items() if k != "loss"} | last
+
+
+def _new_axes() -> "matplotlib.axes.Axes":
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "`RangeTestResult.plot` needs matplotlib: pip install 'lrwidget[plot]'"
+        ) from error
+    return plt.subplots()[1]

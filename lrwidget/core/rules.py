@@ -12,13 +12,19 @@ from typing import Literal
 import numpy as np
 
 from lrwidget.core.ladder import FloatArray
+from lrwidget.core.shape import (
+    descents,
+    falls,
+    first_rise,
+    last_rise,
+    slope_ends,
+    until_minimum,
+    x_min,
+)
 from lrwidget.errors import ConfigError
 
 Rule = Callable[[FloatArray, FloatArray], float | None]
 Target = Literal["constant", "one_cycle"]
-
-# Positions in between two rungs that are looked at, per decade.
-_FINE = 200
 
 
 def minimum(lrs: FloatArray, losses: FloatArray) -> float | None:
@@ -55,9 +61,9 @@ def steepest(lrs: FloatArray, losses: FloatArray) -> float | None:
 
     Source: the steepest-descent reading of Smith's range test, arXiv:1506.01186.
     """
-    if not _falls(losses):
+    if not falls(losses):
         return None
-    x, fine = _until_minimum(lrs, losses)
+    x, fine = until_minimum(lrs, losses)
     half = min(0.25, (x[-1] - x[0]) / 4)
     inside = x[(x >= x[0] + half) & (x <= x[-1] - half)]
     fall = np.interp(inside - half, x, fine) - np.interp(inside + half, x, fine)
@@ -83,10 +89,10 @@ def valley(lrs: FloatArray, losses: FloatArray) -> float | None:
 
     Source: fastai's `valley`, by Novak, ESRI; theirs takes the longest decreasing subsequence.
     """
-    if not _falls(losses):
+    if not falls(losses):
         return None
-    x, fine = _until_minimum(lrs, losses)
-    ends = [_slope_ends(x[a : b + 1], fine[a : b + 1]) for a, b in _descents(fine)]
+    x, fine = until_minimum(lrs, losses)
+    ends = [slope_ends(x[a : b + 1], fine[a : b + 1]) for a, b in descents(fine)]
     start, end = max(ends, key=lambda pair: pair[1] - pair[0])
     return float(10 ** (start + 2 / 3 * (end - start)))
 
@@ -109,9 +115,9 @@ def slide(lrs: FloatArray, losses: FloatArray) -> float | None:
     Source: fastai's `slide`, an interval of 15 rungs that stops where the slopes at its ends
         differ by less than 0.05 for one rung; here no unit and no ladder changes the place.
     """
-    if not _falls(losses):
+    if not falls(losses):
         return None
-    x, fine = _until_minimum(lrs, losses)
+    x, fine = until_minimum(lrs, losses)
     width = min(1.2, (x[-1] - x[0]) / 3)
     left = x[x <= x[-1] - width]
     fall = np.interp(left, x, fine) - np.interp(left + width, x, fine)
@@ -137,34 +143,57 @@ def edge(lrs: FloatArray, losses: FloatArray) -> float | None:
     Source: this package; the largest stable learning rate is also the upper bound of Smith's
         one-cycle, arXiv:1803.09820.
     """
-    if not _falls(losses):
+    if not falls(losses):
         return None
-    bottom = bottom_index(losses)
-    excess = losses - losses[bottom]
-    excess /= excess[: bottom + 1].max()
-    above = np.flatnonzero(excess[bottom:] >= 0.2)
-    if not above.size:
+    x_edge = first_rise(lrs, losses, 0.2)
+    if x_edge is None:
         return None
-    x, k = np.log10(lrs), bottom + int(above[0])
-    before, at, after = np.log(np.array([excess[k - 1], 0.2, excess[k]]) + 0.01)
-    x_edge = x[k - 1] + (at - before) / (after - before) * (x[k] - x[k - 1])
-    return float(min(10**x_edge / 10, 10 ** _x_min(lrs, losses) / 2))
+    return float(min(10**x_edge / 10, 10 ** x_min(lrs, losses) / 2))
 
 
 def auto_constant(lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return the learning rate to train with throughout: 10^x_min / 4.
+    """Return a learning rate to train with throughout, from both sides of the valley.
 
-    Source: this package; a tenth is for the minimum of an average that lags.
+    It is 10^(x_slide + 1/5 (x_edge - x_slide)), at most 10^x_min. 10^x_slide is what `slide`
+    returns, where most of the fall begins. x_edge is where the loss rises for good by half of the
+    fall: right of it all losses are above L(x_min) + 0.5 fall. If they do not stay above, it is
+    the last rung. In between, the loss is low and flat, and noise decides which rung is the
+    lowest; neither side depends on it.
+
+    Args:
+        lrs: Learning rates, shape (n,), increasing, > 0.
+        losses: Smoothed losses, shape (n,), finite.
+
+    Returns:
+        A learning rate not right of the minimum, or None where nothing falls.
+
+    Source: this package. The numbers were tuned on half of the tasks of docs/regret.md, which
+        tells what the rule loses on the other half.
     """
-    return _below_minimum(lrs, losses, 4.0)
+    return _within_valley(lrs, losses, 1 / 5)
 
 
 def auto_one_cycle(lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return the peak for a one-cycle schedule, soon left again: 10^x_min / 2.
+    """Return the peak for a one-cycle schedule, soon left again: further into the valley.
 
-    Source: this package, after Smith, arXiv:1803.09820.
+    It is 10^(x_slide + 2/5 (x_edge - x_slide)), at most 10^x_min, as for `auto_constant`.
+
+    Source: this package; see `auto_constant`.
     """
-    return _below_minimum(lrs, losses, 2.0)
+    return _within_valley(lrs, losses, 2 / 5)
+
+
+def auto_guess(lrs: FloatArray, losses: FloatArray) -> float | None:
+    """Return what to try where noise hides the fall: a tenth of where the loss rises for good.
+
+    It is 10^(x_edge - 1), at most 10^x_min, with x_edge as for `auto_constant`. For "auto", where
+    the loss fell by no more than its noise; what it returns is never called reliable.
+
+    Source: this package; see `auto_constant`.
+    """
+    if not falls(losses):
+        return None
+    return float(10 ** min(last_rise(lrs, losses, 0.5) - 1, x_min(lrs, losses)))
 
 
 RULES: dict[str, Rule] = {
@@ -230,70 +259,16 @@ def rule_function(rule: str, target: Target) -> Rule:
     return auto_one_cycle if (rule, target) == ("auto", "one_cycle") else RULES[rule]
 
 
-def bottom_index(losses: FloatArray) -> int:
-    """Return the first index where the loss is lowest, but for a billionth of the fall.
-
-    So rounding does not decide where on a flat bottom that is.
-    """
-    lowest = int(np.argmin(losses))
-    before = losses[: lowest + 1]
-    return int(np.argmax(before <= losses[lowest] + 1e-9 * (before.max() - losses[lowest])))
-
-
-def _falls(losses: FloatArray) -> bool:
-    """Say whether any loss left of the lowest is higher than it."""
-    return len(losses) > 1 and bottom_index(losses) > 0
-
-
 def _below_minimum(lrs: FloatArray, losses: FloatArray, divisor: float) -> float | None:
     """Return the learning rate at the minimum over the divisor."""
-    return float(10 ** _x_min(lrs, losses) / divisor) if _falls(losses) else None
+    return float(10 ** x_min(lrs, losses) / divisor) if falls(losses) else None
 
 
-def _x_min(lrs: FloatArray, losses: FloatArray) -> float:
-    """Return log10 of the learning rate at the minimum, between the rungs where it can be.
-
-    It is the lowest point of the parabola through the lowest rung and its two neighbours, so
-    that the rungs of a short ladder do not decide.
-    """
-    k = bottom_index(losses)
-    if not 0 < k < len(losses) - 1:
-        return float(np.log10(lrs[k]))
-    left, center, right = np.log10(lrs[k - 1 : k + 2])
-    falling = (losses[k - 1] - losses[k]) / (center - left)
-    rising = (losses[k + 1] - losses[k]) / (right - center)
-    if falling + rising == 0:
-        return float(center)
-    middle = (left + center) / 2
-    return float(middle + (right - left) / 2 * falling / (falling + rising))
-
-
-def _until_minimum(lrs: FloatArray, losses: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return log10(lrs) and the losses on a fine even grid that ends at the lowest loss."""
-    bottom = bottom_index(losses)
-    x = np.log10(lrs[: bottom + 1])
-    fine = np.linspace(x[0], x[-1], max(100, int((x[-1] - x[0]) * _FINE)))
-    return fine, np.interp(fine, x, losses[: bottom + 1])
-
-
-def _descents(losses: FloatArray) -> list[tuple[int, int]]:
-    """Return (top, bottom) of every descent without a rise of a twentieth of the range."""
-    limit = (losses.max() - losses.min()) / 20
-    found, top, bottom = [], 0, 0
-    for k, loss in enumerate(losses.tolist()):
-        if loss < losses[bottom]:
-            bottom = k
-        elif loss > losses[bottom] + limit or loss >= losses[top]:
-            if losses[top] - losses[bottom] > limit:
-                found.append((top, bottom))
-            top = bottom = k
-    found.append((top, bottom))
-    return found
-
-
-def _slope_ends(x: FloatArray, losses: FloatArray) -> tuple[float, float]:
-    """Return where a descent has done a twentieth of its depth, and where it has one left."""
-    margin = (losses.max() - losses.min()) / 20
-    start = np.flatnonzero(losses >= losses.max() - margin)[-1]
-    end = np.flatnonzero(losses <= losses.min() + margin)[0]
-    return float(x[start]), float(x[end])
+def _within_valley(lrs: FloatArray, losses: FloatArray, share: float) -> float | None:
+    """Return the learning rate so far on the way from `slide` to where the loss rises."""
+    start = slide(lrs, losses)
+    if start is None:
+        return None
+    x_slide = np.log10(start)
+    x = x_slide + share * (last_rise(lrs, losses, 0.5) - x_slide)
+    return float(10 ** min(x, x_min(lrs, losses)))

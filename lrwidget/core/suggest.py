@@ -7,15 +7,10 @@ from functools import cached_property
 import numpy as np
 
 from lrwidget.core.ladder import FloatArray
-from lrwidget.core.rules import RULES, Rule, Target, bottom_index, rule_function
-from lrwidget.core.smoothing import (
-    DEFAULT_SMOOTHING,
-    finite_length,
-    local_noise,
-    magnitude,
-    smooth,
-    without_spikes,
-)
+from lrwidget.core.rules import RULES, Rule, Target, auto_guess, rule_function
+from lrwidget.core.shape import bottom_index
+from lrwidget.core.significance import is_noise
+from lrwidget.core.smoothing import DEFAULT_SMOOTHING, finite_length, magnitude, smooth
 from lrwidget.errors import ConfigError
 
 # Points below which nothing is said.
@@ -65,6 +60,18 @@ class _Curve:
     def refusal(self) -> str:
         return _refusal(self)
 
+    @cached_property
+    def doubt(self) -> str:
+        return _doubt(self)
+
+    @cached_property
+    def fell(self) -> bool:
+        return not is_noise(self.losses, self.smoothed)
+
+    @cached_property
+    def rose(self) -> bool:
+        return not is_noise(self.losses[::-1], self.smoothed[::-1])
+
     @property
     def bottom(self) -> int:
         return bottom_index(self.smoothed)
@@ -85,7 +92,8 @@ def suggest(
 
     The losses are cut before the first one that is not finite and smoothed with the default.
     A learning rate never lies below the first rung or right of the smoothed minimum; one that a
-    rule puts there is moved to that limit and is not reliable.
+    rule puts there is moved to that limit and is not reliable. Where the loss falls by no more
+    than its noise, "auto" guesses from where it rises, and is not reliable either.
 
     >>> lrs = np.logspace(-7, 1, 100)
     >>> found = suggest(lrs, 2.3 - 2 / (1 + (0.001 / lrs) ** 2) + lrs, rule="minimum")
@@ -155,18 +163,40 @@ def suggest_over_sweeps(
     Raises:
         ConfigError: An unknown rule or target, or arrays that are no curve.
     """
-    middle = suggest(lrs, losses, rule, target)
-    sweeps = np.asarray(sweep_losses, dtype=np.float64)
-    if sweeps.ndim != 2 or sweeps.shape[1] != len(lrs):
-        raise ConfigError(
-            f"`sweep_losses` must have the shape (sweeps, {len(lrs)}); got {sweeps.shape}."
-        )
-    if middle.lr is None or len(sweeps) < 2:
-        return middle
+    sweeps = _checked_sweeps(sweep_losses, len(lrs))
     found = [suggest(lrs, sweep, rule, target).lr for sweep in sweeps]
+    return _with_interval(suggest(lrs, losses, rule, target), found)
+
+
+def suggestions_over_sweeps(
+    lrs: FloatArray,
+    losses: FloatArray,
+    sweep_losses: FloatArray,
+    target: Target = "constant",
+) -> dict[str, Suggestion]:
+    """Return what every rule suggests, by name, with its interval; see `suggest_over_sweeps`."""
+    sweeps = [suggestions(lrs, s, target) for s in _checked_sweeps(sweep_losses, len(lrs))]
+    return {
+        rule: _with_interval(middle, [each[rule].lr for each in sweeps])
+        for rule, middle in suggestions(lrs, losses, target).items()
+    }
+
+
+def _checked_sweeps(sweep_losses: FloatArray, n: int) -> FloatArray:
+    """Return the losses of each sweep; none where there is but one, which says no more."""
+    sweeps = np.asarray(sweep_losses, dtype=np.float64)
+    if sweeps.ndim != 2 or sweeps.shape[1] != n:
+        raise ConfigError(f"`sweep_losses` must have the shape (sweeps, {n}); got {sweeps.shape}.")
+    return sweeps if len(sweeps) > 1 else sweeps[:0]
+
+
+def _with_interval(middle: Suggestion, found: list[float | None]) -> Suggestion:
+    """Return a suggestion with its interval over what the same rule finds on each sweep."""
+    if middle.lr is None or not found:
+        return middle
     picks = [lr for lr in found if lr is not None]
-    if 2 * len(picks) <= len(sweeps):
-        reason = f"Only {len(picks)} of {len(sweeps)} sweeps give a suggestion."
+    if 2 * len(picks) <= len(found):
+        reason = f"Only {len(picks)} of {len(found)} sweeps give a suggestion."
         return replace(middle, reliable=False, reason=middle.reason or reason)
     low, high = (float(10**q) for q in np.quantile(np.log10(picks), [0.1, 0.9]))
     if high <= 10 * low:
@@ -187,7 +217,8 @@ def _read(rule: str, function: Rule, curve: _Curve) -> Suggestion:
     """Return what a rule reads off a curve, unless the curve cannot be read."""
     if curve.refusal:
         return _none(rule, curve.refusal)
-    lr = function(curve.lrs, curve.smoothed)
+    reader = function if curve.fell or rule != "auto" else auto_guess
+    lr = reader(curve.lrs, curve.smoothed)
     if lr is None or not math.isfinite(lr):
         return _none(rule, f'No suggestion: the rule "{rule}" finds no place on this curve.')
     return _placed(rule, float(lr), curve)
@@ -201,7 +232,7 @@ def _placed(rule: str, lr: float, curve: _Curve) -> Suggestion:
     """Return the suggestion for a learning rate, moved into the part of the curve that falls."""
     first, last = float(curve.lrs[0]), float(curve.lrs[curve.bottom])
     placed = min(max(lr, first), last)
-    reason = _doubt(curve)
+    reason = curve.doubt
     if lr < first:
         reason = reason or f"The rule points below min_lr={first:g}: start lower to see that part."
     elif lr > last:
@@ -225,9 +256,7 @@ def _refusal(curve: _Curve) -> str:
             f"No suggestion: the loss was the same at every learning rate up to max_lr={last:g}. "
             "Raise max_lr, or check that the model has weights to train."
         )
-    fell = not _is_noise(curve.losses, curve.smoothed)
-    rose = not _is_noise(curve.losses[::-1], curve.smoothed[::-1])
-    if not (fell or rose):
+    if not (curve.fell or curve.rose):
         return (
             "No suggestion: the loss changed no more than its noise does. Take more steps or a "
             f"larger batch, or raise max_lr={last:g}."
@@ -237,41 +266,22 @@ def _refusal(curve: _Curve) -> str:
             f"No suggestion: the loss never fell. Start lower than min_lr={first:g}, "
             "or check the labels."
         )
-    if not fell:
-        return (
-            "No suggestion: the loss never fell by more than its noise. Start lower than "
-            f"min_lr={first:g}, take more steps or a larger batch, or check the labels."
-        )
     return ""
 
 
 def _doubt(curve: _Curve) -> str:
     """Return what speaks against trusting any suggestion from a curve, or nothing."""
-    last = curve.lrs[-1]
-    if curve.rise >= _RISE * curve.fall:
+    first, last = curve.lrs[0], curve.lrs[-1]
+    if not curve.fell:
+        return (
+            "A guess: the loss never fell by more than its noise. Take more steps or a larger "
+            f"batch, start lower than min_lr={first:g}, or check the labels."
+        )
+    if curve.rose and curve.rise >= _RISE * curve.fall:
         return ""
     if curve.bottom >= 0.9 * (len(curve.lrs) - 1):
         return f"The loss was still falling at max_lr={last:g}: raise max_lr to see where it stops."
     return f"The loss had not risen again at max_lr={last:g}: raise max_lr to see where it does."
-
-
-def _is_noise(losses: FloatArray, smoothed: FloatArray) -> bool:
-    """Say whether noise alone would make the losses fall as far as they do.
-
-    The fall is that of the mean over a tenth of the points, w of them, from the highest such mean
-    to the lowest after it. Noise of standard deviation s makes a fall of a few s / sqrt(w); the
-    limit is 8 + 100 / n + (40 / n)^2 of them. s is the larger of the noise between neighbours and
-    that about the smoothed curve.
-    """
-    n = len(losses)
-    width = min(max(5, n // 10), n // 4)
-    sums = np.cumsum(np.concatenate([[0.0], without_spikes(losses) - np.median(losses)]))
-    means = (sums[width:] - sums[:-width]) / width
-    bottom = int(np.argmin(means))
-    fall = means[: bottom + 1].max() - means[bottom]
-    about = np.quantile(np.abs(losses - smoothed), 0.8) / 1.2816
-    noise = max(float(np.median(local_noise(losses))), float(about))
-    return bool(fall * math.sqrt(width) <= (8 + 100 / n + (40 / n) ** 2) * noise)
 
 
 def _checked(lrs: FloatArray, losses: FloatArray) -> tuple[FloatArray, FloatArray]:

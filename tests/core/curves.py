@@ -37,6 +37,14 @@ def noise(steps: int, seed: int) -> FloatArray:
     return 2.3 + 0.2 * np.random.default_rng(seed).standard_normal(steps)
 
 
+def lasting_noise(steps: int, seed: int, memory: float) -> FloatArray:
+    """Return noise alone, of which each step keeps a share of the one before."""
+    values = np.random.default_rng(seed).standard_normal(steps)
+    for k in range(1, steps):
+        values[k] += memory * values[k - 1]
+    return 2.3 + 0.2 * values
+
+
 def as_measured(losses: FloatArray, share: float, seed: int) -> FloatArray:
     """Return losses with noise that is a share of the fall of 2, until they pass 9."""
     noisy = losses + 2 * share * np.random.default_rng(seed).standard_normal(len(losses))

@@ -16,13 +16,8 @@ def pick(rule, losses, lrs=LRS):
     return np.log10(RULES[rule](lrs, losses))
 
 
-@pytest.mark.parametrize(
-    ("rule", "decades"), [("minimum", 1.0), ("auto", np.log10(4)), ("one_cycle", np.log10(2))]
-)
-def test_rules_of_the_minimum_stand_their_distance_left_of_it(rule, decades):
-    losses = (np.log10(LRS) + 1.234) ** 2
-    function = rule_function("auto", "one_cycle") if rule == "one_cycle" else RULES[rule]
-    assert np.log10(function(LRS, losses)) == pytest.approx(-1.234 - decades, abs=1e-6)
+def test_minimum_stands_a_decade_left_of_the_lowest_loss():
+    assert pick("minimum", (np.log10(LRS) + 1.234) ** 2) == pytest.approx(-2.234, abs=1e-6)
 
 
 def test_a_minimum_between_two_rungs_is_found():
@@ -84,6 +79,41 @@ def test_edge_comes_no_closer_to_the_minimum_than_half():
 
 def test_edge_needs_a_rise():
     assert rules.edge(LRS, np.linspace(2, 0, 1000)) is None
+
+
+VALLEY = np.interp(np.log10(LRS), [-7, -4, -3, -1, 1], [2, 2, 0.02, 0, 9])
+HALF_RISEN = -1 + 2 / 9
+
+
+@pytest.mark.parametrize(("target", "share"), [("constant", 1 / 5), ("one_cycle", 2 / 5)])
+def test_auto_stands_between_slide_and_the_rise_for_good(target, share):
+    start = pick("slide", VALLEY)
+    found = np.log10(rule_function("auto", target)(LRS, VALLEY))
+    assert found == pytest.approx(start + share * (HALF_RISEN - start), abs=0.01)
+
+
+@pytest.mark.parametrize("target", ["constant", "one_cycle"])
+def test_auto_does_not_mind_where_on_a_flat_bottom_the_minimum_is(target):
+    auto = rule_function("auto", target)
+    x = np.log10(LRS)
+    left, right = (VALLEY - 0.04 * np.exp(-((x - dip) ** 2) / 0.001) for dip in (-2.2, -1.1))
+    assert np.log10(auto(LRS, left)) == pytest.approx(np.log10(auto(LRS, right)), abs=0.15)
+
+
+def test_auto_is_never_right_of_the_minimum():
+    losses = np.interp(np.log10(LRS), [-7, -2.5, -2, 1], [2, 2, 0, 0.5])
+    assert np.log10(rules.auto_one_cycle(LRS, losses)) == pytest.approx(-2, abs=0.01)
+
+
+def test_auto_takes_the_last_rise_and_not_a_hump_on_the_way():
+    hump = VALLEY + 1.2 * np.exp(-((np.log10(LRS) + 2) ** 2) / 0.01)
+    assert pick("auto", hump) == pytest.approx(pick("auto", VALLEY), abs=0.05)
+
+
+def test_a_guess_stands_a_decade_before_the_rise_for_good_but_not_right_of_the_minimum():
+    assert np.log10(rules.auto_guess(LRS, VALLEY)) == pytest.approx(HALF_RISEN - 1, abs=0.01)
+    early = np.interp(np.log10(LRS), [-7, -4, -3, -1, 1], [2, 2, 0, 0.02, 9])
+    assert np.log10(rules.auto_guess(LRS, early)) == pytest.approx(-3, abs=0.01)
 
 
 @pytest.mark.parametrize("rule", RULES)

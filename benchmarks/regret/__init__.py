@@ -1,0 +1,1 @@
+"""How much does it cost to follow a rule? The study behind docs/regret.md."""

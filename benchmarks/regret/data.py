@@ -1,0 +1,180 @@
+"""Data of the regret study: from scikit-learn, or made up; small, and split into two halves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import sklearn.datasets
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Data:
+    """One data set: what to train on, what is held back, and what the outputs are.
+
+    Attributes:
+        train: Inputs and targets to train on.
+        validation: Inputs and targets held back.
+        classes: Number of classes; 0 for a number to predict.
+        tokens: Number of different tokens, where the inputs are sequences of them; else 0.
+    """
+
+    train: Arrays
+    validation: Arrays
+    classes: int
+    tokens: int = 0
+
+
+def load(name: str) -> Data:
+    """Return a data set by name."""
+    return MAKERS[name]()
+
+
+def digits() -> Data:
+    x, y = sklearn.datasets.load_digits(return_X_y=True)
+    return _split(x / 16, y, 10)
+
+
+def digit_images() -> Data:
+    x, y = sklearn.datasets.load_digits(return_X_y=True)
+    return _split(x.reshape(-1, 8, 8, 1) / 16, y, 10)
+
+
+def digit_rows() -> Data:
+    x, y = sklearn.datasets.load_digits(return_X_y=True)
+    return _split(x.reshape(-1, 8, 8) / 16, y, 10)
+
+
+def cancer() -> Data:
+    x, y = sklearn.datasets.load_breast_cancer(return_X_y=True)
+    return _split(_standard(x), y, 2)
+
+
+def wine() -> Data:
+    x, y = sklearn.datasets.load_wine(return_X_y=True)
+    return _split(_standard(x), y, 3)
+
+
+def raw_wine() -> Data:
+    """Wine with its columns as they are, up to 1680."""
+    x, y = sklearn.datasets.load_wine(return_X_y=True)
+    return _split(x, y, 3)
+
+
+def diabetes() -> Data:
+    x, y = sklearn.datasets.load_diabetes(return_X_y=True)
+    return _split(_standard(x), (y - y.mean()) / y.std(), 0)
+
+
+def raw_diabetes() -> Data:
+    """Diabetes with its targets as they are, 25 to 346."""
+    x, y = sklearn.datasets.load_diabetes(return_X_y=True)
+    return _split(_standard(x), y, 0)
+
+
+def sparse_line() -> Data:
+    """A line of which 5 of 40 coefficients are not zero, with noise."""
+    random = np.random.default_rng(1)
+    x = random.normal(size=(600, 40))
+    return _split(x, x[:, :5].sum(axis=1) + 0.5 * random.normal(size=600), 0)
+
+
+def waves() -> Data:
+    """A number that waves with two inputs; a few targets are far off."""
+    random = np.random.default_rng(2)
+    x = random.uniform(-2, 2, size=(800, 2))
+    return _split(x, np.sin(2 * x[:, 0]) * x[:, 1] + 0.1 * random.standard_t(2, size=800), 0)
+
+
+def spirals() -> Data:
+    random = np.random.default_rng(3)
+    y, way = np.arange(900) % 3, random.uniform(0.2, 1, 900)
+    angle = 5 * way + 2 * np.pi * y / 3 + 0.15 * random.normal(size=900)
+    return _split(3 * np.stack([way * np.cos(angle), way * np.sin(angle)], axis=1), y, 3)
+
+
+def noisy_blobs() -> Data:
+    """Ten clouds of points; three in ten labels are wrong."""
+    random = np.random.default_rng(4)
+    y = random.integers(0, 10, 1200)
+    x = 2 * random.normal(size=(10, 20))[y] + random.normal(size=(1200, 20))
+    return _split(x, np.where(random.random(1200) < 0.3, random.integers(0, 10, 1200), y), 10)
+
+
+def rare_class() -> Data:
+    """Two clouds that overlap, one with a twentieth of the points."""
+    random = np.random.default_rng(5)
+    y = (random.random(1200) < 0.05).astype(int)
+    return _split(random.normal(size=(1200, 10)) + 0.8 * y[:, None], y, 2)
+
+
+def crosses() -> Data:
+    """Noisy images with a line across, a line down, both or neither."""
+    random = np.random.default_rng(6)
+    y, x = random.integers(0, 4, 1000), random.normal(scale=0.5, size=(1000, 8, 8, 1))
+    for image, label, across, down in zip(x, y, *random.integers(0, 8, (2, 1000)), strict=True):
+        image[across] += label % 2
+        image[:, down] += label // 2
+    return _split(x, y, 4)
+
+
+def counted_tokens() -> Data:
+    """Sequences of 8 tokens; which of three kinds comes most often?"""
+    random = np.random.default_rng(7)
+    x = random.integers(0, 12, (1000, 8))
+    counts = np.stack([(x % 3 == kind).sum(axis=1) for kind in range(3)], axis=1)
+    return _split(x, counts.argmax(axis=1), 3, tokens=12)
+
+
+def first_token() -> Data:
+    """Sequences of 8 tokens; which came first?"""
+    x = np.random.default_rng(8).integers(0, 6, (1000, 8))
+    return _split(x, x[:, 0], 6, tokens=6)
+
+
+def running_sums() -> Data:
+    """Sequences of 8 numbers; what is their sum with falling weights?"""
+    x = np.random.default_rng(9).normal(size=(800, 8, 1))
+    return _split(x, x[:, :, 0] @ 0.8 ** np.arange(8), 0)
+
+
+MAKERS: dict[str, Callable[[], Data]] = {
+    maker.__name__: maker
+    for maker in (
+        digits,
+        digit_images,
+        digit_rows,
+        cancer,
+        wine,
+        raw_wine,
+        diabetes,
+        raw_diabetes,
+        sparse_line,
+        waves,
+        spirals,
+        noisy_blobs,
+        rare_class,
+        crosses,
+        counted_tokens,
+        first_token,
+        running_sums,
+    )
+}
+
+
+def _standard(x: np.ndarray) -> np.ndarray:
+    return (x - x.mean(axis=0)) / x.std(axis=0)
+
+
+def _split(x: np.ndarray, y: np.ndarray, classes: int, tokens: int = 0) -> Data:
+    """Hold back three in ten, at random but always the same; at most 300."""
+    order = np.random.default_rng(0).permutation(len(x))
+    held = min(300, 3 * len(x) // 10)
+    x = x.astype("int32" if tokens else "float32")
+    y = y.astype("int32" if classes else "float32")
+    if not classes:
+        y = y[:, None]
+    return Data(
+        (x[order[held:]], y[order[held:]]), (x[order[:held]], y[order[:held]]), classes, tokens
+    )

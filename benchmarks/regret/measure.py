@@ -1,0 +1,154 @@
+"""Measuring: range tests, and trainings at every learning rate of a grid, one line a run.
+
+A run is a task with a seed. All its trainings start from the same weights and see the same
+batches, so that only the learning rate differs between them.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import lrwidget
+from benchmarks.regret.data import load
+from benchmarks.regret.tasks import OPTIMIZERS, Task, all_tasks, new_loss, new_model
+
+SEEDS = 5
+# Three a decade, over the whole range of the test.
+GRID = np.logspace(-7, 1, 25)
+TRAINING_STEPS = 250
+TEST_STEPS = 100
+TARGETS = ("constant", "one_cycle")
+
+
+def measure(path: Path, seconds: float) -> None:
+    """Append every run that is not in the file yet, until the seconds are over."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ends = time.monotonic() + seconds
+    done = {(line["task"], line["seed"]) for line in read(path)}
+    for task in all_tasks():
+        missing = [seed for seed in range(SEEDS) if (task.name, seed) not in done]
+        if not missing:
+            continue
+        if time.monotonic() > ends:
+            print("Out of time; call again to go on.")
+            return
+        began = time.monotonic()
+        with path.open("a") as file:
+            for line in _runs(task, missing):
+                file.write(json.dumps(line) + "\n")
+        print(f"{task.name}: {time.monotonic() - began:.1f} s", flush=True)
+        keras.utils.clear_session()
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the runs measured so far."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _runs(task: Task, seeds: list[int]) -> Iterator[dict[str, Any]]:
+    data = load(task.data)
+    model = new_model(task.model, data)
+    model.compile(OPTIMIZERS[task.optimizer](), new_loss(data))
+    trainer = Trainer(model, task)
+    for seed in seeds:
+        keras.utils.set_random_seed(seed)
+        model.set_weights(new_model(task.model, data).get_weights())
+        result = lrwidget.range_test(
+            model,
+            data.train,
+            steps=TEST_STEPS,
+            batch_size=min(task.batch_size, len(data.train[0])),
+            stop_factor=float("inf"),
+            seed=seed,
+        )
+        yield {
+            "task": task.name,
+            "seed": seed,
+            "lrs": result.lrs.tolist(),
+            "losses": result.losses.tolist(),
+            **trainer.losses(seed),
+        }
+
+
+class Trainer:
+    """Trains a model in one compiled call, again and again from the same weights."""
+
+    def __init__(self, model: keras.Model, task: Task) -> None:
+        self._data = load(task.data)
+        self._size = min(task.batch_size, len(self._data.train[0]))
+        self._model = model
+        self._optimizer = model.optimizer
+        self._optimizer.build(model.trainable_variables)
+        self._x, self._y = (tf.constant(part) for part in self._data.train)
+        self._train = tf.function(self._trained, jit_compile=True)
+        self._fresh = [np.array(v) for v in self._optimizer.variables]
+
+    def losses(self, seed: int) -> dict[str, Any]:
+        """Return the held-back loss before training, and after it for each target and rate."""
+        start = [np.array(v) for v in self._model.variables]
+        batches = self._batches(seed)
+        found: dict[str, Any] = {}
+        for target in TARGETS:
+            found[target] = []
+            for lr in GRID:
+                self._restore(start)
+                loss = float(self._train(tf.constant(_rates(target, lr), "float32"), batches))
+                found[target].append(loss if np.isfinite(loss) else None)
+        self._restore(start)
+        return {"initial": float(self._validation_loss()), **found}
+
+    def _trained(self, rates: tf.Tensor, batches: tf.Tensor) -> tf.Tensor:
+        for k in tf.range(TRAINING_STEPS):
+            self._optimizer.learning_rate.assign(rates[k])
+            x, y = tf.gather(self._x, batches[k]), tf.gather(self._y, batches[k])
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(self._model.loss(y, self._model(x, training=True)))
+            variables = self._model.trainable_variables
+            self._optimizer.apply(tape.gradient(loss, variables), variables)
+        return self._validation_loss()
+
+    def _batches(self, seed: int) -> tf.Tensor:
+        """Return the indices of every batch: epoch after epoch, whole batches only."""
+        random, samples = np.random.default_rng([seed, 99]), len(self._data.train[0])
+        whole = samples // self._size
+        epochs = -(-TRAINING_STEPS // whole)
+        order = [random.permutation(samples)[: whole * self._size] for _ in range(epochs)]
+        return tf.constant(
+            np.concatenate(order).reshape(-1, self._size)[:TRAINING_STEPS].astype("int32")
+        )
+
+    def _restore(self, start: list[np.ndarray]) -> None:
+        for variables, values in (
+            (self._model.variables, start),
+            (self._optimizer.variables, self._fresh),
+        ):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+
+    def _validation_loss(self) -> tf.Tensor:
+        """Return the mean loss of what is held back."""
+        x, y = self._data.validation
+        return tf.reduce_mean(self._model.loss(y, self._model(x, training=False)))
+
+
+def _rates(target: str, lr: float) -> np.ndarray:
+    """Return the learning rate of every step.
+
+    A one-cycle goes by a cosine from lr / 25 at the start to lr after a quarter of the steps,
+    and by another one to lr / 1e5 at the end.
+    """
+    if target == "constant":
+        return np.full(TRAINING_STEPS, lr)
+    progress = np.arange(TRAINING_STEPS) / TRAINING_STEPS
+    up, down = np.minimum(progress / 0.25, 1), np.clip((progress - 0.25) / 0.75, 0, 1)
+    rising = lr / 25 + (lr - lr / 25) * (1 - np.cos(np.pi * up)) / 2
+    falling = lr + (lr / 1e5 - lr) * (1 - np.cos(np.pi * down)) / 2
+    return np.where(progress < 0.25, rising, falling)

@@ -1,0 +1,120 @@
+"""The words of docs/regret.md around its tables."""
+
+TEXT = """\
+# How much does it cost to follow a rule?
+
+A range test ends in a curve, and a rule reads a learning rate off it. How much worse does a model
+train with that learning rate than with the best one? This page answers for every rule of lrwidget
+and for the rules of other learning-rate finders. It is made by
+
+    python -m benchmarks.regret measure
+    python -m benchmarks.regret report > docs/regret.md
+
+The first command takes about 40 minutes of one processor core, can be interrupted, and goes on
+where it was. It needs scikit-learn. The second reads what the first has measured.
+
+## In short
+
+{short}
+
+## What is measured
+
+A **task** is a model on a data set with an optimizer and a batch size. The data are digits,
+breast cancer, wine and diabetes from scikit-learn, some of them also without the usual scaling,
+and made-up ones; the models a linear one, an MLP, an MLP with batch normalisation, a CNN, a small
+Transformer and a small RNN; the optimizers SGD, SGD with momentum, Adam, AdamW and RMSprop; the
+batch sizes 16 and 128. Each task is run with {seeds} seeds: other initial weights, other order of
+the data. A run is one range test of {test_steps} steps from 1e-7 to 10, and a training of {steps}
+steps at each of 25 learning rates in the same range, from the same weights, once with the
+learning rate held constant and once as the peak of a one-cycle schedule. All rules read the curve
+of the same range test.
+
+**Regret** is the share of the achievable drop of the loss that is lost, on data held back from
+training:
+
+    regret = (loss with the pick - best loss) / (loss before training - best loss)
+
+The best loss is the lowest over the 25 learning rates. 0 is the best possible; 1, the most that
+is counted, means that training did nothing, did harm, or broke down. A rule that gives no
+learning rate has a regret of 1. Between the 25 learning rates the regret is interpolated. Runs in
+which the best learning rate takes less than a twentieth off the loss are left out: {useless} of
+them. {runs} runs are left.
+
+Before anything was measured the pairs of data and model were split in two. The numbers in the
+rule "auto" were tuned on {tuned_tasks} tasks; **the {reported_tasks} others were only looked at
+to make this page.** A pair is on one side with all its optimizers, so the reported tasks are new
+data or new models, not the tuned ones with another optimizer. Numbers in parentheses are 95 %
+intervals over tasks: what comes out when the tasks are drawn again, with replacement.
+
+## What every rule loses
+
+On the tasks that are only reported on. "Over 0.1" is the share of runs with a regret over 0.1.
+Rules of lrwidget are in bold. Lower is better.
+
+{reported_rules}
+
+The other finders' rules are written again from their formulas, with their own averages, stop
+rules and cuts, and with their mistakes. ktrain's reads a running mean that Keras reports; here it
+gets the true loss, which is kinder. Lightning's own range is 1e-8 to 1; here it gets the same as
+all.
+
+## "auto" against the rule most people use
+
+fastai's rule is a tenth of the learning rate at the lowest average. Below 1, "auto" loses less.
+The aim was to lose at most half.
+
+{ratios}
+
+The same on the tasks that "auto" was tuned on, where it must look better than it is:
+
+{tuned_ratios}
+
+And where lrwidget gives no warning, on the reported tasks again. Both rules are compared on those
+runs only:
+
+{trusted_ratios}
+
+## What the warnings are worth
+
+`reliable` is False where something speaks against a suggestion. A bad pick has a regret over 0.3,
+a good one at most 0.1. The aim was to warn of at least 80 % of the bad and at most 10 % of the
+good. No pick at all, about one run in a hundred, counts as a bad one that was warned of.
+
+{warnings}
+
+On the tuned tasks:
+
+{tuned_warnings}
+
+Two things keep the warnings from being better. A curve whose loss has not risen again at the end
+of the range is always warned of, since the best learning rate may lie beyond it, but its pick is
+often good. And the curve shows the loss on the training data: where a model soon learns those by
+heart, a learning rate that looks good trains too far, and nothing on the curve tells.
+
+## Where "auto" is better, and where not
+
+Mean regret on the reported tasks, "auto" beside fastai's minimum / 10.
+
+{groups}
+
+## On the tuned tasks
+
+{tuned_rules}
+
+## What was tried
+
+All on the tuned tasks. Other divisors of the minimum; a share of the way from the minimum to the
+steepest fall; the place where 50 to 98 % of the fall is done; a fixed distance before the edge;
+the lower of two of these; three of them weighted; other widths of `slide`; more or less
+smoothing. The rule that stayed, a share of the way from `slide` to the edge, was among the best
+both on all pairs and on each pair when its tasks were left out while choosing. Third terms fitted
+the tuned tasks a little better and mostly did worse on the pair left out. Where noise hides the
+fall, "auto" used to refuse, which is a regret of 1; a guess from where the loss rises is better.
+
+## What these numbers do not say
+
+The models are small and train for {steps} steps. A large model that trains for days is another
+matter; so is a range test of 1000 steps. Half of the regret of "auto" comes from the curves, a
+fifth of all, on which noise hides the fall, mostly with batches of 16. There it guesses from
+where the loss rises, and warns. A longer range test or a larger batch shows more.
+"""
