@@ -28,10 +28,14 @@ model = keras.Sequential([
     keras.layers.Dense(64, activation="relu"),
     keras.layers.Dense(10),
 ])
-model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+model.compile("adam", loss, metrics=["accuracy"])
 """
 
-SHOW = "widget = LRFinderWidget(model, (images, labels), batch_size=64, seed=7); widget"
+SHOW = """
+widget = LRFinderWidget(model, (images, labels), batch_size=64, sweeps=3, seed=7)
+widget
+"""
 
 
 def take(browser: Browser, theme: str) -> Path:

@@ -29,6 +29,7 @@ class AppliedLR:
     previous: float | LearningRate
     current: float | LearningRate
     _model: keras.Model
+    _optimizer: keras.optimizers.Optimizer
     _previous_object: LearningRate
 
     def undo(self) -> None:
@@ -36,43 +37,47 @@ class AppliedLR:
         check_free(self._model)
         if isinstance(self._previous_object, keras.Variable):
             self._previous_object.assign(self.previous)
-        _put(self._model, self._previous_object)
+        _put(self._model, self._optimizer, self._previous_object)
 
     def __str__(self) -> str:
         return f"Learning rate was {_name(self.previous)}, now {_name(self.current)}."
 
 
-def apply_lr(model: keras.Model, lr_or_schedule: float | LearningRate) -> AppliedLR:
+def apply_lr(
+    model: keras.Model,
+    lr_or_schedule: float | LearningRate,
+    optimizer: keras.optimizers.Optimizer | None = None,
+) -> AppliedLR:
     """Make the very next `fit` train at a learning rate or a schedule.
 
     Args:
         model: A compiled model, trained before or not.
         lr_or_schedule: A number > 0, or a keras.optimizers.schedules.LearningRateSchedule.
+        optimizer: For a model that holds several, the one that is meant.
 
     Returns:
         What was there, what is there now, and `undo()`.
 
     Raises:
-        ModelError: The model is not compiled or has no optimizer.
+        ModelError: The model is not compiled, or it is not clear which optimizer is meant.
         ConfigError: Neither a finite number > 0 nor a schedule.
         BusyError: A range test runs on the model.
     """
-    optimizer = optimizer_of(model)
+    optimizer = optimizer_of(model, optimizer)
     check_free(model)
     old = get_learning_rate(optimizer)
     previous = _as_value(old)
     if isinstance(lr_or_schedule, keras.optimizers.schedules.LearningRateSchedule):
-        _put(model, lr_or_schedule)
+        _put(model, optimizer, lr_or_schedule)
     else:
         lr = _checked(lr_or_schedule)
         new = old if isinstance(old, keras.Variable) else new_rate_variable(lr)
         new.assign(lr)
-        _put(model, new)
-    return AppliedLR(previous, _as_value(get_learning_rate(optimizer)), model, old)
+        _put(model, optimizer, new)
+    return AppliedLR(previous, _as_value(get_learning_rate(optimizer)), model, optimizer, old)
 
 
-def _put(model: keras.Model, new: LearningRate) -> None:
-    optimizer = optimizer_of(model)
+def _put(model: keras.Model, optimizer: keras.optimizers.Optimizer, new: LearningRate) -> None:
     if new is get_learning_rate(optimizer):
         return
     set_learning_rate(optimizer, new)

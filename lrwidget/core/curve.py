@@ -2,7 +2,8 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from typing import Protocol
 
@@ -11,7 +12,7 @@ import numpy as np
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.divergence import DivergenceRule
 from lrwidget.core.ladder import FloatArray
-from lrwidget.core.result import RangeTestResult, Restored, StopReason
+from lrwidget.core.result import RangeTestResult, Restored, StopReason, series_of
 
 Logs = dict[str, FloatArray]
 
@@ -34,6 +35,8 @@ class Update:
         steps_per_second: Speed of this sweep, without the time for tracing.
         sweep: 0-based number of this sweep.
         sweeps: Sweeps planned.
+        metrics: The model's own metrics of this sweep by name, each of shape (step,).
+        validation_losses: NaN where none was measured, shape (step,).
     """
 
     step: int
@@ -43,6 +46,12 @@ class Update:
     steps_per_second: float
     sweep: int
     sweeps: int
+    metrics: dict[str, FloatArray] = field(default_factory=dict)
+    validation_losses: FloatArray = field(default_factory=lambda: np.empty(0))
+
+    def series(self) -> dict[str, FloatArray]:
+        """Return every curve known so far by name; see `RangeTestResult.series`."""
+        return series_of(self.losses, self.metrics, self.validation_losses)
 
 
 class Curve:
@@ -134,6 +143,12 @@ class Curve:
             steps_per_second=self.count / (time.perf_counter() - self._began),
             sweep=self._sweep,
             sweeps=self._config.sweeps,
+            metrics={
+                name: self.values(name).copy()
+                for name in self.names()
+                if name != self._config.monitor
+            },
+            validation_losses=self.validation(),
         )
 
 
@@ -167,9 +182,12 @@ def result_of(
         stop_reason="stopped" if reason == "stopped" else shortest.stop_reason or "finished",
         config=config,
         restored=restored,
-        versions={
-            "lrwidget": version("lrwidget"),
-            # Not by distribution: tensorflow-cpu is the tensorflow that is loaded.
-            **{name: sys.modules[name].__version__ for name in ("keras", "numpy", backend)},
-        },
+        versions=_versions(backend),
     )
+
+
+@cache
+def _versions(backend: str) -> dict[str, str]:
+    # Not by distribution: tensorflow-cpu is the tensorflow that is loaded.
+    loaded = {name: str(sys.modules[name].__version__) for name in ("keras", "numpy", backend)}
+    return {"lrwidget": version("lrwidget"), **loaded}

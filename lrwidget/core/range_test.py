@@ -148,6 +148,11 @@ class RangeTest:
         build(model, self._batches[0].dataset.element_spec)
         self._thread_state = KerasThreadState()
 
+    @property
+    def batches_per_pass(self) -> int | None:
+        """Batches until the data repeats; None where that is not known."""
+        return self._batches[0].per_pass
+
     def run(
         self,
         on_update: Callable[[Update], object] | None = None,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from lrwidget.core.curve import Logs
@@ -76,12 +77,13 @@ class StepGroups:
             lrs: Learning rates, shape (n,), n >= 1.
 
         Returns:
-            What each step reported, by name, each of shape (m,), 1 <= m <= n. A loss that is
-            not finite is the last.
+            What each step reported, by name, each of shape (m,), m <= n.
         """
         group = self._groups[tf.type_spec_from_value(iterator)]
         done, logs = group(iterator, tf.constant(lrs[:_STEPS_PER_GROUP], self.rate.dtype))
-        return {name: values.numpy()[: int(done)] for name, values in logs.items()}
+        return {
+            name: values.numpy()[: int(done)].astype(np.float64) for name, values in logs.items()
+        }
 
     def evaluate(self, batches: Sequence[Any]) -> float:
         """Return the loss on some batches, in inference, and leave all but the metrics as it is.
@@ -126,7 +128,7 @@ class StepGroups:
         end = time.monotonic() + SECONDS_PER_GROUP
         for lr in lrs:
             rows.append(self._update(self._step, iterator, lr))
-            if not tf.math.is_finite(rows[-1][self._monitor]) or time.monotonic() > end:
+            if time.monotonic() > end:
                 break
         return len(rows), {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
 
@@ -138,23 +140,26 @@ class StepGroups:
             autograph=False,
         )
         traced = step.get_concrete_function()
-        names = list(traced.structured_outputs)
+        dtypes = {name: value.dtype for name, value in traced.structured_outputs.items()}
         self.variables += traced.graph.variables
 
+        # Every operation in this loop costs each step a few microseconds.
         def group(iterator: Any, lrs: tf.Tensor) -> Any:
             count = tf.shape(lrs)[0]
-            logs = {name: tf.TensorArray(tf.float64, count, element_shape=()) for name in names}
             end = tf.timestamp() + SECONDS_PER_GROUP
+            logs = {
+                name: tf.TensorArray(dtype, count, element_shape=())
+                for name, dtype in dtypes.items()
+            }
 
-            def go_on(index: tf.Tensor, finite: tf.Tensor, _logs: Any) -> tf.Tensor:
-                return (index == 0) | ((index < count) & finite & (tf.timestamp() < end))
+            def go_on(index: tf.Tensor, _logs: Any) -> tf.Tensor:
+                return (index < count) & (tf.timestamp() < end)
 
-            def one_update(index: tf.Tensor, _finite: tf.Tensor, logs: Any) -> Any:
-                row = self._update(step, iterator, lrs[index])
-                logs = {name: logs[name].write(index, row[name]) for name in names}
-                return index + 1, tf.math.is_finite(row[self._monitor]), logs
+            def one_update(index: tf.Tensor, logs: Any) -> Any:
+                row = self._update(step, iterator, tf.gather(lrs, index))
+                return index + 1, {name: logs[name].write(index, row[name]) for name in dtypes}
 
-            done, _, logs = tf.while_loop(go_on, one_update, (0, True, logs))
+            done, logs = tf.while_loop(go_on, one_update, (0, logs))
             return done, {name: values.stack() for name, values in logs.items()}
 
         signature = [spec, tf.TensorSpec([None], self.rate.dtype)]
@@ -176,8 +181,7 @@ class StepGroups:
             return index + 1, {name: sums[name] + more[name] for name in sums}
 
         _, sums = tf.while_loop(lambda index, _: index < rest, one_batch, (0, logs))
-        count = tf.cast(rest + 1, tf.float64)
-        return {name: total / count for name, total in sums.items()}
+        return {name: total / tf.cast(rest + 1, total.dtype) for name, total in sums.items()}
 
     def _step(self, batch: Any) -> dict[str, tf.Tensor]:
         self.traces += 1
@@ -203,7 +207,9 @@ class StepGroups:
 
 def _mean_over_replicas(value: Any, strategy: tf.distribute.Strategy) -> tf.Tensor:
     values = strategy.experimental_local_results(value)
-    return tf.reduce_mean(tf.cast(tf.stack(values), tf.float64), axis=0)
+    if len(values) == 1:
+        return tf.convert_to_tensor(value)
+    return tf.reduce_mean(tf.stack(values), axis=0)
 
 
 _cache: weakref.WeakKeyDictionary[keras.Model, tuple[list[Any], StepGroups]] = (

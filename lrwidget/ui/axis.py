@@ -45,6 +45,20 @@ def loss_limits(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]
     return low - 0.10 * span, high + 0.30 * span
 
 
+def value_limits(values: FloatArray, calm: FloatArray) -> tuple[float, float]:
+    """Return the plot's lowest and highest value for a metric, whichever way is good for it.
+
+    Args:
+        values: The metric, shape (n,), finite, n >= 1.
+        calm: The part of it before the loss explodes, shape (m,).
+    """
+    middle = float(np.percentile(values, 50))
+    low, high = (float(np.percentile(calm, q)) if calm.size else middle for q in (1, 99))
+    low, high = min(low, middle), max(high, middle)
+    span = high - low if high > low else 0.1 * abs(high) or 1.0
+    return low - 0.10 * span, high + 0.12 * span
+
+
 def loss_ticks(low: float, high: float, about: int = 8) -> FloatArray:
     """Return round values between `low` and `high`, about as many as asked for.
 

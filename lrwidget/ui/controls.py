@@ -19,7 +19,7 @@ from ipywidgets import (
 )
 
 from lrwidget.core.ladder import Mode
-from lrwidget.ui import field
+from lrwidget.ui import field, kinds
 from lrwidget.ui.guard import Shown
 from lrwidget.ui.setting import Setting
 from lrwidget.ui.state import WidgetState
@@ -53,9 +53,9 @@ class SettingsLine(VBox):
     def _toggle(self, _change: Any = None) -> None:
         self._rest.layout.display = "flex" if self._more.value else "none"
 
-    def _setting(self, slider: Widget, kind: field.Kind, name: str, hint: str) -> Setting:
+    def _setting(self, slider: Widget, kind: kinds.Kind, name: str, hint: str) -> Setting:
         fact = name.replace("-", "_")
-        return Setting(
+        made = Setting(
             slider,
             kind,
             getattr(self._state, fact),
@@ -64,24 +64,26 @@ class SettingsLine(VBox):
             on_change=lambda value: self._on_set(fact, value),
             shown=self._shown,
         )
+        self._state.observe(lambda change: setattr(made, "value", change.new), fact)
+        return made
 
     def _min_lr(self) -> Setting:
         slider = FloatLogSlider(min=-10, max=2, step=0.05, description="Min LR", readout=False)
-        return self._setting(slider, field.LR, "min-lr", "First learning rate of the test")
+        return self._setting(slider, kinds.LR, "min-lr", "First learning rate of the test")
 
     def _max_lr(self) -> Setting:
         slider = FloatLogSlider(min=-10, max=2, step=0.05, description="Max LR", readout=False)
-        return self._setting(slider, field.LR, "max-lr", "Last learning rate of the test")
+        return self._setting(slider, kinds.LR, "max-lr", "Last learning rate of the test")
 
     def _steps(self) -> Setting:
         slider = IntSlider(min=2, max=1000, description="Steps", readout=False)
         hint = "Learning rates to try, one training step each"
-        return self._setting(slider, field.STEPS, "steps", hint)
+        return self._setting(slider, kinds.STEPS, "steps", hint)
 
     def _smoothing(self) -> Setting:
         slider = FloatSlider(min=0, max=0.99, step=0.01, description="Smoothing", readout=False)
         hint = "How much noise the strong curve leaves out; needs no new test"
-        return self._setting(slider, field.SHARE, "smoothing", hint)
+        return self._setting(slider, kinds.SHARE, "smoothing", hint)
 
     def _mode(self) -> Dropdown:
         control = Dropdown(options=get_args(Mode), value=self._state.mode, description="Mode")
@@ -92,15 +94,15 @@ class SettingsLine(VBox):
 
     def _sweeps(self) -> field.Field:
         hint = "Passes over the range, each from the same weights with other batches"
-        return self._plain(field.COUNT, "sweeps", "Sweeps", hint)
+        return self._plain(kinds.COUNT, "sweeps", "Sweeps", hint)
 
     def _stop_factor(self) -> field.Field:
         hint = (
             "The test ends when the loss has risen by this many times its fall; inf never ends it"
         )
-        return self._plain(field.FACTOR, "stop_factor", "Stop factor", hint)
+        return self._plain(kinds.FACTOR, "stop_factor", "Stop factor", hint)
 
-    def _plain(self, kind: field.Kind, fact: str, description: str, hint: str) -> field.Field:
+    def _plain(self, kind: kinds.Kind, fact: str, description: str, hint: str) -> field.Field:
         def typed(value: float) -> None:
             self._on_set(fact, value)
             control.number = value

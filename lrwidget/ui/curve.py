@@ -1,11 +1,15 @@
-"""Curve: the points on show, and how a place on the learning-rate axis maps to them."""
+"""What was measured, and the one curve of it that is on show."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lrwidget.core.ladder import FloatArray
 from lrwidget.core.smoothing import smooth
+
+LOSSES = ("loss", "validation_loss")
+"""The curves that have a lowest point to look for; of any other only its user knows."""
 
 
 def _nothing() -> FloatArray:
@@ -14,11 +18,11 @@ def _nothing() -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """What is known of the loss over the learning rate; empty before a test.
+    """The curve on show, over the learning rate; empty before a test.
 
     Args:
         lrs: Learning rates done so far, shape (n,), increasing.
-        losses: Their losses, shape (n,), finite.
+        losses: Their losses, or what else is on show, shape (n,), finite.
         smoothed: The losses as the smoothing slider shows them, shape (n,).
     """
 
@@ -47,3 +51,43 @@ class Curve:
         if not len(self):
             return None
         return float(np.interp(np.log(lr), np.log(self.lrs), self.smoothed))
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """All that a test has measured so far.
+
+    Args:
+        lrs: Learning rates done so far, shape (n,), increasing.
+        series: Curves by name, "loss" first; shape (n,) each, NaN where not measured.
+        sweeps: The losses of each sweep, shape (sweeps, n); None before the end.
+    """
+
+    lrs: FloatArray = field(default_factory=_nothing)
+    series: Mapping[str, FloatArray] = field(default_factory=dict)
+    sweeps: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.lrs)
+
+    def nearest(self, lr: float) -> int:
+        """Return the 0-based index of the rate closest to `lr` on the logarithmic axis."""
+        return int(np.argmin(np.abs(np.log(self.lrs) - np.log(lr))))
+
+    def curve(self, show: str, smoothing: float) -> Curve:
+        """Return the curve called `show` through the points where it was measured."""
+        values = self.series.get(show, np.full(len(self), np.nan))
+        there = np.isfinite(values)
+        # Measured on the same batches every time: it has no noise to smooth away.
+        amount = 0.0 if show == "validation_loss" else smoothing
+        return Curve.of(self.lrs[there], values[there], amount)
+
+    def band(self, smoothing: float) -> FloatArray:
+        """Return the 10 % and the 90 % quantile of the smoothed sweeps, shape (2, n).
+
+        Of a single sweep there is none: shape (2, 0).
+        """
+        if self.sweeps is None or len(self.sweeps) < 2 or not len(self):
+            return np.empty((2, 0))
+        smoothed = np.array([smooth(sweep, smoothing) for sweep in self.sweeps])
+        return np.quantile(smoothed, [0.1, 0.9], axis=0)

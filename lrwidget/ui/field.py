@@ -1,56 +1,14 @@
 """Field: a text field for one number, which says so when it cannot read what was typed."""
 
-import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from ipywidgets import Text
 from traitlets import Any as AnyTrait
 
 from lrwidget.errors import ConfigError
-from lrwidget.ui import text
 from lrwidget.ui.guard import Shown
-
-
-class Kind(NamedTuple):
-    """What sort of number a field takes.
-
-    Args:
-        read: Turns what was typed into a number; ValueError where it cannot.
-        write: Turns a number into what the field shows.
-        noun: What the error message asks for.
-    """
-
-    read: Callable[[str], float]
-    write: Callable[[float], str]
-    noun: str
-
-
-def _reader(parse: Callable[[str], float], fits: Callable[[float], bool]) -> Callable[[str], float]:
-    def read(typed: str) -> float:
-        number = parse(typed.strip())
-        if not fits(number):
-            raise ValueError(typed)
-        return number
-
-    return read
-
-
-LR = Kind(
-    _reader(float, lambda lr: 0 < lr < math.inf),
-    text.format_lr,
-    "a learning rate: a number above 0, such as 3e-4",
-)
-STEPS = Kind(_reader(int, lambda count: count >= 2), str, "a whole number of at least 2")
-COUNT = Kind(_reader(int, lambda count: count >= 1), str, "a whole number of at least 1")
-SHARE = Kind(
-    _reader(float, lambda share: 0 <= share < 1),
-    "{:.3g}".format,
-    "a number from 0 up to, but not including, 1",
-)
-FACTOR = Kind(
-    _reader(float, lambda factor: factor > 0), "{:.6g}".format, "a number above 0, or inf for never"
-)
+from lrwidget.ui.kinds import Kind
 
 
 class Field(Text):

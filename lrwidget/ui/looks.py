@@ -6,6 +6,7 @@ from importlib.resources import files
 # Mid tones, readable on JupyterLab's light and dark background alike.
 CURVE = "#3b82d6"
 PICK = "#e8590c"
+EARLIER = "#8a949e"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ RULES = {
         marker="circle",
         colour="#0ca678",
         outline="circle(47%)",
-        hint="The rule to start with: a quarter of the learning rate with the lowest loss.",
+        hint="The rule to start with: a little further right than where most of the fall begins.",
         size=200,  # another rule's marker on top of it must not hide it
     ),
     "minimum": RuleLook(
@@ -69,7 +70,7 @@ RULES = {
         marker="triangle-up",
         colour="#1f9fb5",
         outline="polygon(50% 5%, 100% 92%, 0 92%)",
-        hint="Left of the fall, where the slope is still even.",
+        hint="Where most of the fall begins.",
     ),
     "edge": RuleLook(
         title="edge",
@@ -77,7 +78,7 @@ RULES = {
         colour="#7a8790",
         outline="polygon(33% 0, 67% 0, 67% 33%, 100% 33%, 100% 67%, 67% 67%, 67% 100%, 33% 100%,"
         " 33% 67%, 0 67%, 0 33%, 33% 33%)",
-        hint="A fifth of the learning rate at which the loss starts to rise.",
+        hint="A tenth of the learning rate at which the loss starts to rise.",
     ),
 }
 

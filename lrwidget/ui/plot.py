@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from bqplot import Axis, Bars, Figure, LinearScale, Lines, LogScale, Scatter
+from bqplot import Axis, Figure, Scatter
 from ipywidgets import HTML, Box, Label
 
 from lrwidget.core.ladder import FloatArray
-from lrwidget.core.rules import RULES
 from lrwidget.ui import axis, looks, text
+from lrwidget.ui.curve import LOSSES, Measured
 from lrwidget.ui.guard import Shown
+from lrwidget.ui.marks import Marks, put
+from lrwidget.ui.showing import ShowLine
 from lrwidget.ui.state import WidgetState
 
 HEIGHT = "400px"
@@ -28,97 +30,56 @@ class Plot(Box):
     Args:
         state: Observed; never changed from here.
         on_pick: Called with the learning rate of the point that a click is nearest to.
+        on_show: Called with the name of the curve to show.
+        on_earlier: Called with whether earlier tests are to be shown.
         shown: Wraps a handler so that its errors reach the user.
+
+    Attributes:
+        marks: What is drawn.
     """
 
     def __init__(
         self,
         state: WidgetState,
         on_pick: Callable[[float], None],
+        on_show: Callable[[str], None],
+        on_earlier: Callable[[bool], None],
         shown: Shown,
     ) -> None:
         self._state = state
         self._on_pick = on_pick
         self._columns = np.empty(0)
-        self._make_marks()
+        self.marks = Marks()
         self._hint = Label(INVITATION)
         self._cursor = Label()
-        self._hint.add_class("lrw-hint")
-        self._cursor.add_class("lrw-cursor")
         key = HTML(KEY)
-        key.add_class("lrw-key")
-        super().__init__([self._make_figure(), self._hint, self._cursor, key])
+        for name, part in {"hint": self._hint, "cursor": self._cursor, "key": key}.items():
+            part.add_class(f"lrw-{name}")
+        show = ShowLine(state, on_show, on_earlier, shown)
+        super().__init__([self._make_figure(), self._hint, self._cursor, show, key])
         self.add_class("lrw-stage")
-        self._hits.on_element_click(shown(self._clicked))
-        self._hits.on_hover(shown(self._hovered))
+        self.marks.hits.on_element_click(shown(self._clicked))
+        self.marks.hits.on_hover(shown(self._hovered))
         state.observe(self._draw_range, ["ladder", "min_lr", "max_lr"])
         state.observe(self._draw_curve, ["curve"])
+        state.observe(self._draw_earlier, ["earlier", "earlier_shown", "show", "smoothing"])
         state.observe(self._draw_hint, ["curve", "status"])
         state.observe(self._draw_rules, ["curve", "suggestions"])
-        state.observe(self._draw_pick, ["curve", "picked_lr"])
+        state.observe(self._draw_pick, ["curve", "picked_lr", "plan"])
         self._draw_range()
 
-    def _make_marks(self) -> None:
-        self._scales = {
-            "x": LogScale(min=1e-7, max=10.0, allow_padding=False),
-            "y": LinearScale(min=0.0, max=1.0, allow_padding=False),
-        }
-        # Full height whatever the loss is: what stands on this scale is never redrawn for it.
-        full_height = {"x": self._scales["x"], "y": LinearScale(min=0.0, max=1.0)}
-        line = {"scales": self._scales, "x": [], "y": [], "enable_hover": False}
-        self._raw = Lines(**line, colors=[looks.CURVE], stroke_width=1.0, opacities=[0.65])
-        self._smoothed = Lines(**line, colors=[looks.CURVE], stroke_width=2.5)
-        self._pick_line = Lines(
-            scales=full_height,
-            x=[],
-            y=[],
-            colors=[looks.PICK],
-            stroke_width=1.5,
-            line_style="dashed",
-            enable_hover=False,
-        )
-        self._pick_point = Scatter(
-            **line,
-            colors=[looks.PICK],
-            fill=False,
-            stroke=looks.PICK,
-            stroke_width=2.5,
-            default_size=240,
-        )
-        self._rules = {
-            rule: Scatter(
-                **line,
-                marker=looks.of_rule(rule).marker,
-                colors=[looks.of_rule(rule).colour],
-                default_size=looks.of_rule(rule).size,
-            )
-            for rule in RULES
-        }
-        # Nothing else in bqplot reports a click on an empty place. It draws bars up to a pixel too
-        # narrow; the stroke closes these gaps, and a wider one would cover the neighbours.
-        self._hits = Bars(
-            scales=full_height,
-            x=[],
-            y=[],
-            opacities=[0],
-            padding=0,
-            stroke="black",
-            stroke_width=1.0,
-        )
-
     def _make_figure(self) -> Figure:
-        self._x_axis = Axis(scale=self._scales["x"], label="learning rate", tick_format=".0e")
+        self._x_axis = Axis(scale=self.marks.x_scale, label="learning rate", tick_format=".0e")
         self._y_axis = Axis(
-            scale=self._scales["y"],
+            scale=self.marks.y_scale,
             side="left",
             label="loss",
             label_offset="46px",
             tick_format="~g",
             visible=False,
         )
-        marks = [self._raw, self._smoothed, self._pick_line]
         figure = Figure(
-            marks=[*marks, *self._rules.values(), self._pick_point, self._hits],
+            marks=self.marks.all(),
             axes=[self._x_axis, self._y_axis],
             fig_margin={"top": 12, "bottom": 48, "left": 62, "right": 18},
             padding_y=0.0,
@@ -138,75 +99,117 @@ class Plot(Box):
             self._set_range(state.min_lr, state.max_lr)
 
     def _set_range(self, low: float, high: float) -> None:
-        with self._scales["x"].hold_sync():
-            self._scales["x"].min, self._scales["x"].max = float(low), float(high)
+        scale = self.marks.x_scale
+        with scale.hold_sync():
+            scale.min, scale.max = float(low), float(high)
         self._x_axis.tick_values = axis.decade_ticks(low, high)
 
     def _put_columns(self, ladder: FloatArray) -> None:
         self._columns = axis.hit_columns(ladder)
-        self._put(self._hits, self._columns, np.ones(len(self._columns)))
+        put(self.marks.hits, self._columns, np.ones(len(self._columns)))
 
     def _draw_curve(self, _change: Any = None) -> None:
-        curve = self._state.curve
+        curve, marks = self._state.curve, self.marks
         self._y_axis.visible = len(curve) > 0
+        self._y_axis.label = text.name_of(self._state.show)
         if not len(curve):
-            for line in (self._raw, self._smoothed):
-                self._put(line, curve.lrs, curve.losses)
+            for line in (marks.raw, marks.smoothed):
+                put(line, curve.lrs, curve.losses)
+            put(marks.band, [], [])
             return
-        low, high = axis.loss_limits(curve.losses, curve.smoothed)
+        low, high = self._limits()
         self._set_limits(low, high)
-        self._put(self._raw, curve.lrs, axis.tame(curve.losses, low, high))
-        self._put(self._smoothed, curve.lrs, axis.tame(curve.smoothed, low, high))
+        put(marks.raw, curve.lrs, axis.tame(curve.losses, low, high))
+        put(marks.smoothed, curve.lrs, axis.tame(curve.smoothed, low, high))
+        self._draw_band(low, high)
+
+    def _limits(self) -> tuple[float, float]:
+        """Return the lowest and the highest value that the plot has room for."""
+        state, curve = self._state, self._state.curve
+        if state.show in LOSSES:
+            return axis.loss_limits(curve.losses, curve.smoothed)
+        loss = state.measured.curve("loss", state.smoothing)
+        calm_until = loss.lrs[int(np.argmin(loss.smoothed))]
+        return axis.value_limits(curve.losses, curve.losses[curve.lrs <= calm_until])
+
+    def _draw_band(self, low: float, high: float) -> None:
+        state = self._state
+        band = state.measured.band(state.smoothing)
+        if state.show != "loss" or not band.size:
+            put(self.marks.band, [], [])
+        else:
+            put(self.marks.band, state.measured.lrs, axis.tame(band, low, high))
 
     def _set_limits(self, low: float, high: float) -> None:
-        scale = self._scales["y"]
+        scale = self.marks.y_scale
         if (scale.min, scale.max) == (low, high):
             return
         with scale.hold_sync():
             scale.min, scale.max = low, high
         self._y_axis.tick_values = axis.loss_ticks(low, high)
 
+    def _draw_earlier(self, _change: Any = None) -> None:
+        shown = self._state.earlier if self._state.earlier_shown else ()
+        put(self.marks.earlier, *self._chain(shown))
+
+    def _chain(self, tests: tuple[Measured, ...]) -> tuple[FloatArray, FloatArray]:
+        """Return the smoothed curves of several tests as one, with a gap after each."""
+        lrs, heights = [np.empty(0)], [np.empty(0)]
+        for measured in tests:
+            curve = measured.curve(self._state.show, self._state.smoothing)
+            if len(curve):
+                low, high = axis.loss_limits(curve.losses, curve.smoothed)
+                lrs += [curve.lrs, curve.lrs[-1:]]
+                heights += [axis.tame(curve.smoothed, low, high), np.array([np.nan])]
+        return np.concatenate(lrs), np.concatenate(heights)
+
     def _draw_hint(self, _change: Any = None) -> None:
         is_empty = len(self._state.curve) < 2 and not self._state.is_busy
         self._hint.value = INVITATION if is_empty else ""
 
     def _draw_rules(self, _change: Any = None) -> None:
-        for rule, marker in self._rules.items():
+        spans, heights, colours = [], [], []
+        for rule, marker in self.marks.rules.items():
             suggestion = self._state.suggestion(rule)
             self._put_point(marker, suggestion.lr if suggestion else None)
+            if suggestion is None or suggestion.low is None or suggestion.lr is None:
+                continue
+            height = self._state.curve.height(suggestion.lr)
+            if height is not None:
+                spans.append([suggestion.low, suggestion.high])
+                heights.append([height, height])
+                colours.append(looks.of_rule(rule).colour)
+        self.marks.intervals.colors = colours or [looks.EARLIER]
+        put(self.marks.intervals, spans, heights)
 
     def _draw_pick(self, _change: Any = None) -> None:
-        lr = self._state.picked_lr
-        self._put_point(self._pick_point, lr)
-        self._put(self._pick_line, *(([], []) if lr is None else ([lr, lr], [0.0, 1.0])))
+        lr, low = self._state.picked_lr, self._state.low_lr
+        self._put_point(self.marks.pick_point, lr)
+        for line, at in ((self.marks.pick_line, lr), (self.marks.low_line, low)):
+            put(line, *(([], []) if at is None else ([at, at], [0.0, 1.0])))
 
     def _put_point(self, mark: Scatter, lr: float | None) -> None:
         height = None if lr is None else self._state.curve.height(lr)
-        self._put(mark, *(([], []) if height is None else ([lr], [height])))
+        put(mark, *(([], []) if height is None else ([lr], [height])))
 
-    def _put(self, mark: Any, x: Any, y: Any) -> None:
-        """Move a mark in one message; float64, because one narrower array breaks it for good."""
-        with mark.hold_sync():
-            mark.x, mark.y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-
-    def _point_under(self, content: dict[str, Any]) -> int | None:
-        """Return the index of the curve's point nearest to the column that a message names."""
+    def _lr_under(self, content: dict[str, Any]) -> float | None:
+        """Return the learning rate of the column that a message names."""
         column = content.get("data", {}).get("index")
-        if column is None or not len(self._state.curve):
+        if column is None or not len(self._columns):
             return None
-        return self._state.curve.nearest(float(self._columns[int(column)]))
+        return float(self._columns[int(column)])
 
     def _clicked(self, _mark: Any, content: dict[str, Any]) -> None:
-        index = self._point_under(content)
-        if index is not None:
-            self._on_pick(float(self._state.curve.lrs[index]))
+        lr, measured = self._lr_under(content), self._state.measured
+        if lr is not None and len(measured):
+            self._on_pick(float(measured.lrs[measured.nearest(lr)]))
 
     def _hovered(self, _mark: Any, content: dict[str, Any]) -> None:
-        index = self._point_under(content)
-        if index is not None:
-            curve = self._state.curve
+        lr, curve = self._lr_under(content), self._state.curve
+        if lr is not None and len(curve):
+            index = curve.nearest(lr)
             self._cursor.value = (
                 f"LR {text.format_lr(curve.lrs[index])}   "
-                f"loss {text.format_loss(curve.losses[index])}   "
+                f"{text.name_of(self._state.show)} {text.format_loss(curve.losses[index])}   "
                 f"smoothed {text.format_loss(curve.smoothed[index])}"
             )

@@ -7,8 +7,9 @@ from typing import Any
 from ipywidgets import FloatLogSlider, FloatSlider, HBox, IntSlider
 from traitlets import Any as AnyTrait
 
-from lrwidget.ui.field import Field, Kind
+from lrwidget.ui.field import Field
 from lrwidget.ui.guard import Shown
+from lrwidget.ui.kinds import Kind
 
 
 class Setting(HBox):

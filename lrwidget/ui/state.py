@@ -20,8 +20,11 @@ from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Update
 from lrwidget.core.result import RangeTestResult
 from lrwidget.core.suggest import Suggestion
+from lrwidget.errors import ModelError
 from lrwidget.ui import text
-from lrwidget.ui.curve import Curve
+from lrwidget.ui.curve import Curve, Measured
+from lrwidget.ui.plan import Plan
+from lrwidget.ui.verdict import Verdict
 
 STATUSES = (
     "idle",
@@ -35,6 +38,9 @@ STATUSES = (
 )
 BUSY = ("running", "stopping")
 SETTINGS = ("min_lr", "max_lr", "steps", "mode", "sweeps", "stop_factor")
+
+EARLIER = 5
+"""So many earlier tests stay on the plot."""
 
 WELCOME = "Ready. A test leaves the model exactly as it is."
 
@@ -61,13 +67,20 @@ class WidgetState(HasTraits):
     status = Enum(STATUSES, "idle")
     ladder = AnyTrait(None, help="Learning rates of the test on show, shape (n,); None at first.")
     progress = Float(0.0, help="Share of the test that is done, from 0 to 1.")
+    measured = Instance(Measured, ())
+    show = Unicode("loss", help="Name of the curve on show.")
     curve = Instance(Curve, ())
+    earlier = Tuple(help="What earlier tests measured, as Measured, the newest last.")
+    earlier_shown = Bool(True)
     result = Instance(RangeTestResult, allow_none=True)
     suggestions = Dict()
+    verdict = Instance(Verdict, ())
 
     picked_lr = Float(None, allow_none=True)
     changes = Tuple(help="What Undo can take back, as AppliedLR, the newest last.")
     pick_is_applied = Bool(False)
+    plan = Instance(Plan, (), help="How the pick is to be used.")
+    aims_low = Bool(False, help="Whether the next click on the plot is for the lower end.")
 
     notice = Instance(Notice, (WELCOME,))
     error = Instance(BaseException, allow_none=True)
@@ -96,13 +109,20 @@ class WidgetState(HasTraits):
 
     @property
     def next_step(self) -> str:
-        """What a person would do next: "run", "pick", "apply", or "" for nothing in particular."""
+        """What a person would do next: "run", "extend", "pick", "apply", or "" for nothing."""
         if self.is_busy:
             return ""
         if self.picked_lr is not None:
             return "" if self.pick_is_applied else "apply"
         auto = self.suggestion("auto")
+        if auto is not None and not auto.reliable and self.verdict.beyond:
+            return "extend"
         return "pick" if auto is not None and auto.lr is not None else "run"
+
+    @property
+    def low_lr(self) -> float | None:
+        """The lower end of the cycles to apply; None where there are none."""
+        return self.plan.lower(self.picked_lr)
 
     @property
     def is_busy(self) -> bool:
@@ -113,8 +133,14 @@ class WidgetState(HasTraits):
         """Take a new value for the setting called `name`."""
         with self.changing():
             if name == "smoothing":
-                self.curve = Curve.of(self.curve.lrs, self.curve.losses, value)
+                self.curve = self.measured.curve(self.show, value)
             setattr(self, name, value)
+
+    def take_show(self, name: str) -> None:
+        """Put the measured curve called `name` on show."""
+        with self.changing():
+            self.show = name
+            self._draw_anew()
 
     def begin(self, config: RangeTestConfig) -> None:
         """Clear what the last test left: the next one starts."""
@@ -122,10 +148,13 @@ class WidgetState(HasTraits):
             self._started_at = time.monotonic()
             self.ladder = config.ladder()
             self.progress = 0.0
-            self.curve = Curve()
+            if len(self.measured) > 1:
+                self.earlier = (*self.earlier, self.measured)[-EARLIER:]
+            self.measured, self.curve = Measured(), Curve()
             self.result = None
-            self.suggestions = {}
+            self.suggestions, self.verdict = {}, Verdict()
             self.picked_lr = None
+            self.plan = self.plan.changed(low_lr=None)
             self.pick_is_applied = False
             self._say(text.starting(config.steps))
             self.status = "running"
@@ -134,7 +163,7 @@ class WidgetState(HasTraits):
         """Take what the running test knows so far."""
         with self.changing():
             self.progress = (update.sweep + update.step / update.steps) / update.sweeps
-            self.curve = Curve.of(update.lrs, update.losses, self.smoothing)
+            self._measure(Measured(update.lrs, update.series()))
             if self.status == "running":
                 self._say(text.running(update))
 
@@ -149,11 +178,13 @@ class WidgetState(HasTraits):
         """Take the result of the test that just ended."""
         with self.changing():
             self.progress = 1.0 if result.stop_reason != "stopped" else self.progress
-            self.curve = Curve.of(result.lrs, result.losses, self.smoothing)
+            self._measure(Measured(result.lrs, result.series(), result.sweep_losses))
             self.result = result
-            self.suggestions = result.suggestions() if len(result.lrs) else {}
+            self._suggest()
             seconds = time.monotonic() - self._started_at
             self._say(text.ended(result, len(self.ladder), seconds))
+            if not result.restored:
+                self.show_error(ModelError(text.changed(result.restored)))
             self.status = result.stop_reason
 
     def fail(self, error: BaseException) -> None:
@@ -174,14 +205,32 @@ class WidgetState(HasTraits):
             self.picked_lr = lr
             self.pick_is_applied = False
             if not self.is_busy:
-                self._say(text.picked(lr, self.curve.height(lr)))
+                self._say(text.picked(lr, self.curve.height(lr), self.show))
 
-    def applied(self, change: AppliedLR) -> None:
-        """Take note of a learning rate that was put on the model."""
+    def take_plan(self, **values: Any) -> None:
+        """Take new values for how the pick is to be used; see `Plan.changed`."""
+        with self.changing():
+            target = self.plan.recipe.target
+            self.plan = self.plan.changed(**values)
+            self.pick_is_applied = False
+            if self.plan.recipe.target != target:
+                self._suggest_for_another_target()
+            self.aims_low = self.aims_low and bool(self.plan.recipe.lower)
+
+    def pick_low(self, lr: float) -> None:
+        """Take `lr`, finite and > 0, as the lower end of the cycles."""
+        with self.changing():
+            self.take_plan(low_lr=lr)
+            self.aims_low = False
+            if not self.is_busy:
+                self._say(text.picked_low(lr))
+
+    def applied(self, change: AppliedLR, steps_done: int) -> None:
+        """Take note of a learning rate that was put on a model `steps_done` steps old."""
         with self.changing():
             self.changes = (*self.changes, change)
             self.pick_is_applied = True
-            self._say(text.applied(change))
+            self._say(text.applied(change, steps_done))
 
     def undone(self, change: AppliedLR) -> None:
         """Take note that the newest change was taken back."""
@@ -193,6 +242,27 @@ class WidgetState(HasTraits):
     def suggestion(self, rule: str) -> Suggestion | None:
         """Return what `rule` suggests, None before the end of a test."""
         return self.suggestions.get(rule)
+
+    def _suggest(self) -> None:
+        if self.result is not None and len(self.result.lrs):
+            self.suggestions = self.result.suggestions(self.plan.recipe.target)
+            self.verdict = Verdict.of(self.suggestions, self.result)
+
+    def _suggest_for_another_target(self) -> None:
+        before = self.suggestion("auto")
+        self._suggest()
+        now = self.suggestion("auto")
+        if before and now and now.lr is not None and before.lr == self.picked_lr != now.lr:
+            self._say(text.other_target(self.plan.kind, now.lr))
+
+    def _measure(self, measured: Measured) -> None:
+        self.measured = measured
+        if len(measured) and self.show not in measured.series:
+            self.show = "loss"
+        self._draw_anew()
+
+    def _draw_anew(self) -> None:
+        self.curve = self.measured.curve(self.show, self.smoothing)
 
     def _say(self, sentence: str) -> None:
         self.error = None

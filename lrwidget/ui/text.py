@@ -2,7 +2,7 @@
 
 from lrwidget.core.apply import AppliedLR
 from lrwidget.core.curve import Update
-from lrwidget.core.result import RangeTestResult
+from lrwidget.core.result import RangeTestResult, Restored
 from lrwidget.errors import LRWidgetError
 
 DOUBT = {True: "reliable", False: "doubtful"}
@@ -19,12 +19,21 @@ def format_lr(lr: float) -> str:
 
 
 def format_loss(loss: float) -> str:
-    """Write a loss with four significant digits.
+    """Write a loss or a metric with four significant digits.
 
     >>> format_loss(0.41237)
     '0.4124'
     """
     return f"{loss:.4g}"
+
+
+def name_of(show: str) -> str:
+    """Return what a curve is called where a person reads it.
+
+    >>> name_of("validation_loss"), name_of("accuracy")
+    ('validation loss', 'accuracy')
+    """
+    return show.replace("_", " ")
 
 
 def format_seconds(seconds: float) -> str:
@@ -57,30 +66,58 @@ def running(update: Update) -> str:
 def ended(result: RangeTestResult, steps: int, seconds: float) -> str:
     """Say how a test of `steps` steps ended and what to do next."""
     if result.stop_reason == "stopped":
-        return f"Stopped by you after {len(result.lrs)} of {steps} steps. The model is as it was."
+        return f"Stopped by you after {len(result.lrs)} of {steps} steps, model unchanged."
     if not len(result.lrs):
-        return "The very first loss is not finite. Look for NaN in the data and the labels."
+        return (
+            "The very first loss is not finite; model unchanged. "
+            "Look for NaN in the data and the labels."
+        )
     return f"{_how(result, seconds)} Click the curve or a rule to pick one."
+
+
+def changed(restored: Restored) -> str:
+    """Say that the proof of an unchanged model failed."""
+    return (
+        "The model is not what it was before the test: the fingerprint of its state was "
+        f"{restored.before} and is {restored.after}. Build or load it anew before you train it, "
+        "and report this as a bug of lrwidget, please."
+    )
 
 
 def _how(result: RangeTestResult, seconds: float) -> str:
     last = format_lr(result.lrs[-1])
     return {
-        "finished": f"Finished: {len(result.lrs)} learning rates in {format_seconds(seconds)}.",
-        "diverged": f"Stopped at {last}: the loss diverged.",
-        "non_finite": f"Stopped at {last}: the next loss is not finite.",
+        "finished": f"Finished in {format_seconds(seconds)}, model unchanged.",
+        "diverged": f"Loss diverged at {last}, model unchanged.",
+        "non_finite": f"Loss not finite past {last}, model unchanged.",
     }[result.stop_reason]
 
 
-def picked(lr: float, loss: float | None) -> str:
-    """Say what is picked; `loss` is the smoothed loss there, None where there is no curve."""
-    place = "" if loss is None else f" (smoothed loss {format_loss(loss)})"
+def picked(lr: float, height: float | None, show: str) -> str:
+    """Say what is picked, and how high the smoothed curve on show is there if there is one."""
+    place = "" if height is None else f" (smoothed {name_of(show)} {format_loss(height)})"
     return f"Picked {format_lr(lr)}{place}. Apply puts it on the model."
 
 
-def applied(change: AppliedLR) -> str:
-    """Say what Apply did."""
-    return f"Learning rate was {_named(change.previous)}, now {_named(change.current)}."
+def other_target(kind: str, lr: float) -> str:
+    """Say that the rule whose answer is picked has another one for another kind of training."""
+    return f"For {kind}, auto suggests {format_lr(lr)}; the pick stays until you change it."
+
+
+def picked_low(lr: float) -> str:
+    """Say what is picked as the lower end."""
+    return f"Picked {format_lr(lr)} as the lower learning rate."
+
+
+def applied(change: AppliedLR, steps_done: int) -> str:
+    """Say what Apply did to an optimizer that has done `steps_done` steps."""
+    said = f"Learning rate was {_named(change.previous)}, now {_named(change.current)}."
+    if not steps_done or isinstance(change.current, float):
+        return said
+    return (
+        f"{said} The optimizer has done {steps_done} steps: the schedule goes on from there. "
+        "Compile the model anew to start at step 0."
+    )
 
 
 def undone(change: AppliedLR) -> str:

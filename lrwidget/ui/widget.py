@@ -6,7 +6,6 @@ import keras
 from ipywidgets import HTML, VBox, Widget
 from traitlets import Enum, Float, observe, validate
 
-from lrwidget.core.apply import apply_lr
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.ladder import Mode
 from lrwidget.core.range_test import RangeTest
@@ -14,18 +13,22 @@ from lrwidget.core.result import RangeTestResult
 from lrwidget.core.smoothing import DEFAULT_SMOOTHING
 from lrwidget.core.suggest import Suggestion
 from lrwidget.errors import BusyError, ConfigError, LRWidgetError
+from lrwidget.ui.applying import Applying, checked_lr
 from lrwidget.ui.controls import RunLine, SettingsLine
-from lrwidget.ui.field import LR
 from lrwidget.ui.guard import Guard
 from lrwidget.ui.looks import style_sheet
-from lrwidget.ui.picking import PickLine, RulesLine
+from lrwidget.ui.picking import PickLine
+from lrwidget.ui.picture import png_of
+from lrwidget.ui.plan_panel import PlanPanel
 from lrwidget.ui.plot import Plot
+from lrwidget.ui.rules_line import RulesLine, VerdictLine
 from lrwidget.ui.runner import Runner
 from lrwidget.ui.state import STATUSES, WidgetState
 from lrwidget.ui.tree import descendants
+from lrwidget.ui.verdict import extended
 
 
-class LRFinderWidget(VBox):
+class LRFinderWidget(Applying, VBox):
     """An interactive learning-rate range test for a compiled Keras model.
 
     Run starts a test; the curve grows while it runs and the model is afterwards bit for bit what
@@ -44,6 +47,11 @@ class LRFinderWidget(VBox):
         stop_factor: The test ends when the loss has risen by this many times its fall.
         sweeps: Passes over the range, each from the same start.
         seed: Order of the data, for data that comes as arrays; None draws one.
+        validation_data: Data in any of these forms; its loss is then measured some twenty
+            times in a test and can be put on show.
+        class_weight: Weight of each class by its number, as for `fit`.
+        optimizer: For a model that holds several, the one whose learning rate is moved.
+        monitor: Which of the values that the model's own `train_step` returns is the loss.
 
     Raises:
         ConfigError: A setting that cannot be used.
@@ -66,6 +74,10 @@ class LRFinderWidget(VBox):
         stop_factor: float = 4.0,
         sweeps: int = 1,
         seed: int | None = None,
+        validation_data: Any = None,
+        class_weight: dict[int, float] | None = None,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        monitor: str = "loss",
     ) -> None:
         config = RangeTestConfig(
             min_lr=min_lr,
@@ -76,8 +88,15 @@ class LRFinderWidget(VBox):
             stop_factor=stop_factor,
             sweeps=sweeps,
             seed=seed,
+            monitor=monitor,
         )
         self._model, self._data, self._config = model, data, config
+        self._options = {
+            "validation_data": validation_data,
+            "class_weight": class_weight,
+            "optimizer": optimizer,
+        }
+        self._optimizer = optimizer
         self._state = WidgetState.of(config, smoothing)
         self._runner = Runner(self._state)
         super().__init__(self._make_parts())
@@ -92,9 +111,11 @@ class LRFinderWidget(VBox):
             style,
             SettingsLine(state, state.take_setting, shown),
             RunLine(state, self._run_pressed, self.stop, shown),
-            Plot(state, self.pick, shown),
-            RulesLine(state, self.pick, shown),
-            PickLine(state, self.pick, self.apply, self.undo, shown),
+            Plot(state, self._pointed_at, self.show, self._show_earlier, shown),
+            RulesLine(state, self._pointed_at, shown),
+            VerdictLine(state, self.extend, shown),
+            PickLine(state, self.pick, self._take_kind, self.apply, self.undo, shown),
+            PlanPanel(state, self._take_number, self._aim, shown),
         ]
 
     @property
@@ -137,8 +158,10 @@ class LRFinderWidget(VBox):
 
     def _prepare(self) -> RangeTest:
         config = self._state.config(self._config)
-        test = RangeTest(self._model, self._data, config)
+        test = RangeTest(self._model, self._data, config, **self._options)
         self._state.begin(config)
+        if test.batches_per_pass is not None:
+            self._state.take_plan(batches=test.batches_per_pass)
         return test
 
     def _run_pressed(self) -> None:
@@ -176,39 +199,36 @@ class LRFinderWidget(VBox):
             for part in descendants(self):
                 part.send_state()
 
-    def pick(self, lr: float) -> None:
-        """Pick the learning rate that `apply` is to put on the model.
+    def show(self, name: str) -> None:
+        """Put another measured curve on the plot.
+
+        Args:
+            name: "loss", the name of a metric, or "validation_loss".
 
         Raises:
-            ConfigError: Not a finite number above 0.
+            ConfigError: It was not measured.
         """
-        self._state.pick(_checked(lr))
+        with self._state.lock:
+            names = list(self._state.measured.series)
+            if name not in names:
+                raise ConfigError(f"`name` must be one of {names}; got {name!r}.")
+            self._state.take_show(name)
 
-    def apply(self) -> None:
-        """Put the picked learning rate on the model.
+    def extend(self) -> None:
+        """Extend the range by two decades on the side that the last curve lacks, and run.
 
         Raises:
-            LRWidgetError: Nothing is picked.
+            LRWidgetError: The last curve lacks nothing, or there is none.
             BusyError: A test runs.
         """
         with self._state.lock:
-            if self.picked_lr is None:
-                raise LRWidgetError("Nothing is picked. Click the curve or call `pick(lr)` first.")
-            self._state.applied(apply_lr(self._model, self.picked_lr))
-
-    def undo(self) -> None:
-        """Take back what the last `apply` did.
-
-        Raises:
-            LRWidgetError: Nothing is left to take back.
-            BusyError: A test runs.
-        """
-        with self._state.lock:
-            if not self._state.changes:
-                raise LRWidgetError("Nothing to undo: no learning rate was applied from here.")
-            change = self._state.changes[-1]
-            change.undo()
-            self._state.undone(change)
+            state = self._state
+            if not state.verdict.beyond:
+                raise LRWidgetError("Nothing to extend: no curve ends too early on a side.")
+            low, high = extended(state.min_lr, state.max_lr, state.verdict.beyond)
+            state.take_setting("min_lr", low)
+            state.take_setting("max_lr", high)
+            self.run()
 
     def close(self) -> None:
         """Stop a running test, put the model back, and remove all that the widget consists of."""
@@ -222,22 +242,27 @@ class LRFinderWidget(VBox):
                     part.close()
             super().close()
 
+    def _aim(self, on: bool) -> None:
+        self._state.aims_low = on
+
+    def _show_earlier(self, on: bool) -> None:
+        self._state.earlier_shown = on
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        """Return what a cell keeps: the widget and, after a test, a picture of its curve."""
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
+        result = self.result
+        picture = png_of(result, self._state.show) if result and len(result.lrs) else None
+        return bundle | ({"image/png": picture} if picture else {})
+
     def _mirror(self, change: Any) -> None:
         setattr(self, change.name, change.new)
 
     @validate("picked_lr")
     def _check_pick(self, proposal: Any) -> float | None:
-        return None if proposal.value is None else _checked(proposal.value)
+        return None if proposal.value is None else checked_lr(proposal.value)
 
     @observe("picked_lr")
     def _take_pick(self, change: Any) -> None:
         if change.new is not None and change.new != self._state.picked_lr:
             self.pick(change.new)
-
-
-def _checked(lr: Any) -> float:
-    """Return a learning rate as a float, or say what is wrong with it."""
-    try:
-        return LR.read(str(lr))
-    except ValueError as error:
-        raise ConfigError(f"`lr` must be a finite number above 0; got {lr!r}.") from error

@@ -50,8 +50,12 @@ def set_width(notebook, width):
 
 def curve_width(notebook):
     """Return how far the smoothed curve reaches to the right, in pixels."""
-    curve = notebook.find(".lrw-plot path.line").nth(1)
-    return curve.evaluate("path => path.getBBox().width")
+    return curve_of(notebook).evaluate("path => path.getBBox().width")
+
+
+def curve_of(notebook):
+    """Return the smoothed curve on the plot: the strongest line."""
+    return notebook.find('.lrw-plot path.line[style*="stroke-width: 2.5"]')
 
 
 def picked_after(notebook, act):
@@ -172,7 +176,7 @@ def test_apply_changes_the_optimizer_and_undo_restores_it(finished):
 
 def test_smoothing_redraws_without_training(finished):
     finished.execute("before = state_of(model); result = widget.result")
-    curve = finished.find(".lrw-plot path.line").nth(1)
+    curve = curve_of(finished)
     drawn = curve.get_attribute("d")
     handle = finished.find(".lrw-smoothing .noUi-handle")
     handle.focus()
@@ -217,8 +221,10 @@ def test_failing_dataset_shows_its_error_in_the_widget(show):
     assert notebook.ask("widget.status") == "failed"
 
 
-def test_nothing_jumps_when_texts_change(show):
+@pytest.mark.parametrize("width", [600, 1000])
+def test_nothing_jumps_when_texts_change(show, width):
     notebook = show(FAST)
+    set_width(notebook, width)
     before = places(notebook)
     run_to_the_end(notebook)
     assert places(notebook) == before
@@ -231,17 +237,19 @@ def test_nothing_jumps_when_texts_change(show):
 
 def places(notebook):
     """Return where the parts are, relative to the widget, in pixels."""
-    names = ("run", "stop", "progress", "plot", "rules", "picked", "apply", "undo")
+    names = ("run", "stop", "progress", "plot", "rules", "said", "picked", "kind", "apply", "undo")
     top = notebook.page.locator(".lrw").bounding_box()
     boxes = [notebook.find(f".lrw-{name}").bounding_box() for name in names]
     return [(round(box["x"] - top["x"]), round(box["y"] - top["y"])) for box in boxes]
 
 
+@pytest.mark.parametrize("kind", ["constant", "exponential", "one-cycle"])
 @pytest.mark.parametrize("width", [600, 1000])
-def test_no_text_is_cut_off(finished, width):
+def test_no_text_is_cut_off(finished, width, kind):
+    finished.execute(f"widget.pick(1e-3); widget.plan({kind!r})")
     set_width(finished, width)
     cut = finished.page.locator(".lrw").evaluate(
-        """root => [...root.querySelectorAll("button, .widget-label, input")]
+        """root => [...root.querySelectorAll("button, .widget-label, input, select")]
              .filter(part => part.scrollWidth > part.clientWidth + 1)
              .filter(part => getComputedStyle(part).clipPath === "none")
              .map(part => part.className + ": " + part.textContent)"""

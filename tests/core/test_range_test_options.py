@@ -98,6 +98,16 @@ def test_a_model_with_several_optimizers_leaves_no_trace(gan):
     assert train() == tested
 
 
+def test_a_learning_rate_is_applied_to_the_chosen_optimizer(gan):
+    with pytest.raises(ModelError, match="holds 3 optimizer"):
+        lrwidget.apply_lr(gan, 0.5)
+    applied = lrwidget.apply_lr(gan, 0.5, optimizer=gan.g_optimizer)
+    rates = [float(each.learning_rate.numpy()) for each in (gan.d_optimizer, gan.g_optimizer)]
+    np.testing.assert_allclose(rates, [1e-3, 0.5])
+    applied.undo()
+    assert float(gan.g_optimizer.learning_rate.numpy()) == pytest.approx(1e-3)
+
+
 def test_several_optimizers_and_none_chosen_is_refused(gan):
     with pytest.raises(ModelError, match=r"holds 3 optimizer.*optimizer=None"):
         lrwidget.range_test(gan, images(), monitor="d_loss")

@@ -69,7 +69,13 @@ def classes_of(widget: Widget) -> tuple[str, ...]:
 
 def line_points(widget: Widget) -> list[int]:
     """Return how many points the raw and the smoothed curve have on the plot."""
-    return [len(mark.x) for mark in part(widget, "plot").marks[:2]]
+    marks = marks_of(widget)
+    return [len(marks.raw.x), len(marks.smoothed.x)]
+
+
+def marks_of(widget: Widget) -> Any:
+    """Return the plot's marks by name."""
+    return part(widget, "stage").marks
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:

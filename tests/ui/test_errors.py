@@ -8,7 +8,7 @@ from lrwidget import LRFinderWidget
 from lrwidget.core.rules import register_rule, unregister_rule
 from lrwidget.errors import ConfigError
 from lrwidget.ui.tree import descendants
-from tests.ui.conftest import classes_of, failing_batches, line_points, new_data, part
+from tests.ui.conftest import classes_of, failing_batches, line_points, marks_of, new_data, part
 
 
 def test_error_of_the_data_is_shown_and_run_is_usable_again(make, model):
@@ -97,4 +97,4 @@ def test_rule_of_the_user_has_a_button_and_a_marker(make):
         unregister_rule("third")
     buttons = [each for each in descendants(widget) if "lrw-rule" in classes_of(each)]
     assert buttons[-1].description.startswith("third\n")
-    assert part(widget, "plot").marks[-3].x.tolist() == [widget.suggestions["third"].lr]
+    assert marks_of(widget).rules["third"].x.tolist() == [widget.suggestions["third"].lr]

@@ -7,11 +7,11 @@ import pytest
 from lrwidget.errors import BusyError, ConfigError, LRWidgetError
 from lrwidget.ui import axis
 from lrwidget.ui.tree import descendants
-from tests.ui.conftest import classes_of, part, slow_batches, wait_for
+from tests.ui.conftest import classes_of, marks_of, part, slow_batches, wait_for
 
 
 def click_column(widget, column):
-    hits = part(widget, "plot").marks[-1]
+    hits = marks_of(widget).hits
     hits._handle_custom_msgs(hits, {"event": "element_click", "data": {"index": column}})
 
 
@@ -44,7 +44,7 @@ def test_click_on_the_empty_plot_picks_nothing(make):
 
 
 def test_hover_tells_the_learning_rate_and_the_losses(finished):
-    hits = part(finished, "plot").marks[-1]
+    hits = marks_of(finished).hits
     hits._handle_custom_msgs(hits, {"event": "hover", "data": {"index": 0}})
     said = part(finished, "cursor").value
     assert said.startswith("LR 1.00e-5")
@@ -53,7 +53,7 @@ def test_hover_tells_the_learning_rate_and_the_losses(finished):
 
 def test_pick_marks_the_curve_and_fills_the_field(finished):
     finished.pick(3.14159e-3)
-    line, point = part(finished, "plot").marks[2], part(finished, "plot").marks[-2]
+    line, point = marks_of(finished).pick_line, marks_of(finished).pick_point
     assert line.x.tolist() == [3.14159e-3] * 2
     assert point.x.tolist() == [3.14159e-3]
     assert part(finished, "picked").value == "3.14e-3"

@@ -14,6 +14,7 @@ from lrwidget.ui.tree import descendants
 from tests.ui.conftest import (
     classes_of,
     line_points,
+    marks_of,
     new_data,
     new_model,
     part,
@@ -43,7 +44,7 @@ def test_run_button_measures_a_curve_and_shows_it(make):
 
 def test_every_suggestion_is_on_its_button_and_on_the_plot(finished):
     buttons = [each for each in descendants(finished) if "lrw-rule" in classes_of(each)]
-    markers = part(finished, "plot").marks[3:-2]
+    markers = list(marks_of(finished).rules.values())
     assert len(buttons) == len(markers) == len(finished.suggestions) >= 4
     for button, marker, suggestion in zip(
         buttons, markers, finished.suggestions.values(), strict=True
@@ -65,7 +66,7 @@ def test_curve_grows_while_the_test_runs(make):
 def test_plot_is_redrawn_at_most_ten_times_a_second(make):
     widget = make(slow_batches(0.005), steps=200, max_lr=1e-3)
     times = []
-    part(widget, "plot").marks[1].observe(lambda _change: times.append(time.monotonic()), "y")
+    marks_of(widget).smoothed.observe(lambda _change: times.append(time.monotonic()), "y")
     widget.run(block=True)
     live = times[1:-1]
     assert len(live) >= 3

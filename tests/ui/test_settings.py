@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lrwidget.ui import looks, text
-from tests.ui.conftest import classes_of, part
+from tests.ui.conftest import classes_of, marks_of, part
 
 
 def controls_of(widget, name):
@@ -91,7 +91,7 @@ def test_more_shows_and_hides_the_rest(make):
 
 def test_smoothing_redraws_the_curve_without_a_new_test(finished, model):
     before = [np.array(each) for each in model.variables]
-    smoothed = part(finished, "plot").marks[1]
+    smoothed = marks_of(finished).smoothed
     result, drawn = finished.result, smoothed.y.copy()
     controls_of(finished, "smoothing")[0].value = 0.9
     assert not np.array_equal(smoothed.y, drawn)

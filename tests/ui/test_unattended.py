@@ -1,5 +1,7 @@
 """A notebook that runs without a person keeps the curve that its last cell waited for."""
 
+import base64
+
 import nbformat
 from nbclient import NotebookClient
 
@@ -28,3 +30,6 @@ def test_notebook_without_a_person_keeps_the_whole_curve():
     assert "pick one" in said[0]
     curves = [each for each in states if each["_model_name"] == "LinesModel"]
     assert max(each["x"]["shape"][0] for each in curves) >= 20
+    (output,) = notebook.cells[1].outputs
+    assert base64.b64decode(output.data["image/png"]).startswith(b"\x89PNG")
+    assert "application/vnd.jupyter.widget-view+json" in output.data

@@ -1,0 +1,111 @@
+"""Applying: the widget's Python twins for picking a learning rate and putting it on the model."""
+
+from typing import Any
+
+import keras
+
+from lrwidget.core.apply import apply_lr
+from lrwidget.core.learning_rate import optimizer_of
+from lrwidget.errors import ConfigError, LRWidgetError
+from lrwidget.ui.kinds import LR
+from lrwidget.ui.state import WidgetState
+
+_COURSE = {"epochs", "batches"}
+
+
+class Applying:
+    """The part of LRFinderWidget that changes the pick, the plan and the model."""
+
+    _model: keras.Model
+    _optimizer: keras.optimizers.Optimizer | None
+    _state: WidgetState
+
+    def pick(self, lr: float) -> None:
+        """Pick the learning rate that `apply` is to put on the model.
+
+        Raises:
+            ConfigError: Not a finite number above 0.
+        """
+        self._state.pick(checked_lr(lr))
+
+    def plan(self, kind: str, **numbers: float) -> None:
+        """Choose what `apply` is to make of the pick.
+
+        Args:
+            kind: "constant", "triangular", "triangular2", "exponential", "one-cycle" or
+                "warm-up + hold + cosine".
+            numbers: What is not to be filled in from pick and data: `epochs`, `batches` (in a
+                pass), `low_lr`, and the other arguments of the schedule.
+
+        Raises:
+            ConfigError: An unknown kind or number, or one that cannot be used.
+        """
+        with self._state.lock:
+            plan = self._state.plan.changed(kind=kind)
+            course = {name: numbers.pop(name) for name in _COURSE & numbers.keys()}
+            plan.changed(**course).changed(**numbers)
+            self._state.take_plan(kind=kind, **course)
+            self._state.take_plan(**numbers)
+
+    @property
+    def code(self) -> str:
+        """Python code that does in a script what `apply` does.
+
+        Raises:
+            LRWidgetError: Nothing is picked, or a number of the schedule is missing.
+        """
+        self._state.plan.learning_rate(self._needed_pick())
+        return self._state.plan.code(self._needed_pick())
+
+    def apply(self) -> None:
+        """Put the picked learning rate, or the schedule planned from it, on the model.
+
+        Raises:
+            LRWidgetError: Nothing is picked, or a number of the schedule is missing.
+            BusyError: A test runs.
+        """
+        with self._state.lock:
+            new = self._state.plan.learning_rate(self._needed_pick())
+            change = apply_lr(self._model, new, self._optimizer)
+            optimizer = optimizer_of(self._model, self._optimizer)
+            self._state.applied(change, int(optimizer.iterations.numpy()))
+
+    def _needed_pick(self) -> float:
+        if self._state.picked_lr is None:
+            raise LRWidgetError("Nothing is picked. Click the curve or call `pick(lr)` first.")
+        return self._state.picked_lr
+
+    def undo(self) -> None:
+        """Take back what the last `apply` did.
+
+        Raises:
+            LRWidgetError: Nothing is left to take back.
+            BusyError: A test runs.
+        """
+        with self._state.lock:
+            if not self._state.changes:
+                raise LRWidgetError("Nothing to undo: no learning rate was applied from here.")
+            change = self._state.changes[-1]
+            change.undo()
+            self._state.undone(change)
+
+    def _pointed_at(self, lr: float) -> None:
+        if self._state.aims_low:
+            self._state.pick_low(lr)
+        else:
+            self.pick(lr)
+
+    def _take_kind(self, kind: str) -> None:
+        if kind != self._state.plan.kind:
+            self._state.take_plan(kind=kind)
+
+    def _take_number(self, name: str, value: float) -> None:
+        self._state.take_plan(**{name: value})
+
+
+def checked_lr(lr: Any) -> float:
+    """Return a learning rate as a float, or say what is wrong with it."""
+    try:
+        return LR.read(str(lr))
+    except ValueError as error:
+        raise ConfigError(f"`lr` must be a finite number above 0; got {lr!r}.") from error

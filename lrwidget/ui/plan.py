@@ -1,0 +1,158 @@
+"""Plan: what Apply will put on the model, as a value, as a preview and as code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from lrwidget import schedules
+from lrwidget.core.ladder import FloatArray
+from lrwidget.errors import ConfigError
+from lrwidget.ui import kinds, text
+from lrwidget.ui.recipes import NUMBERS, RECIPES, Recipe
+
+LOWER_DIVISOR = 4.0
+"""The lower end of a cycle is this far below the upper one: Smith's third to fourth part."""
+
+PREVIEW_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the picked learning rate is to be used.
+
+    Args:
+        kind: One of RECIPES.
+        epochs: Passes over the data that the training will have, >= 1.
+        batches: Batches in a pass, >= 1; None where that is not known.
+        low_lr: The second pick; None for a part of the first.
+        typed: Numbers that a person chose, by the schedule's argument.
+    """
+
+    kind: str = "constant"
+    epochs: int = 10
+    batches: int | None = None
+    low_lr: float | None = None
+    typed: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of this kind."""
+        return RECIPES[self.kind]
+
+    @property
+    def is_schedule(self) -> bool:
+        """Whether more than a constant is applied."""
+        return bool(self.recipe.schedule)
+
+    def changed(self, **values: Any) -> "Plan":
+        """Return the plan with other values; what depends on these is filled in anew.
+
+        Args:
+            values: "kind", "epochs", "batches", "low_lr", or an argument of the schedule.
+
+        Raises:
+            ConfigError: There is no such kind, or the schedule takes no such number.
+        """
+        own = {name: _read(name, values.pop(name)) for name in _OWN.keys() & values.keys()}
+        anew = not {"kind", "epochs", "batches"}.isdisjoint(own)
+        made = replace(self, **own, typed={} if anew else self.typed)
+        wanted = made.recipe.fill(1, 1)
+        for name in values:
+            if name not in wanted:
+                raise ConfigError(
+                    f"A {made.kind} learning rate takes no `{name}`; "
+                    f"it takes {sorted({*wanted, 'epochs', 'batches', 'low_lr'})}."
+                )
+        read = {name: _read(name, value) for name, value in values.items()}
+        return replace(made, typed={**made.typed, **read})
+
+    def lower(self, pick: float | None) -> float | None:
+        """Return the lower end of the cycles; None where the kind has none."""
+        if not self.recipe.lower or pick is None:
+            return None
+        return self.low_lr if self.low_lr is not None else pick / LOWER_DIVISOR
+
+    def numbers(self) -> dict[str, float]:
+        """Return the numbers besides the picks; empty while the length is not known."""
+        if not self.is_schedule:
+            return {}
+        if self.batches is None:
+            return dict(self.typed)
+        return {**self.recipe.fill(self.epochs, self.epochs * self.batches), **self.typed}
+
+    def arguments(self, pick: float) -> dict[str, float]:
+        """Return what the schedule's class is called with."""
+        ends = {self.recipe.upper: pick}
+        low = self.lower(pick)
+        if low is not None:
+            ends = {self.recipe.lower: low, **ends}
+        return ends | self.numbers()
+
+    def learning_rate(self, pick: float) -> Any:
+        """Return what is to be applied: the pick, or a schedule.
+
+        Raises:
+            ConfigError: The numbers do not go together, or the batches in a pass are missing.
+        """
+        if not self.is_schedule:
+            return pick
+        missing = [name for name in self.recipe.fill(1, 1) if name not in self.numbers()]
+        if missing:
+            raise ConfigError(
+                "How many batches are in an epoch is not known yet: run a test, or type it."
+            )
+        low = self.lower(pick)
+        if low is not None and low >= pick:
+            raise ConfigError(
+                f"The lower LR must be below the picked one; got {text.format_lr(low)} and "
+                f"{text.format_lr(pick)}."
+            )
+        return getattr(schedules, self.recipe.schedule)(**self.arguments(pick))
+
+    def preview(self, pick: float) -> tuple[FloatArray, FloatArray]:
+        """Return steps and the schedule's learning rate at each, shape (n,) both.
+
+        Raises:
+            ConfigError: As `learning_rate`.
+        """
+        schedule = self.learning_rate(pick)
+        steps = np.unique(np.linspace(0, self.length(), PREVIEW_POINTS).astype(np.int64))
+        return steps.astype(np.float64), np.asarray(schedule(steps), dtype=np.float64)
+
+    def length(self) -> int:
+        """Return the training steps of the plan: those of all epochs, or of the schedule."""
+        numbers = self.numbers()
+        parts = ("warmup_steps", "hold_steps", "decay_steps")
+        own = numbers.get("total_steps") or sum(int(numbers.get(part, 0)) for part in parts)
+        return int(max(own, self.epochs * (self.batches or 0), 1))
+
+    def code(self, pick: float) -> str:
+        """Return the lines of Python that do the same to a compiled `model`."""
+        if not self.is_schedule:
+            return f"import lrwidget\n\nlrwidget.apply_lr(model, {pick!r})"
+        given = "".join(f"    {name}={value!r},\n" for name, value in self.arguments(pick).items())
+        name = self.recipe.schedule
+        return (
+            f"import lrwidget\nfrom lrwidget.schedules import {name}\n\n"
+            f"schedule = {name}(\n{given})\nlrwidget.apply_lr(model, schedule)"
+        )
+
+
+_OWN = {"kind": None, "epochs": kinds.COUNT, "batches": kinds.COUNT, "low_lr": kinds.LR}
+
+
+def _read(name: str, value: Any) -> Any:
+    """Return a value of a plan as a plain number, or say what is wrong with it."""
+    if name == "kind":
+        if value not in RECIPES:
+            raise ConfigError(f"`kind` must be one of {list(RECIPES)}; got {value!r}.")
+        return value
+    kind = _OWN.get(name) or NUMBERS[name].kind
+    if value is None and name in ("batches", "low_lr"):
+        return None
+    try:
+        return kind.read(str(value))
+    except ValueError as error:
+        raise ConfigError(f"`{name}` must be {kind.noun}; got {value!r}.") from error

@@ -1,0 +1,143 @@
+"""What goes on beside a test, what else can be shown, and schedules, in JupyterLab."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_widget_in_lab import SLOW, curve_of, finished, plot_area, run_to_the_end
+
+__all__ = ["finished"]  # a fixture
+
+FAST = "new_data(), min_lr=1e-5, steps=60, seed=0"
+
+REFUSED = """
+from lrwidget import LRWidgetError, range_test
+inputs, labels = new_data()
+acts = {
+    "fit": lambda: model.fit(inputs, labels, verbose=0),
+    "train_on_batch": lambda: model.train_on_batch(inputs, labels),
+    "predict": lambda: model.predict(inputs, verbose=0),
+    "evaluate": lambda: model.evaluate(inputs, labels, verbose=0),
+    "second range test": lambda: range_test(model, (inputs, labels), steps=5),
+}
+
+def outcomes():
+    said = {}
+    for name, act in acts.items():
+        try:
+            act()
+            said[name] = "works"
+        except LRWidgetError as error:
+            said[name] = str(error)
+    return said
+"""
+
+BOTH = """
+import ipywidgets
+models = [new_model(), new_model()]
+pair = [LRFinderWidget(each, slow_batches(0.005), min_lr=1e-5, steps=80, seed=0) for each in models]
+widget = ipywidgets.VBox(pair)
+"""
+
+
+def test_the_model_is_refused_to_other_cells_during_a_test_and_works_after_it(show):
+    notebook = show(SLOW)
+    notebook.execute(REFUSED)
+    notebook.find(".lrw-run").click()
+    expect(notebook.find(".lrw-status")).to_contain_text("steps a second")
+    during = notebook.ask("outcomes()")
+    assert len(during) == 5
+    for name, said in during.items():
+        assert "a range test runs on this model" in said, name
+        assert name.split()[-1] in said
+    assert notebook.ask("widget.status") == "running"
+    notebook.find(".lrw-stop").click()
+    expect(notebook.find(".lrw-status")).to_contain_text("model unchanged")
+    after = notebook.ask("outcomes()")
+    assert set(after.values()) == {"works"}
+
+
+def test_two_widgets_on_two_models_run_side_by_side_and_both_finish(notebook):
+    notebook.execute(BOTH)
+    notebook.run_cell(1)
+    runs = notebook.find(".lrw-run")
+    expect(runs).to_have_count(2)
+    for index in range(2):
+        runs.nth(index).click()
+    statuses = notebook.find(".lrw-status")
+    for index in range(2):
+        expect(statuses.nth(index)).to_contain_text("model unchanged", timeout=30_000)
+    curves = notebook.ask("[each.result.losses.tolist() for each in pair]")
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
+    notebook.execute("[each.close() for each in pair]; widget.close()")
+
+
+def test_accuracy_is_shown_instead_of_the_loss_without_training(show):
+    notebook = show(FAST)
+    expect(notebook.find(".lrw-show")).to_be_hidden()
+    notebook.execute("model.compile('adam', model.loss, metrics=['accuracy'])")
+    run_to_the_end(notebook)
+    result = notebook.ask("id(widget.result)")
+    drawn = curve_of(notebook).get_attribute("d")
+    notebook.find(".lrw-show select").select_option("accuracy")
+    expect(curve_of(notebook)).not_to_have_attribute("d", drawn)
+    area = plot_area(notebook)
+    notebook.page.mouse.move(area["x"] + 40, area["y"] + 80)
+    expect(notebook.find(".lrw-cursor")).to_contain_text(re.compile(r"accuracy 0\.\d"))
+    assert notebook.ask("id(widget.result)") == result
+
+
+def test_one_cycle_is_previewed_selected_as_code_and_applied(finished):
+    finished.find(".lrw-rule").first.click()
+    finished.find(".lrw-kind select").select_option("one-cycle")
+    steps = finished.find(".lrw-plan-total-steps input")
+    expect(steps).to_have_value("200")
+    epochs = finished.find(".lrw-plan-epochs input")
+    epochs.fill("3")
+    epochs.press("Enter")
+    expect(steps).to_have_value("60")
+    line = finished.find(".lrw-preview path.line").element_handle()
+    finished.page.wait_for_function("path => path.getBBox().width > 400", arg=line)
+    code = finished.find(".lrw-code pre")
+    code.click()
+    selected = finished.page.evaluate("getSelection().toString()")
+    assert selected.strip() == finished.ask("widget.code")
+    finished.find(".lrw-apply").click()
+    expect(finished.find(".lrw-status")).to_have_text("Learning rate was 1.00e-3, now OneCycle.")
+    assert finished.ask("model.optimizer._learning_rate.total_steps") == 60
+    finished.execute("model.fit(*new_data(), epochs=3, verbose=0)")
+    trained_at = finished.ask("float(model.optimizer.learning_rate)")
+    assert trained_at == pytest.approx(finished.ask("widget.picked_lr") / 1e5, rel=1e-2)
+    finished.find(".lrw-undo").click()
+    expect(finished.find(".lrw-status")).to_contain_text("1.00e-3 again")
+
+
+def test_finished_widget_is_shown_as_a_widget_although_it_carries_a_picture(finished):
+    assert finished.ask("'image/png' in widget._repr_mimebundle_()")
+    finished.run_cell(1)
+    finished.find(".lrw-plot rect.plotarea_events").wait_for(state="attached")
+    assert finished.page.locator(".jp-OutputArea img").count() == 0
+    assert curve_of(finished).evaluate("path => path.getBBox().width") > 200
+
+
+def test_lower_end_is_picked_by_a_button_and_a_click(finished):
+    finished.execute("widget.pick(0.02)")
+    finished.find(".lrw-kind select").select_option("triangular")
+    finished.find(".lrw-aim").click()
+    area = plot_area(finished)
+    finished.page.mouse.click(area["x"] + 0.25 * area["width"], area["y"] + 200)
+    expect(finished.find(".lrw-plan-low-lr input")).to_have_value(re.compile(r"e-4$"))
+    assert finished.ask("widget.picked_lr") == 0.02
+    assert 1e-4 < finished.ask("widget._state.low_lr") < 1e-3
+
+
+def test_range_that_ends_too_early_is_extended_by_one_button(show):
+    notebook = show("new_data(), min_lr=1e-5, max_lr=0.03, steps=80, seed=0")
+    expect(notebook.find(".lrw-extend")).to_be_hidden()
+    run_to_the_end(notebook)
+    notebook.find(".lrw-extend").click()
+    expect(notebook.find(".lrw-max-lr input[type=text]")).to_have_value("3.00e+0")
+    expect(notebook.find(".lrw-rule.mod-primary")).to_have_count(1)
+    expect(notebook.find(".lrw-said")).to_contain_text("rules lie within")
+    expect(notebook.find(".lrw-earlier")).to_be_visible()

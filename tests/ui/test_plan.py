@@ -1,0 +1,244 @@
+"""Apply as: the schedules, their numbers, the second pick, the preview and the code."""
+
+import numpy as np
+import pytest
+
+from lrwidget import LRFinderWidget, schedules
+from lrwidget.errors import ConfigError, LRWidgetError
+from lrwidget.ui import axis
+from lrwidget.ui.plan import Plan
+from lrwidget.ui.recipes import NUMBERS, RECIPES
+from lrwidget.ui.text import format_lr
+from lrwidget.ui.tree import descendants
+from tests.ui.conftest import marks_of, new_data, new_model, part, slow_batches
+
+BATCHES = 20  # 640 samples in batches of 32
+TARGETS = ("constant", "one_cycle")
+SCHEDULES = [kind for kind, recipe in RECIPES.items() if recipe.schedule]
+
+
+@pytest.fixture(scope="module")
+def tested():
+    """A widget after a test, for all that leaves the curve alone."""
+    widget = LRFinderWidget(new_model(), new_data(), min_lr=1e-5, steps=60, seed=0)
+    widget.run(block=True)
+    yield widget
+    widget.close()
+
+
+@pytest.fixture
+def picked(tested):
+    """The same with a pick and nothing planned; nothing stays applied."""
+    tested.plan("constant")
+    tested._state.plan = Plan(batches=BATCHES)
+    tested.pick(0.02)
+    yield tested
+    while tested._state.changes:
+        tested.undo()
+
+
+@pytest.fixture
+def model(tested):
+    return tested._model
+
+
+def field(widget, name):
+    return part(widget, f"plan-{name}")
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize(("epochs", "batches"), [(1, 1), (1, 500), (50, 1), (3, 7), (10, 25)])
+def test_numbers_that_are_filled_in_peak_at_the_pick_and_end_below_it(kind, epochs, batches):
+    plan = Plan().changed(kind=kind, epochs=epochs, batches=batches)
+    lrs = np.asarray(plan.learning_rate(0.02)(np.arange(epochs * batches + 1)))
+    assert lrs.max() <= 0.02 * 1.001
+    if epochs * batches >= 20:
+        assert lrs.max() > (0.008 if kind == "exponential" else 0.018)
+        assert lrs[-1] < 0.6 * lrs.max()
+
+
+@pytest.mark.parametrize("kind", list(RECIPES))
+def test_code_does_in_a_script_what_apply_does(picked, kind):
+    picked.plan(kind)
+    picked.apply()
+    names = {"model": new_model()}
+    exec(picked.code, names)
+    steps = range(0, 10 * BATCHES + 20, 7)
+    rate_of = [m.optimizer._learning_rate for m in (picked._model, names["model"])]
+    applied, scripted = (
+        [float(rate(step)) for step in steps] if callable(rate) else float(rate) for rate in rate_of
+    )
+    assert type(rate_of[0]) is type(rate_of[1])
+    assert applied == scripted
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_preview_is_the_schedule_over_all_steps(picked, kind):
+    part(picked, "kind").value = kind
+    (line,) = part(picked, "preview").children[0].marks
+    schedule = picked._state.plan.learning_rate(0.02)
+    assert line.x[-1] == 10 * BATCHES
+    np.testing.assert_allclose(line.y, np.asarray(schedule(line.x.astype(int))), rtol=1e-6)
+
+
+def test_details_open_only_for_a_schedule(picked):
+    panel = part(picked, "plan")
+    assert panel.layout.display == "none"
+    part(picked, "kind").value = "one-cycle"
+    assert panel.layout.display == "flex"
+    part(picked, "kind").value = "constant"
+    assert panel.layout.display == "none"
+
+
+def test_fields_on_show_are_those_of_the_schedule(picked):
+    for kind in SCHEDULES:
+        part(picked, "kind").value = kind
+        shown = {
+            name
+            for name in NUMBERS
+            if field(picked, name.replace("_", "-")).layout.display != "none"
+        }
+        assert shown == set(RECIPES[kind].fill(1, 1))
+
+
+def test_epochs_and_the_size_of_the_data_fill_the_numbers_in(picked):
+    part(picked, "kind").value = "one-cycle"
+    assert field(picked, "batches").value == str(BATCHES)
+    assert field(picked, "total-steps").value == str(10 * BATCHES)
+    field(picked, "epochs").value = "4"
+    assert field(picked, "total-steps").value == str(4 * BATCHES)
+    assert f"total_steps={4 * BATCHES}," in part(picked, "code").value
+
+
+def test_number_that_is_typed_stays_until_the_length_changes(picked):
+    picked.plan("one-cycle")
+    field(picked, "start-divisor").value = "10"
+    picked.pick(0.05)
+    assert picked._state.plan.arguments(0.05)["start_divisor"] == 10.0
+    field(picked, "epochs").value = "3"
+    assert field(picked, "start-divisor").value == "25"
+
+
+@pytest.mark.parametrize(("name", "typed"), [("warmup-share", "1"), ("end-divisor", "0.5")])
+def test_number_that_does_not_fit_is_refused_aloud(picked, name, typed):
+    picked.plan("one-cycle")
+    control = field(picked, name.replace("share", "fraction"))
+    before = control.value
+    control.value = typed
+    assert control.value == before
+    assert repr(typed) in part(picked, "status").value
+
+
+def test_lower_end_is_a_part_of_the_pick_until_it_is_chosen(picked):
+    picked.plan("triangular")
+    assert picked._state.low_lr == pytest.approx(0.005)
+    picked.pick(0.04)
+    assert field(picked, "low-lr").value == "1.00e-2"
+    field(picked, "low-lr").value = "0.003"
+    picked.pick(0.08)
+    assert picked._state.low_lr == 0.003
+    assert marks_of(picked).low_line.x.tolist() == [0.003, 0.003]
+
+
+def test_lower_end_is_picked_on_the_plot_and_the_next_click_is_for_the_pick_again(picked):
+    picked.plan("triangular")
+    part(picked, "aim").value = True
+    columns = axis.hit_columns(picked.result.config.ladder())
+    hits = marks_of(picked).hits
+    hits._handle_custom_msgs(hits, {"event": "element_click", "data": {"index": 0}})
+    assert picked._state.low_lr == picked.result.lrs[0] == pytest.approx(columns[0])
+    assert picked.picked_lr == 0.02
+    assert not part(picked, "aim").value
+    hits._handle_custom_msgs(hits, {"event": "element_click", "data": {"index": 0}})
+    assert picked.picked_lr == picked.result.lrs[0]
+
+
+def test_lower_end_above_the_pick_is_told_and_not_applied(picked, model):
+    picked.plan("triangular", low_lr=0.03)
+    assert "must be below" in part(picked, "problem").value
+    assert part(picked, "code").value == ""
+    with pytest.raises(ConfigError, match=r"3\.00e-2 and 2\.00e-2"):
+        picked.apply()
+    part(picked, "apply").click()
+    assert "must be below" in part(picked, "status").value
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
+
+
+def test_schedule_is_applied_and_taken_back(picked, model):
+    picked.plan("one-cycle", epochs=2)
+    part(picked, "apply").click()
+    assert isinstance(model.optimizer._learning_rate, schedules.OneCycle)
+    assert part(picked, "status").value == "Learning rate was 1.00e-3, now OneCycle."
+    assert part(picked, "apply").button_style == ""
+    field(picked, "epochs").value = "5"
+    assert part(picked, "apply").button_style == "primary"
+    part(picked, "undo").click()
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
+
+
+def test_schedule_on_an_optimizer_that_has_trained_says_where_it_goes_on():
+    model = new_model()
+    model.fit(*new_data(), verbose=0)
+    widget = LRFinderWidget(model, new_data())
+    widget.pick(0.02)
+    widget.plan("one-cycle", batches=BATCHES)
+    widget.apply()
+    assert "has done 20 steps: the schedule goes on from there" in part(widget, "status").value
+    widget.close()
+
+
+def test_data_of_unknown_size_asks_for_it(make):
+    widget = make(slow_batches(0.001), steps=30)
+    widget.run(block=True)
+    widget.pick(0.02)
+    part(widget, "kind").value = "one-cycle"
+    assert field(widget, "batches").value == ""
+    assert "is not known yet" in part(widget, "problem").value
+    with pytest.raises(ConfigError, match="is not known yet"):
+        widget.apply()
+    field(widget, "batches").value = "12"
+    assert part(widget, "problem").value == ""
+    assert "total_steps=120," in widget.code
+
+
+def test_plan_refuses_what_it_does_not_know(picked):
+    before = picked._state.plan
+    with pytest.raises(ConfigError, match="'one-cycle'"):
+        picked.plan("sawtooth")
+    with pytest.raises(ConfigError, match="takes no `gamma`"):
+        picked.plan("one-cycle", gamma=0.9)
+    with pytest.raises(ConfigError, match="at least 1; got 0"):
+        picked.plan("one-cycle", epochs=0)
+    assert picked._state.plan == before
+
+
+def test_code_needs_a_pick(make):
+    with pytest.raises(LRWidgetError, match="Nothing is picked"):
+        make().code  # noqa: B018
+
+
+def test_every_schedule_is_a_public_one():
+    assert all(RECIPES[kind].schedule in schedules.__all__ for kind in SCHEDULES)
+
+
+def test_one_primary_button_with_a_schedule(picked):
+    picked.plan("triangular2")
+    primary = [
+        each.description
+        for each in descendants(picked)
+        if getattr(each, "button_style", "") == "primary"
+    ]
+    assert primary == ["Apply"]
+
+
+def test_suggestions_are_for_what_the_pick_is_applied_as(picked):
+    constant, peak = (picked.result.suggest("auto", target).lr for target in TARGETS)
+    assert peak != constant
+    picked.pick(constant)
+    picked.plan("one-cycle")
+    assert picked.suggestions["auto"].lr == peak
+    assert marks_of(picked).rules["auto"].x.tolist() == [peak]
+    assert picked.picked_lr == constant
+    assert f"auto suggests {format_lr(peak)}" in part(picked, "status").value
+    picked.plan("constant")
+    assert picked.suggestions["auto"].lr == constant
