@@ -32,6 +32,8 @@ def contestants(x: np.ndarray, y: np.ndarray, batch: int, steps: int) -> dict[st
         runs["torch-lr-finder"] = lambda: _torch_lr_finder(loader, steps)
     if _installed("lightning"):
         runs["Lightning"] = lambda: _lightning(loader, steps)
+    if _installed("fastai"):
+        runs["fastai"] = lambda: _fastai(loader, steps)
     return runs
 
 
@@ -110,3 +112,17 @@ def _lightning(loader: Any, steps: int) -> None:
             num_training=steps,
             early_stop_threshold=None,
         )
+
+
+def _fastai(loader: Any, steps: int) -> None:
+    import fastai.callback.schedule  # noqa: F401  (gives Learner its lr_find)
+    import torch
+    from fastai.data.core import DataLoaders
+    from fastai.learner import Learner
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loss = torch.nn.CrossEntropyLoss()
+        learner = Learner(DataLoaders(loader, loader), _model(), loss_func=loss, path=folder)
+        with learner.no_bar():
+            learner.lr_find(MIN_LR, MAX_LR, num_it=steps, stop_div=False, show_plot=False)

@@ -163,8 +163,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=400)
+    models = {make.__name__: make for make in (mlp, cnn, transformer)}
+    parser.add_argument("--models", nargs="+", choices=models, default=list(models))
     options = parser.parse_args()
-    for make in (mlp, cnn, transformer):
+    for make in (models[name] for name in options.models):
         runs = contestants(make, options.steps)
         if make is mlp:
             _, x, y = make()

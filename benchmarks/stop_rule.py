@@ -3,8 +3,8 @@
     python benchmarks/stop_rule.py [--runs 200] [--steps 100]
 
 Runs the quickstart's model from fresh initial weights with fresh data order. A run is bad if
-it ended early although its smoothed loss had not yet fallen from its start by at least three
-standard deviations of the noise on the flat start, or had not come back above that start.
+it ended early although no median of five losses was yet below all of the flat start, the first
+quarter, or the last median of five was not back above the mean of that start.
 """
 
 import argparse
@@ -35,11 +35,10 @@ def quickstart_model(seed: int, optimizer: str) -> keras.Model:
 
 
 def fell_and_rose(result: lrwidget.RangeTestResult) -> bool:
-    start = result.losses[: len(result.config.ladder()) // 4]
-    smoothed = result.smoothed()
-    fell = smoothed.min() < start.mean() - 3 * start.std() / np.sqrt(len(start))
-    rose = np.median(result.losses[-5:]) > start.mean()
-    return bool(fell and rose)
+    start = result.losses[: result.config.steps // 4]
+    windows = np.lib.stride_tricks.sliding_window_view(result.losses, 5)
+    levels = np.median(windows, axis=-1)
+    return bool(levels.min() < start.min() and levels[-1] > start.mean())
 
 
 def main() -> None:

@@ -80,6 +80,14 @@ def test_keras_callbacks_move_an_applied_number():
     assert float(model.optimizer.learning_rate) == 0.25
 
 
+def test_reduce_on_plateau_lowers_an_applied_number():
+    model = unit_gradient_model(decay())
+    lrwidget.apply_lr(model, 0.5)
+    plateau = keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=100.0)
+    model.fit(np.ones((4, 1)), np.zeros((4, 1)), epochs=2, verbose=0, callbacks=[plateau])
+    assert trained_rates(model, 1) == pytest.approx([0.25], rel=1e-4)
+
+
 def test_the_loss_scale_optimizer_of_mixed_precision_gets_the_rate_too():
     model = compiled(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(decay())))
     lrwidget.apply_lr(model, 0.0625)
