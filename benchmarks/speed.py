@@ -24,6 +24,8 @@ from keras import layers
 import lrwidget
 
 BATCH = 64
+# The threads of the contestant before spin for a while after their last work.
+PAUSE = 0.3
 Contestant = Callable[[], None]
 
 
@@ -117,6 +119,7 @@ def contestants(make: Callable, steps: int) -> dict[str, Contestant]:
 
 
 def seconds(run: Contestant) -> float:
+    time.sleep(PAUSE)
     began = time.perf_counter()
     run()
     return time.perf_counter() - began

@@ -14,7 +14,7 @@ def test_the_code_of_the_readme_runs(capsys):
     names: dict = {}
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
-    assert re.search(r"Learning rate was 0\.001, now 0\.0\d+\.", capsys.readouterr().out)
+    assert re.search(r"Learning rate was 0\.001, now 0\.\d+\.", capsys.readouterr().out)
     assert names["finder"].result.restored
     np.testing.assert_allclose(names["monitor"].lrs, names["schedule"](np.arange(114)), rtol=1e-5)
     names["widget"].close()

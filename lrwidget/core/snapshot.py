@@ -143,11 +143,19 @@ class _RandomState:
 
     @property
     def checksum(self) -> int:
-        return zlib.crc32(repr([state for _, state in self._parts]).encode())
+        return zlib.crc32(b"".join(_as_bytes(state) for _, state in self._parts))
 
     def restore(self) -> None:
         for put_back, state in self._parts:
             put_back(state)
+
+
+def _as_bytes(state: Any) -> bytes:
+    if isinstance(state, np.ndarray):
+        return state.tobytes()  # the repr of an array takes milliseconds
+    if isinstance(state, dict):
+        return b"".join(_as_bytes(value) for value in state.values())
+    return repr(state).encode()
 
 
 def _random_parts() -> Iterator[tuple[Callable[[Any], Any], Any]]:
