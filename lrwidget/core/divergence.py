@@ -67,14 +67,19 @@ class DivergenceRule:
         Returns:
             The 0-based index of the loss at which the test has diverged, or None.
         """
-        for count in range(self._checked + self._stride, len(losses) + 1, self._stride):
-            self._checked = count
-            if count >= self._width and self._diverged(losses[:count]):
+        counts = range(self._checked + self._stride, len(losses) + 1, self._stride)
+        counts = counts[max(0, -(-(self._width - counts.start) // self._stride)) :]
+        if not counts:
+            return None
+        self._checked = counts[-1]
+        windows = np.lib.stride_tricks.sliding_window_view(losses, self._width)
+        levels = np.median(windows[np.array(counts) - self._width], axis=-1)
+        for count, level in zip(counts, levels.tolist(), strict=True):
+            if self._diverged(losses[:count], level):
                 return count - 1
         return None
 
-    def _diverged(self, losses: FloatArray) -> bool:
-        level = float(np.median(losses[-self._width :]))
+    def _diverged(self, losses: FloatArray, level: float) -> bool:
         if math.isinf(self._best):
             self._first = level
         self._best = min(self._best, level)
