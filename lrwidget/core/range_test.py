@@ -241,7 +241,14 @@ def _validation_batches(data: Any, batch_size: int, seed: int) -> list[Any]:
 
 
 def _iterate(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:
-    """Return an iterator that gives every replica its share of each batch."""
+    """Return an iterator that gives every replica its share of each batch.
+
+    Without autotuning: an iterator that has it may wait for seconds, when it is dropped, until
+    its tuning thread wakes up and ends, and Stop would wait with it.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = dataset.with_options(options)
     if strategy.num_replicas_in_sync > 1:
         dataset = strategy.experimental_distribute_dataset(dataset)
     return iter(dataset)
