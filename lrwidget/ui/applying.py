@@ -54,7 +54,6 @@ class Applying:
         Raises:
             LRWidgetError: Nothing is picked, or a number of the schedule is missing.
         """
-        self._state.plan.learning_rate(self._needed_pick())
         return self._state.plan.code(self._needed_pick())
 
     def apply(self) -> None:

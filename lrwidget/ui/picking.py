@@ -1,9 +1,9 @@
-"""The line of the pick: typed or moved along the curve, how it is used, Apply and Undo."""
+"""The line of the pick: typed or moved along the curve, how it is used, Apply, Undo and Code."""
 
 from collections.abc import Callable
 from typing import Any
 
-from ipywidgets import Button, Dropdown, HBox, IntSlider
+from ipywidgets import Button, Dropdown, HBox, IntSlider, ToggleButton
 
 from lrwidget.ui import field, kinds
 from lrwidget.ui.guard import Shown
@@ -14,14 +14,13 @@ OnPick = Callable[[float], None]
 
 
 class PickLine(HBox):
-    """The picked learning rate, typed or moved along the curve, with Apply and Undo.
+    """The picked learning rate, typed or moved along the curve, and how it is used.
 
     Args:
         state: Observed.
         on_pick: Called with a learning rate that was typed or slid to.
         on_kind: Called with what the pick is to be applied as.
-        on_apply: Called when Apply is pressed.
-        on_undo: Called when Undo is pressed.
+        buttons: At the end of the line.
         shown: Wraps a handler so that its errors reach the user.
     """
 
@@ -30,8 +29,7 @@ class PickLine(HBox):
         state: WidgetState,
         on_pick: OnPick,
         on_kind: Callable[[str], None],
-        on_apply: Callable[[], None],
-        on_undo: Callable[[], None],
+        buttons: "ApplyButtons",
         shown: Shown,
     ) -> None:
         self._state, self._on_pick = state, on_pick
@@ -39,24 +37,14 @@ class PickLine(HBox):
         self._slider = _pick_slider()
         self._kind = Dropdown(options=list(RECIPES), description="Apply as")
         self._kind.tooltip = "What the pick is for: a constant, or the upper end of a schedule"
-        self._apply = Button(description="Apply", icon="check")
-        self._apply.tooltip = "Put the picked learning rate, or the schedule, on the model"
-        self._undo = Button(description="Undo", icon="undo")
-        self._undo.tooltip = "Take the last applied learning rate back"
-        super().__init__([self._field, self._slider, self._kind, self._apply, self._undo])
+        super().__init__([self._field, self._slider, self._kind, buttons])
         self.add_class("lrw-pick-line")
         self._kind.add_class("lrw-kind")
-        self._apply.add_class("lrw-apply")
-        self._undo.add_class("lrw-undo")
         self._slider.observe(shown(self._slid), "value")
         self._kind.observe(shown(lambda change: on_kind(change.new)), "value")
-        self._apply.on_click(shown(lambda _button: on_apply()))
-        self._undo.on_click(shown(lambda _button: on_undo()))
         state.observe(self._draw_pick, ["picked_lr", "ladder"])
         state.observe(self._draw_kind, ["plan"])
-        state.observe(self._draw_buttons, ["picked_lr", "status", "changes", "pick_is_applied"])
         self._draw_pick()
-        self._draw_buttons()
 
     def _slid(self, change: Any) -> None:
         measured = self._state.measured
@@ -79,7 +67,45 @@ class PickLine(HBox):
     def _draw_kind(self, _change: Any = None) -> None:
         self._kind.value = self._state.plan.kind
 
-    def _draw_buttons(self, _change: Any = None) -> None:
+
+class ApplyButtons(HBox):
+    """Apply and Undo, and Code for those who would rather do the same in a script.
+
+    Args:
+        state: Observed.
+        on_apply: Called when Apply is pressed.
+        on_undo: Called when Undo is pressed.
+        on_code: Called with whether the code is to be shown.
+        shown: Wraps a handler so that its errors reach the user.
+    """
+
+    def __init__(
+        self,
+        state: WidgetState,
+        on_apply: Callable[[], None],
+        on_undo: Callable[[], None],
+        on_code: Callable[[bool], None],
+        shown: Shown,
+    ) -> None:
+        self._state = state
+        self._apply = Button(description="Apply", icon="check")
+        self._apply.tooltip = "Put the picked learning rate, or the schedule, on the model"
+        self._undo = Button(description="Undo", icon="undo")
+        self._undo.tooltip = "Take the last applied learning rate back"
+        self._code = ToggleButton(description="Code", icon="code")
+        self._code.tooltip = "The lines that do in a script what Apply does, to be copied"
+        super().__init__([self._apply, self._undo, self._code])
+        self.add_class("lrw-apply-buttons")
+        self._apply.add_class("lrw-apply")
+        self._undo.add_class("lrw-undo")
+        self._code.add_class("lrw-code-toggle")
+        self._apply.on_click(shown(lambda _button: on_apply()))
+        self._undo.on_click(shown(lambda _button: on_undo()))
+        self._code.observe(shown(lambda change: on_code(change.new)), "value")
+        state.observe(self._draw, ["picked_lr", "status", "changes", "pick_is_applied"])
+        self._draw()
+
+    def _draw(self, _change: Any = None) -> None:
         state = self._state
         self._apply.disabled = state.is_busy or state.picked_lr is None
         self._undo.disabled = state.is_busy or not state.changes

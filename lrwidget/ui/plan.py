@@ -129,7 +129,12 @@ class Plan:
         return int(max(own, self.epochs * (self.batches or 0), 1))
 
     def code(self, pick: float) -> str:
-        """Return the lines of Python that do the same to a compiled `model`."""
+        """Return the lines of Python that do the same to a compiled `model`.
+
+        Raises:
+            ConfigError: As `learning_rate`.
+        """
+        self.learning_rate(pick)
         if not self.is_schedule:
             return f"import lrwidget\n\nlrwidget.apply_lr(model, {pick!r})"
         given = "".join(f"    {name}={value!r},\n" for name, value in self.arguments(pick).items())

@@ -1,12 +1,11 @@
-"""PlanPanel: the numbers of a schedule, its preview and its code, below the line of the pick."""
+"""PlanPanel: the numbers of a schedule and its preview, below the line of the pick."""
 
-import html
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from bqplot import Axis, Figure, LinearScale, Lines
-from ipywidgets import HTML, Box, Label, ToggleButton, VBox
+from ipywidgets import Box, Label, ToggleButton, VBox
 
 from lrwidget.errors import ConfigError
 from lrwidget.ui import axis, kinds, looks
@@ -17,7 +16,6 @@ from lrwidget.ui.state import WidgetState
 
 HEIGHT = "206px"
 NO_PICK = "Pick a learning rate: the schedule will be drawn here."
-CODE_LABEL = "The same in a script. A click selects all of it, Ctrl+C copies."
 
 OnPlan = Callable[[str, Any], None]
 
@@ -60,9 +58,7 @@ class PlanPanel(VBox):
         stage.add_class("lrw-preview")
         upper = Box([numbers, stage])
         upper.add_class("lrw-plan-parts")
-        self._code = HTML()
-        self._code.add_class("lrw-code")
-        super().__init__([upper, self._code])
+        super().__init__([upper])
         self.add_class("lrw-plan")
         state.observe(self._draw, ["plan", "picked_lr"])
         state.observe(self._draw_aim, ["aims_low"])
@@ -140,8 +136,6 @@ class PlanPanel(VBox):
         self._problem.value = why
         self._put([], [])
         self._x_axis.visible = self._y_axis.visible = False
-        self._code.value = ""
-        self._code.layout.display = "none"
 
     def _draw_schedule(self, lr: float) -> None:
         steps, lrs = self._state.plan.preview(lr)
@@ -152,9 +146,6 @@ class PlanPanel(VBox):
         self._y_axis.tick_values = axis.loss_ticks(0.0, float(1.1 * lrs.max()), 5)[1:]
         self._x_axis.visible = self._y_axis.visible = True
         self._put(steps, lrs)
-        code = html.escape(self._state.plan.code(lr))
-        self._code.value = f"<span>{CODE_LABEL}</span><pre>{code}</pre>"
-        self._code.layout.display = ""
 
     def _put(self, steps: Any, lrs: Any) -> None:
         with self._line.hold_sync():

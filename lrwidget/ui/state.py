@@ -81,6 +81,7 @@ class WidgetState(HasTraits):
     pick_is_applied = Bool(False)
     plan = Instance(Plan, (), help="How the pick is to be used.")
     aims_low = Bool(False, help="Whether the next click on the plot is for the lower end.")
+    code_shown = Bool(False, help="Whether the code of what is to be applied is on show.")
 
     notice = Instance(Notice, (WELCOME,))
     error = Instance(BaseException, allow_none=True)

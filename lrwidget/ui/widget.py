@@ -14,10 +14,11 @@ from lrwidget.core.smoothing import DEFAULT_SMOOTHING
 from lrwidget.core.suggest import Suggestion
 from lrwidget.errors import BusyError, ConfigError, LRWidgetError
 from lrwidget.ui.applying import Applying, checked_lr
+from lrwidget.ui.code_box import CodeBox
 from lrwidget.ui.controls import RunLine, SettingsLine
 from lrwidget.ui.guard import Guard
 from lrwidget.ui.looks import style_sheet
-from lrwidget.ui.picking import PickLine
+from lrwidget.ui.picking import ApplyButtons, PickLine
 from lrwidget.ui.picture import png_of
 from lrwidget.ui.plan_panel import PlanPanel
 from lrwidget.ui.plot import Plot
@@ -106,6 +107,7 @@ class LRFinderWidget(Applying, VBox):
 
     def _make_parts(self) -> list[Widget]:
         state, shown = self._state, Guard(self._state)
+        buttons = ApplyButtons(state, self.apply, self.undo, self._show_code, shown)
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
         return [
             style,
@@ -114,8 +116,9 @@ class LRFinderWidget(Applying, VBox):
             Plot(state, self._pointed_at, self.show, self._show_earlier, shown),
             RulesLine(state, self._pointed_at, shown),
             VerdictLine(state, self.extend, shown),
-            PickLine(state, self.pick, self._take_kind, self.apply, self.undo, shown),
+            PickLine(state, self.pick, self._take_kind, buttons, shown),
             PlanPanel(state, self._take_number, self._aim, shown),
+            CodeBox(state),
         ]
 
     @property
@@ -247,6 +250,9 @@ class LRFinderWidget(Applying, VBox):
 
     def _show_earlier(self, on: bool) -> None:
         self._state.earlier_shown = on
+
+    def _show_code(self, on: bool) -> None:
+        self._state.code_shown = on
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         """Return what a cell keeps: the widget and, after a test, a picture of its curve."""

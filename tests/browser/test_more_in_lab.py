@@ -33,6 +33,15 @@ def outcomes():
     return said
 """
 
+REFUSE_TO_COPY = """() => {
+  document.execCommand = () => false;
+  navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed"));
+}"""
+
+COPY_AGAIN = "() => { delete document.execCommand; delete navigator.clipboard.writeText; }"
+
+SHAPE = "part => [part.offsetLeft, part.offsetTop, part.offsetWidth, part.offsetHeight]"
+
 BOTH = """
 import ipywidgets
 models = [new_model(), new_model()]
@@ -88,7 +97,72 @@ def test_accuracy_is_shown_instead_of_the_loss_without_training(show):
     assert notebook.ask("id(widget.result)") == result
 
 
-def test_one_cycle_is_previewed_selected_as_code_and_applied(finished):
+@pytest.fixture
+def clipboard(notebook):
+    """Return a function that reads the clipboard, which other tests may have written to."""
+    context = notebook.page.context
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    notebook.page.evaluate("navigator.clipboard.writeText('')")
+    yield lambda: notebook.page.evaluate("navigator.clipboard.readText()")
+    context.clear_permissions()
+
+
+@pytest.fixture
+def no_copying(notebook):
+    """A browser that lets no page write to the clipboard."""
+    notebook.page.evaluate(REFUSE_TO_COPY)
+    yield
+    notebook.page.evaluate(COPY_AGAIN)
+
+
+def test_copy_button_copies_exactly_the_code_by_mouse_and_by_keyboard(show, clipboard):
+    notebook = show(FAST)
+    toggle, copy = notebook.find(".lrw-code-toggle"), notebook.find(".lrw-copy")
+    expect(copy).to_be_hidden()
+    toggle.click()
+    expect(copy).to_be_disabled()
+    notebook.execute("widget.pick(0.0123456789)")
+    copy.click()
+    expect(copy).to_have_text("Copied")
+    assert clipboard() == notebook.ask("widget.code")
+    notebook.execute("widget.pick(0.02)")
+    expect(copy).to_have_text("Copy")
+    toggle.focus()
+    notebook.page.keyboard.press("Tab")
+    notebook.page.keyboard.press("Enter")
+    expect(copy).to_have_text("Copied")
+    assert clipboard() == notebook.ask("widget.code")
+    assert notebook.page.get_by_role("button", name="Copied", exact=True).count() == 1
+
+
+def test_copy_that_is_refused_says_so_and_leaves_the_code_selected(show, clipboard, no_copying):
+    notebook = show(FAST)
+    notebook.find(".lrw-code-toggle").click()
+    notebook.execute("widget.pick(0.0123456789)")
+    copy = notebook.find(".lrw-copy:enabled")
+    before = copy.evaluate(SHAPE)
+    copy.click()
+    expect(copy).to_have_text("Press Ctrl+C")
+    assert copy.evaluate(SHAPE) == before
+    assert copy.evaluate("button => button.scrollWidth <= button.clientWidth")
+    code = notebook.ask("widget.code")
+    assert notebook.page.evaluate("getSelection().toString()") == code
+    assert clipboard() == ""
+    notebook.page.keyboard.press("ControlOrMeta+c")
+    assert clipboard() == code
+
+
+def test_copy_goes_the_other_way_where_the_first_is_refused(show, clipboard, no_copying):
+    notebook = show(FAST)
+    notebook.find(".lrw-code-toggle").click()
+    notebook.execute("widget.pick(0.0123456789)")
+    notebook.page.evaluate("() => { delete navigator.clipboard.writeText; }")
+    notebook.find(".lrw-copy").click()
+    expect(notebook.find(".lrw-copy")).to_have_text("Copied")
+    assert clipboard() == notebook.ask("widget.code")
+
+
+def test_one_cycle_is_previewed_copied_as_code_and_applied(finished, clipboard):
     finished.find(".lrw-rule").first.click()
     finished.find(".lrw-kind select").select_option("one-cycle")
     steps = finished.find(".lrw-plan-total-steps input")
@@ -99,10 +173,10 @@ def test_one_cycle_is_previewed_selected_as_code_and_applied(finished):
     expect(steps).to_have_value("60")
     line = finished.find(".lrw-preview path.line").element_handle()
     finished.page.wait_for_function("path => path.getBBox().width > 400", arg=line)
-    code = finished.find(".lrw-code pre")
-    code.click()
-    selected = finished.page.evaluate("getSelection().toString()")
-    assert selected.strip() == finished.ask("widget.code")
+    finished.find(".lrw-code-toggle").click()
+    finished.find(".lrw-copy").click()
+    expect(finished.find(".lrw-copy")).to_have_text("Copied")
+    assert clipboard() == finished.ask("widget.code")
     finished.find(".lrw-apply").click()
     expect(finished.find(".lrw-status")).to_have_text("Learning rate was 1.00e-3, now OneCycle.")
     assert finished.ask("model.optimizer._learning_rate.total_steps") == 60

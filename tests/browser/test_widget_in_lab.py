@@ -225,6 +225,8 @@ def test_failing_dataset_shows_its_error_in_the_widget(show):
 def test_nothing_jumps_when_texts_change(show, width):
     notebook = show(FAST)
     set_width(notebook, width)
+    notebook.find(".lrw-code-toggle").click()
+    notebook.find(".lrw-copy").wait_for()
     before = places(notebook)
     run_to_the_end(notebook)
     assert places(notebook) == before
@@ -236,17 +238,21 @@ def test_nothing_jumps_when_texts_change(show, width):
 
 
 def places(notebook):
-    """Return where the parts are, relative to the widget, in pixels."""
+    """Return where the parts are, relative to the widget, and the widget's size, in pixels."""
     names = ("run", "stop", "progress", "plot", "rules", "said", "picked", "kind", "apply", "undo")
+    names += ("code-toggle", "code", "copy")
     top = notebook.page.locator(".lrw").bounding_box()
     boxes = [notebook.find(f".lrw-{name}").bounding_box() for name in names]
-    return [(round(box["x"] - top["x"]), round(box["y"] - top["y"])) for box in boxes]
+    starts = [(round(box["x"] - top["x"]), round(box["y"] - top["y"])) for box in boxes]
+    return [*starts, (round(top["width"]), round(top["height"]))]
 
 
 @pytest.mark.parametrize("kind", ["constant", "exponential", "one-cycle"])
 @pytest.mark.parametrize("width", [600, 1000])
 def test_no_text_is_cut_off(finished, width, kind):
     finished.execute(f"widget.pick(1e-3); widget.plan({kind!r})")
+    finished.find(".lrw-code-toggle").click()
+    finished.find(".lrw-copy").wait_for()
     set_width(finished, width)
     cut = finished.page.locator(".lrw").evaluate(
         """root => [...root.querySelectorAll("button, .widget-label, input, select")]

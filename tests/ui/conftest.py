@@ -1,5 +1,7 @@
 """A small real model, data of a few kinds, and the widget's parts by their class."""
 
+import html
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -65,6 +67,12 @@ def part(widget: Widget, name: str) -> Any:
 def classes_of(widget: Widget) -> tuple[str, ...]:
     """Return the CSS classes of a part; scales, marks and axes have none."""
     return tuple(getattr(widget, "_dom_classes", ()))
+
+
+def code_on_show(widget: Widget) -> str:
+    """Return the code as a person reads it on the widget, "" where there is none."""
+    blocks = re.findall(r"<pre>(.*?)</pre>", part(widget, "code").value, re.DOTALL)
+    return html.unescape("".join(blocks))
 
 
 def line_points(widget: Widget) -> list[int]:

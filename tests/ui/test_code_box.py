@@ -1,0 +1,101 @@
+"""The code that does the same in a script: when it is on show, and that it is only text."""
+
+import pytest
+
+from lrwidget.errors import ConfigError, LRWidgetError
+from lrwidget.ui.plan import Plan
+from lrwidget.ui.tree import descendants
+from tests.ui.conftest import code_on_show, part, slow_batches
+
+CONSTANT = "import lrwidget\n\nlrwidget.apply_lr(model, 0.0123456789)"
+
+
+def can_copy(widget):
+    """Return whether the one Copy button can be pressed."""
+    (button,) = part(widget, "code").value.split("<button")[1:]
+    return " disabled " not in button.split(">")[0]
+
+
+@pytest.fixture
+def widget(make):
+    return make()
+
+
+def test_code_of_a_constant_is_shown_with_all_its_digits(widget):
+    widget.pick(0.0123456789)
+    assert code_on_show(widget) == widget.code == CONSTANT
+    assert can_copy(widget)
+
+
+@pytest.mark.parametrize("kind", ["constant", "one-cycle"])
+def test_code_opens_and_closes_by_its_button_for_constants_and_schedules_alike(widget, kind):
+    widget.pick(0.02)
+    widget.plan(kind, batches=20)
+    box, toggle = part(widget, "code"), part(widget, "code-toggle")
+    assert box.layout.display == "none"
+    toggle.value = True
+    assert box.layout.display is None
+    toggle.value = False
+    assert box.layout.display == "none"
+
+
+def test_code_stays_open_and_follows_the_pick(widget):
+    part(widget, "code-toggle").value = True
+    widget.pick(0.02)
+    widget.apply()
+    widget.pick(0.04)
+    widget.undo()
+    assert part(widget, "code").layout.display is None
+    assert code_on_show(widget).endswith("lrwidget.apply_lr(model, 0.04)")
+
+
+def test_apply_stays_the_one_primary_button_with_the_code_open(widget):
+    part(widget, "code-toggle").value = True
+    widget.pick(0.02)
+    primary = [
+        each.description
+        for each in descendants(widget)
+        if getattr(each, "button_style", "") == "primary"
+    ]
+    assert primary == ["Apply"]
+
+
+def test_without_a_pick_there_is_nothing_to_copy_and_the_box_says_so(widget):
+    assert "Pick a learning rate" in part(widget, "code").value
+    assert code_on_show(widget) == ""
+    assert not can_copy(widget)
+    with pytest.raises(LRWidgetError, match="Nothing is picked"):
+        widget.code  # noqa: B018
+
+
+def test_schedule_that_cannot_be_made_shows_why_instead_of_code(make):
+    widget = make(slow_batches())
+    widget.pick(0.02)
+    widget.plan("one-cycle")
+    assert "is not known yet" in part(widget, "code").value
+    assert code_on_show(widget) == ""
+    assert not can_copy(widget)
+
+
+def test_next_test_takes_the_code_of_the_last_pick_away(finished):
+    finished.pick(0.02)
+    finished.run(block=True)
+    assert code_on_show(finished) == ""
+
+
+def test_code_is_shown_as_text_whatever_it_contains(widget, monkeypatch):
+    code = "model['<b>'] = \"&amp;\"  # </pre><script>alert(1)</script>"
+    monkeypatch.setattr(Plan, "code", lambda *_: code)
+    widget.pick(0.02)
+    assert code_on_show(widget) == code
+    assert "<script" not in part(widget, "code").value
+
+
+def test_reason_is_shown_as_text_whatever_it_contains(widget, monkeypatch):
+    def refuse(*_):
+        raise ConfigError("<script>alert(1)</script>")
+
+    monkeypatch.setattr(Plan, "code", refuse)
+    widget.pick(0.02)
+    assert "&lt;script&gt;" in part(widget, "code").value
+    assert "<script" not in part(widget, "code").value
