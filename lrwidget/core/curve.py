@@ -62,14 +62,15 @@ class Curve:
         sweep: 0-based number of this sweep.
 
     Attributes:
+        config: The settings of the test.
         count: Points so far.
         stop_reason: Why the sweep is over; None while it is not.
     """
 
     def __init__(self, config: RangeTestConfig, sweep: int = 0) -> None:
+        self.config = config
         self.count = 0
         self.stop_reason: StopReason | None = None
-        self._config = config
         self._sweep = sweep
         self._ladder = config.ladder()
         self._logs: Logs = {config.monitor: np.empty(config.steps)}
@@ -89,7 +90,7 @@ class Curve:
     @property
     def losses(self) -> FloatArray:
         """The losses so far, shape (count,)."""
-        return self.values(self._config.monitor)
+        return self.values(self.config.monitor)
 
     def values(self, name: str) -> FloatArray:
         """Return what the steps so far reported under a name, shape (count,)."""
@@ -114,10 +115,10 @@ class Curve:
 
     def add(self, logs: Logs) -> None:
         """Take what further steps reported, up to where the curve ends."""
-        finite = np.isfinite(logs[self._config.monitor])
+        finite = np.isfinite(logs[self.config.monitor])
         new = len(finite) if finite.all() else int(np.argmin(finite))
         for name, values in logs.items():
-            into = self._logs.setdefault(name, np.empty(self._config.steps))
+            into = self._logs.setdefault(name, np.empty(self.config.steps))
             into[self.count : self.count + new] = values[:new]
         self.count += new
         diverged = self._rule.first_divergence(self.losses)
@@ -126,7 +127,7 @@ class Curve:
             self.stop_reason = "diverged"
         elif not finite.all():
             self.stop_reason = "non_finite"
-        elif self.count == self._config.steps:
+        elif self.count == self.config.steps:
             self.stop_reason = "finished"
 
     def add_validation(self, loss: float) -> None:
@@ -137,16 +138,16 @@ class Curve:
     def update(self) -> Update:
         return Update(
             step=self.count,
-            steps=self._config.steps,
+            steps=self.config.steps,
             lrs=self.lrs,
             losses=self.losses.copy(),
             steps_per_second=self.count / (time.perf_counter() - self._began),
             sweep=self._sweep,
-            sweeps=self._config.sweeps,
+            sweeps=self.config.sweeps,
             metrics={
                 name: self.values(name).copy()
                 for name in self.names()
-                if name != self._config.monitor
+                if name != self.config.monitor
             },
             validation_losses=self.validation(),
         )

@@ -1,4 +1,4 @@
-"""The range test itself: snapshot, ladder, groups of steps, stop rule, restore."""
+"""The range test itself: checks, snapshot, probe, sweeps, restore."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -12,17 +12,18 @@ import tensorflow as tf
 from lrwidget.core.batches import as_batches
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Curve, StopFlag, Update, result_of
-from lrwidget.core.ladder import FloatArray, Mode
+from lrwidget.core.ladder import Mode
 from lrwidget.core.learning_rate import learning_rate_moved_by, optimizer_of
+from lrwidget.core.probe import found_range
 from lrwidget.core.reserve import check_free, reserved
 from lrwidget.core.result import RangeTestResult
 from lrwidget.core.snapshot import Snapshot, build, state_variables, unchanged_random_state
-from lrwidget.core.steps import StepGroups, step_groups_for
+from lrwidget.core.steps import step_groups_for
+from lrwidget.core.sweeps import Sweeps
 from lrwidget.core.thread_state import KerasThreadState
 from lrwidget.errors import DataError
 
-# The validation loss is measured about so many times in a test, on so many batches.
-_VALIDATIONS = 20
+# The validation loss is measured on so many batches.
 _VALIDATION_BATCHES = 8
 
 
@@ -30,8 +31,8 @@ def range_test(
     model: keras.Model,
     data: Any,
     *,
-    min_lr: float = 1e-7,
-    max_lr: float = 10.0,
+    min_lr: float | None = 1e-7,
+    max_lr: float | None = 10.0,
     steps: int = 100,
     mode: Mode = "exponential",
     batch_size: int = 32,
@@ -55,8 +56,9 @@ def range_test(
         data: A batched tf.data.Dataset, arrays as (x, y) or (x, y, sample_weight), a
             PyDataset, a DataLoader, a generator function or any iterable of batches. Data
             shorter than the test is repeated.
-        min_lr: First learning rate, > 0.
-        max_lr: Last learning rate, > min_lr.
+        min_lr: First learning rate, > 0; None leaves it to a probe, a sweep of 30 steps before
+            the test, which finds where the curve lives.
+        max_lr: Last learning rate, > min_lr; None leaves it to the probe.
         steps: Learning rates tried, one optimizer update each, >= 2.
         mode: "exponential" for equal ratios, "linear" for equal differences.
         batch_size: Samples in a batch, for data that comes as arrays.
@@ -83,9 +85,9 @@ def range_test(
 
     Source: Leslie N. Smith, arXiv:1506.01186, section 3.3.
     """
-    config = RangeTestConfig(
-        min_lr=min_lr,
-        max_lr=max_lr,
+    config = RangeTestConfig.of(
+        min_lr,
+        max_lr,
         steps=steps,
         mode=mode,
         batch_size=batch_size,
@@ -143,6 +145,12 @@ class RangeTest:
                 as_batches(data, config.batch_size, seed + sweep, class_weight)
                 for sweep in range(config.sweeps)
             ]
+            # Other data than that of the first sweep, which must not depend on it.
+            self._probe_batches = (
+                as_batches(data, config.batch_size, seed + config.sweeps, class_weight)
+                if config.probes
+                else None
+            )
             self._validation = _validation_batches(validation_data, config.batch_size, seed)
         _check_inputs(model, self._batches[0].dataset)
         build(model, self._batches[0].dataset.element_spec)
@@ -157,68 +165,46 @@ class RangeTest:
         self,
         on_update: Callable[[Update], object] | None = None,
         stop: StopFlag | None = None,
+        on_range: Callable[[RangeTestConfig], object] | None = None,
     ) -> RangeTestResult:
-        """Run the test and put the model back; see `range_test`."""
-        curves: list[Curve] = []
+        """Run the test and put the model back; see `range_test`.
+
+        Args:
+            on_update: As for `range_test`.
+            stop: As for `range_test`.
+            on_range: Called with the settings once a probe has found their limits.
+        """
         self._thread_state.enter()
         strategy = self._model.distribute_strategy
         with strategy.scope(), reserved(self._model), _preserved(self._model) as snapshot:
             groups = step_groups_for(self._model, self._optimizer, self._config.monitor)
             with learning_rate_moved_by(self._optimizer, groups.rate):
-                for sweep in range(self._config.sweeps):
-                    if sweep:
-                        snapshot.restore()
-                    curves.append(self._sweep(groups, sweep, snapshot, on_update, stop))
-                    if curves[-1].stop_reason == "stopped":
-                        break
-        return result_of(curves, self._config, snapshot.restored(), "tensorflow")
+                sweeps = Sweeps(groups, snapshot, strategy, stop)
+                curves = self._curves(sweeps, on_update, on_range)
+        return result_of(curves, curves[-1].config, snapshot.restored(), "tensorflow")
 
-    def _sweep(
+    def _curves(
         self,
-        groups: StepGroups,
-        sweep: int,
-        snapshot: Snapshot,
+        sweeps: Sweeps,
         on_update: Callable[[Update], object] | None,
-        stop: StopFlag | None,
-    ) -> Curve:
-        batches = self._batches[sweep]
-        iterator = _iterate(batches.dataset, self._model.distribute_strategy)
-        try:
-            groups.prepare(iterator)
-            snapshot.include(groups.variables)
-            curve = Curve(self._config, sweep)
-            while not curve.ended_by(stop):
-                curve.add(groups.run(iterator, self._next_lrs(curve)))
-                self._validate(groups, curve)
-                if on_update is not None:
-                    on_update(curve.update())
-            return curve
-        except tf.errors.OutOfRangeError as error:
-            raise DataError("The dataset is empty: it gave no batch. Pass at least one.") from error
-        except tf.errors.OpError:
-            # tf.data reports an error of the user's Python data as its own kind of error.
-            if batches.failure is not None:
-                raise batches.failure from None
-            raise
-        finally:
-            # Ends the threads that read ahead: they may run Python code of the user's.
-            del iterator
-
-    def _next_lrs(self, curve: Curve) -> FloatArray:
-        """Return the learning rates up to the next validation, or to the last."""
-        if not self._validation:
-            return curve.lrs_to_come
-        every = self._steps_per_validation
-        return curve.lrs_to_come[: every - curve.count % every]
-
-    def _validate(self, groups: StepGroups, curve: Curve) -> None:
-        due = curve.count % self._steps_per_validation == 0
-        if self._validation and curve.count and (due or curve.stop_reason == "finished"):
-            curve.add_validation(groups.evaluate(self._validation))
-
-    @property
-    def _steps_per_validation(self) -> int:
-        return max(1, self._config.steps // _VALIDATIONS)
+        on_range: Callable[[RangeTestConfig], object] | None,
+    ) -> list[Curve]:
+        """Return the curve of every sweep; if stopped before the first, that of the probe."""
+        config = self._config
+        if self._probe_batches is not None:
+            probe = sweeps.run(Curve(config.of_probe()), self._probe_batches)
+            if probe.stop_reason == "stopped":
+                return [probe]
+            config = config.with_found(*found_range(probe.config.ladder(), probe.losses))
+            if on_range is not None:
+                on_range(config)
+        curves: list[Curve] = []
+        for sweep, batches in enumerate(self._batches):
+            curve = Curve(config, sweep)
+            curves.append(sweeps.run(curve, batches, self._validation, on_update))
+            if curve.stop_reason == "stopped":
+                break
+        return curves
 
 
 @contextmanager
@@ -238,20 +224,6 @@ def _validation_batches(data: Any, batch_size: int, seed: int) -> list[Any]:
     batches = as_batches(data, batch_size, seed)
     count = min(_VALIDATION_BATCHES, batches.per_pass or _VALIDATION_BATCHES)
     return list(batches.dataset.take(count))
-
-
-def _iterate(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:
-    """Return an iterator that gives every replica its share of each batch.
-
-    Without autotuning: an iterator that has it may wait for seconds, when it is dropped, until
-    its tuning thread wakes up and ends, and Stop would wait with it.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    dataset = dataset.with_options(options)
-    if strategy.num_replicas_in_sync > 1:
-        dataset = strategy.experimental_distribute_dataset(dataset)
-    return iter(dataset)
 
 
 def _check_inputs(model: keras.Model, dataset: tf.data.Dataset) -> None:

@@ -102,6 +102,13 @@ def two_sweeps(model, data):
     assert result.sweep_losses.shape == (2, STEPS)
 
 
+@way_out
+def range_left_to_a_probe(model, data):
+    result = lrwidget.range_test(model, data, min_lr=None, max_lr=None, steps=STEPS)
+    assert result.config.max_lr > result.config.min_lr > 0
+    assert result.restored
+
+
 def raiser(error: BaseException) -> Callable[[Any], None]:
     def on_update(_update: Any) -> None:
         raise error

@@ -1,0 +1,91 @@
+"""A range that is left to a probe: where it lies, and that the test is otherwise the same."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lrwidget
+from lrwidget.core.config import RangeTestConfig
+from lrwidget.core.probe import found_range
+from lrwidget.errors import ConfigError
+from tests.core import curves
+from tests.core.battery import batches, compiled
+
+LADDER = RangeTestConfig.of(None, None).of_probe().ladder()
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize("end", [-4.0, -2.5, -1.0, 0.0])
+def test_fall_minimum_and_rise_lie_within_the_range_found(end, noise):
+    losses = curves.good(LADDER, center=end - 2, end=end)
+    losses = curves.as_measured(losses, noise, seed=3)
+    low, high = found_range(LADDER, losses)
+    assert np.log10(low) < end - 3
+    assert end < np.log10(high) < end + 2
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(1e-3, 1e3), st.floats(-1e3, 1e3))
+def test_the_unit_of_the_loss_does_not_move_the_range(scale, shift):
+    losses = curves.as_measured(curves.good(LADDER), 0.05, seed=1)
+    assert found_range(LADDER, scale * losses + shift) == found_range(LADDER, losses)
+
+
+def test_a_probe_that_never_diverged_leaves_the_upper_end_open():
+    assert found_range(LADDER, curves.never_diverging(LADDER))[1] == LADDER[-1]
+
+
+def test_a_probe_of_which_nothing_is_finite_leaves_the_whole_range():
+    assert found_range(LADDER, np.empty(0)) == (LADDER[0], LADDER[-1])
+
+
+def test_the_test_after_a_probe_is_that_of_the_range_found():
+    model, data = compiled("adam"), batches()
+    found = lrwidget.range_test(model, data, min_lr=None, max_lr=None, steps=40, seed=1)
+    limits = found.config.min_lr, found.config.max_lr
+    assert limits[0] < found.lrs[found.smoothed(0.25).argmin()] < limits[1]
+    assert limits[0] > 1e-8
+    given = lrwidget.range_test(model, data, min_lr=limits[0], max_lr=limits[1], steps=40, seed=1)
+    np.testing.assert_array_equal(found.losses, given.losses)
+    assert found.config == given.config
+    assert found.restored
+
+
+def test_one_limit_alone_can_be_left_to_the_probe():
+    model, data = compiled("adam"), batches()
+    upper = lrwidget.range_test(model, data, min_lr=1e-5, max_lr=None, steps=10)
+    assert upper.lrs[0] == upper.config.min_lr == 1e-5
+    lower = lrwidget.range_test(model, data, min_lr=None, max_lr=0.5, steps=10)
+    assert lower.config.max_lr == 0.5
+    assert lower.lrs[0] == lower.config.min_lr > 1e-8
+
+
+def test_updates_are_of_the_test_and_not_of_the_probe():
+    updates = []
+    result = lrwidget.range_test(
+        compiled(), batches(), min_lr=None, max_lr=None, steps=12, on_update=updates.append
+    )
+    assert {update.steps for update in updates} == {12}
+    assert updates[0].lrs[0] == result.config.min_lr
+
+
+def test_a_test_stopped_during_the_probe_has_the_curve_of_the_probe():
+    stop = threading.Event()
+    stop.set()
+    result = lrwidget.range_test(compiled(), batches(), min_lr=None, max_lr=None, stop=stop)
+    assert result.stop_reason == "stopped"
+    assert (result.config.min_lr, result.config.max_lr) == (LADDER[0], LADDER[-1])
+    assert result.restored
+
+
+def test_a_limit_beyond_all_that_a_probe_looks_at_is_refused():
+    with pytest.raises(ConfigError, match=r"min_lr=200.*max_lr=100"):
+        lrwidget.range_test(compiled(), batches(), min_lr=200.0, max_lr=None)
+
+
+def test_a_bad_number_of_steps_is_refused_before_the_probe():
+    with pytest.raises(ConfigError, match="steps=1"):
+        lrwidget.range_test(compiled(), batches(), min_lr=None, max_lr=None, steps=1)
