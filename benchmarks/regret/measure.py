@@ -1,10 +1,12 @@
-"""Measuring: range tests, and trainings at every learning rate of a grid, one line a run.
+"""Measuring: range tests, and trainings at every learning rate of a grid.
 
-A run is a task with a seed. All its trainings start from the same weights and see the same
-batches, so that only the learning rate differs between them.
+A run is a task with a seed, and has one line in the file for each of its parts. All its trainings
+start from the same weights and see the same batches, so that only the learning rate differs
+between them; so do the range tests.
 """
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 import lrwidget
-from benchmarks.regret.data import load
+from benchmarks.regret.data import Data, load
 from benchmarks.regret.tasks import OPTIMIZERS, Task, all_tasks, new_loss, new_model
+from lrwidget.core.config import PROBE_STEPS
 
 SEEDS = 5
 # Three a decade, over the whole range of the test.
@@ -24,6 +27,12 @@ GRID = np.logspace(-7, 1, 25)
 TRAINING_STEPS = 250
 TEST_STEPS = 100
 TARGETS = ("constant", "one_cycle")
+# The other finders stop by rules of their own.
+WHOLE = {"steps": TEST_STEPS, "stop_factor": math.inf}
+FOUND = {"min_lr": None, "max_lr": None, "steps": TEST_STEPS - PROBE_STEPS}
+# A range test of the whole range, one that finds its range by itself with as many training steps,
+# and the trainings.
+PARTS = ("whole", "found", "trainings")
 
 
 def measure(path: Path, seconds: float) -> None:
@@ -32,9 +41,10 @@ def measure(path: Path, seconds: float) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     path.parent.mkdir(parents=True, exist_ok=True)
     ends = time.monotonic() + seconds
-    done = {(line["task"], line["seed"]) for line in read(path)}
+    done = {(line["task"], line["seed"], line["part"]) for line in read(path)}
     for task in all_tasks():
-        missing = [seed for seed in range(SEEDS) if (task.name, seed) not in done]
+        runs = [(seed, part) for seed in range(SEEDS) for part in PARTS]
+        missing = [run for run in runs if (task.name, *run) not in done]
         if not missing:
             continue
         if time.monotonic() > ends:
@@ -42,40 +52,37 @@ def measure(path: Path, seconds: float) -> None:
             return
         began = time.monotonic()
         with path.open("a") as file:
-            for line in _runs(task, missing):
+            for line in _lines(task, missing):
                 file.write(json.dumps(line) + "\n")
         print(f"{task.name}: {time.monotonic() - began:.1f} s", flush=True)
         keras.utils.clear_session()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the runs measured so far."""
+    """Return what was measured so far."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def _runs(task: Task, seeds: list[int]) -> Iterator[dict[str, Any]]:
+def _lines(task: Task, missing: list[tuple[int, str]]) -> Iterator[dict[str, Any]]:
     data = load(task.data)
     model = new_model(task.model, data)
     model.compile(OPTIMIZERS[task.optimizer](), new_loss(data))
     trainer = Trainer(model, task)
-    for seed in seeds:
+    for seed, part in missing:
         keras.utils.set_random_seed(seed)
         model.set_weights(new_model(task.model, data).get_weights())
-        result = lrwidget.range_test(
-            model,
-            data.train,
-            steps=TEST_STEPS,
-            batch_size=min(task.batch_size, len(data.train[0])),
-            stop_factor=float("inf"),
-            seed=seed,
-        )
-        yield {
-            "task": task.name,
-            "seed": seed,
-            "lrs": result.lrs.tolist(),
-            "losses": result.losses.tolist(),
-            **trainer.losses(seed),
-        }
+        if part == "trainings":
+            measured = trainer.losses(seed)
+        else:
+            settings = WHOLE if part == "whole" else FOUND
+            size = min(task.batch_size, len(data.train[0]))
+            measured = _curve(model, data, batch_size=size, seed=seed, **settings)
+        yield {"task": task.name, "seed": seed, "part": part, **measured}
+
+
+def _curve(model: keras.Model, data: Data, **settings: Any) -> dict[str, Any]:
+    result = lrwidget.range_test(model, data.train, **settings)
+    return {"lrs": result.lrs.tolist(), "losses": result.losses.tolist()}
 
 
 class Trainer:

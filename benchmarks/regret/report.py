@@ -15,6 +15,7 @@ from lrwidget.core.rules import RULES, Target
 from lrwidget.core.suggest import Suggestion, suggest
 
 AUTO = '**"auto"**'
+AUTO_ON_WHOLE = '**"auto"**, whole range'
 BASELINE = "fastai minimum / 10"
 _BOOTSTRAPS = 4000
 
@@ -64,15 +65,17 @@ def picks() -> dict[str, Pick]:
         return lambda run, target: suggestion(run, rule, target).lr
 
     def peer(name: str) -> Pick:
-        return lambda run, _target: PEERS[name](run.ladder, run.padded())
+        return lambda run, _target: PEERS[name](*run.padded())
 
-    return {f'**"{rule}"**': own(rule) for rule in RULES} | {name: peer(name) for name in PEERS}
+    named = {f'**"{rule}"**': own(rule) for rule in RULES}
+    named[AUTO_ON_WHOLE] = lambda run, target: suggest(*run.stopped(), "auto", target).lr
+    return named | {name: peer(name) for name in PEERS}
 
 
 @cache
 def suggestion(run: Run, rule: str, target: Target) -> Suggestion:
-    """Return what lrwidget says after its own range test."""
-    return suggest(run.ladder[: run.count], run.losses[: run.count], rule, target)
+    """Return what lrwidget says after a range test that found its range by itself."""
+    return suggest(*run.found, rule, target)
 
 
 def regrets(runs: list[Run], pick: Pick, target: Target) -> np.ndarray:
@@ -99,7 +102,8 @@ def short_answer(runs: list[Run]) -> str:
     lines = []
     for target in TARGETS:
         lost = {name: regrets(runs, pick, target) for name, pick in picks().items()}
-        means = {name: values.mean() for name, values in lost.items() if name != AUTO}
+        others = [name for name in lost if name not in (AUTO, AUTO_ON_WHOLE)]
+        means = {name: lost[name].mean() for name in others}
         rival = min(means, key=means.__getitem__)
         ratio = ratio_over_tasks(runs, lost[AUTO], lost[BASELINE])
         lines.append(

@@ -1,19 +1,20 @@
 """Run: one measured run, and what it costs to train it at some learning rate."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.regret.measure import GRID, TARGETS, TEST_STEPS, read
+from benchmarks.regret.measure import GRID, PARTS, TARGETS, TEST_STEPS, read
 from benchmarks.regret.tasks import all_tasks
 from lrwidget.core.divergence import DivergenceRule
 from lrwidget.core.ladder import lr_ladder
 
 # A run in which no learning rate takes away a twentieth of the loss tells nothing.
 LEAST_DROP = 0.05
+
+Curve = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,30 +24,31 @@ class Run:
     Attributes:
         task: Name of the task.
         tuned: Whether rules may be tuned on it.
-        losses: Loss of each batch of the range test, up to the first that was not finite.
+        whole: Learning rates and losses of the range test over the whole range, up to the first
+            loss that was not finite.
+        found: The same of the range test that found its range by itself, as lrwidget ended it.
         regrets: By target, the regret at each learning rate of the grid.
     """
 
     task: str
     tuned: bool
-    losses: np.ndarray
+    whole: Curve
+    found: Curve
     regrets: dict[str, np.ndarray]
 
-    @property
-    def ladder(self) -> np.ndarray:
-        """All learning rates of the range test."""
-        return lr_ladder(1e-7, 10.0, TEST_STEPS, "exponential")
+    def stopped(self) -> Curve:
+        """Return the curve over the whole range up to where lrwidget ends the test."""
+        lrs, losses = self.whole
+        end = DivergenceRule(TEST_STEPS, 4.0).first_divergence(losses)
+        count = len(losses) if end is None else end + 1
+        return lrs[:count], losses[:count]
 
-    @cached_property
-    def count(self) -> int:
-        """How many losses there are before lrwidget ends the test."""
-        end = DivergenceRule(TEST_STEPS, 4.0).first_divergence(self.losses)
-        return len(self.losses) if end is None else end + 1
-
-    def padded(self) -> np.ndarray:
-        """Return a loss for the whole ladder, NaN where there was none."""
-        missing = np.full(TEST_STEPS - len(self.losses), np.nan)
-        return np.concatenate([self.losses, missing])
+    def padded(self) -> Curve:
+        """Return the whole range with a loss for each learning rate, NaN where there was none."""
+        _, losses = self.whole
+        missing = np.full(TEST_STEPS - len(losses), np.nan)
+        ladder = lr_ladder(1e-7, 10.0, TEST_STEPS, "exponential")
+        return ladder, np.concatenate([losses, missing])
 
     def regret(self, target: str, lr: float | None) -> float:
         """Return the share of the achievable drop that is lost; all of it without a rate.
@@ -62,14 +64,26 @@ class Run:
 def load_runs(path: Path) -> tuple[list[Run], int]:
     """Return the runs that tell something, and how many do not."""
     tuned = {task.name: task.tuned for task in all_tasks()}
-    lines = [line for line in read(path) if line["task"] in tuned]
-    runs = [_run(line, tuned[line["task"]]) for line in lines if _drops(line)]
-    return runs, len(lines) - len(runs)
+    parts: dict[tuple[str, int], dict[str, Any]] = {}
+    for line in read(path):
+        parts.setdefault((line["task"], line["seed"]), {})[line["part"]] = line
+    whole = {run: found for run, found in parts.items() if len(found) == len(PARTS)}
+    runs = [
+        _run(task, tuned[task], found)
+        for (task, _), found in whole.items()
+        if task in tuned and _drops(found["trainings"])
+    ]
+    return runs, len(whole) - len(runs)
 
 
-def _run(line: dict[str, Any], tuned: bool) -> Run:
-    regrets = {target: _regrets(line["initial"], line[target]) for target in TARGETS}
-    return Run(line["task"], tuned, np.array(line["losses"]), regrets)
+def _run(task: str, tuned: bool, parts: dict[str, Any]) -> Run:
+    trainings = parts["trainings"]
+    regrets = {target: _regrets(trainings["initial"], trainings[target]) for target in TARGETS}
+    whole, found = (
+        (np.array(parts[part]["lrs"]), np.array(parts[part]["losses"]))
+        for part in ("whole", "found")
+    )
+    return Run(task, tuned, whole, found, regrets)
 
 
 def _drops(line: dict[str, Any]) -> bool:

@@ -154,7 +154,7 @@ def edge(lrs: FloatArray, losses: FloatArray) -> float | None:
 def auto_constant(lrs: FloatArray, losses: FloatArray) -> float | None:
     """Return a learning rate to train with throughout, from both sides of the valley.
 
-    It is 10^(x_slide + 1/5 (x_edge - x_slide)), at most 10^x_min. 10^x_slide is what `slide`
+    It is 10^(x_slide + 0.15 (x_edge - x_slide)), at most 10^x_min. 10^x_slide is what `slide`
     returns, where most of the fall begins. x_edge is where the loss rises for good by half of the
     fall: right of it all losses are above L(x_min) + 0.5 fall. If they do not stay above, it is
     the last rung. In between, the loss is low and flat, and noise decides which rung is the
@@ -170,30 +170,43 @@ def auto_constant(lrs: FloatArray, losses: FloatArray) -> float | None:
     Source: this package. The numbers were tuned on half of the tasks of docs/regret.md, which
         tells what the rule loses on the other half.
     """
-    return _within_valley(lrs, losses, 1 / 5)
+    start = slide(lrs, losses)
+    if start is None:
+        return None
+    x_slide = np.log10(start)
+    x = x_slide + 0.15 * (last_rise(lrs, losses, 0.5) - x_slide)
+    return float(10 ** min(x, x_min(lrs, losses)))
 
 
 def auto_one_cycle(lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return the peak for a one-cycle schedule, soon left again: further into the valley.
+    """Return the peak for a one-cycle schedule, soon left again: twice that of `auto_constant`.
 
-    It is 10^(x_slide + 2/5 (x_edge - x_slide)), at most 10^x_min, as for `auto_constant`.
+    At most 10^x_min.
 
     Source: this package; see `auto_constant`.
     """
-    return _within_valley(lrs, losses, 2 / 5)
+    return _doubled(auto_constant(lrs, losses), lrs, losses)
 
 
-def auto_guess(lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return what to try where noise hides the fall: a tenth of where the loss rises for good.
+def guess_constant(lrs: FloatArray, losses: FloatArray) -> float | None:
+    """Return what to try where noise hides the fall: well below where the loss rises for good.
 
-    It is 10^(x_edge - 1), at most 10^x_min, with x_edge as for `auto_constant`. For "auto", where
-    the loss fell by no more than its noise; what it returns is never called reliable.
+    It is 10^(x_edge - 1.25), at most 10^x_min, with x_edge as for `auto_constant`. For "auto",
+    where the loss fell by no more than its noise; what it returns is never called reliable.
 
     Source: this package; see `auto_constant`.
     """
     if not falls(losses):
         return None
-    return float(10 ** min(last_rise(lrs, losses, 0.5) - 1, x_min(lrs, losses)))
+    return float(10 ** min(last_rise(lrs, losses, 0.5) - 1.25, x_min(lrs, losses)))
+
+
+def guess_one_cycle(lrs: FloatArray, losses: FloatArray) -> float | None:
+    """Return the peak to try for a one-cycle schedule: twice `guess_constant`, at most 10^x_min.
+
+    Source: this package; see `auto_constant`.
+    """
+    return _doubled(guess_constant(lrs, losses), lrs, losses)
 
 
 RULES: dict[str, Rule] = {
@@ -205,6 +218,10 @@ RULES: dict[str, Rule] = {
     "edge": edge,
 }
 _OWN_RULES = frozenset(RULES)
+_AUTO: dict[Target, tuple[Rule, Rule]] = {
+    "constant": (auto_constant, guess_constant),
+    "one_cycle": (auto_one_cycle, guess_one_cycle),
+}
 
 
 def register_rule(name: str, function: Rule) -> None:
@@ -245,18 +262,23 @@ def unregister_rule(name: str) -> None:
     del RULES[name]
 
 
-def rule_function(rule: str, target: Target) -> Rule:
+def rule_function(rule: str, target: Target, in_noise: bool = False) -> Rule:
     """Return the function of a rule; for "auto" it is the one for the target.
+
+    Args:
+        rule: Its name.
+        target: What the learning rate is for.
+        in_noise: Whether the loss falls by no more than its noise; then "auto" guesses.
 
     Raises:
         ConfigError: An unknown rule or target.
     """
-    if target not in ("constant", "one_cycle"):
+    if target not in _AUTO:
         raise ConfigError(f'`target` must be "constant" or "one_cycle"; got target={target!r}.')
     if rule not in RULES:
         known = ", ".join(f'"{name}"' for name in RULES)
         raise ConfigError(f"`rule` must be one of {known}; got rule={rule!r}.")
-    return auto_one_cycle if (rule, target) == ("auto", "one_cycle") else RULES[rule]
+    return _AUTO[target][in_noise] if rule == "auto" else RULES[rule]
 
 
 def _below_minimum(lrs: FloatArray, losses: FloatArray, divisor: float) -> float | None:
@@ -264,11 +286,6 @@ def _below_minimum(lrs: FloatArray, losses: FloatArray, divisor: float) -> float
     return float(10 ** x_min(lrs, losses) / divisor) if falls(losses) else None
 
 
-def _within_valley(lrs: FloatArray, losses: FloatArray, share: float) -> float | None:
-    """Return the learning rate so far on the way from `slide` to where the loss rises."""
-    start = slide(lrs, losses)
-    if start is None:
-        return None
-    x_slide = np.log10(start)
-    x = x_slide + share * (last_rise(lrs, losses, 0.5) - x_slide)
-    return float(10 ** min(x, x_min(lrs, losses)))
+def _doubled(lr: float | None, lrs: FloatArray, losses: FloatArray) -> float | None:
+    """Return twice a learning rate, but not right of the minimum."""
+    return None if lr is None else min(2 * lr, float(10 ** x_min(lrs, losses)))

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from lrwidget.core.ladder import FloatArray
-from lrwidget.core.rules import RULES, Rule, Target, auto_guess, rule_function
+from lrwidget.core.rules import RULES, Target, rule_function
 from lrwidget.core.shape import bottom_index
 from lrwidget.core.significance import is_noise
 from lrwidget.core.smoothing import DEFAULT_SMOOTHING, finite_length, magnitude, smooth
@@ -115,8 +115,8 @@ def suggest(
     Raises:
         ConfigError: An unknown rule or target, or arrays that are no curve.
     """
-    function = rule_function(rule, target)
-    return _read(rule, function, _readable(*_checked(lrs, losses)))
+    rule_function(rule, target)  # says what is wrong with them, whatever the curve is
+    return _read(rule, target, _readable(*_checked(lrs, losses)))
 
 
 def suggestions(
@@ -132,9 +132,9 @@ def suggestions(
     Raises:
         ConfigError: An unknown target, or arrays that are no curve.
     """
-    functions = {rule: rule_function(rule, target) for rule in RULES}
+    rule_function("auto", target)
     curve = _readable(*_checked(lrs, losses))
-    return {rule: _read(rule, function, curve) for rule, function in functions.items()}
+    return {rule: _read(rule, target, curve) for rule in RULES}
 
 
 def suggest_over_sweeps(
@@ -213,12 +213,11 @@ def _readable(lrs: FloatArray, losses: FloatArray) -> _Curve:
     return _Curve(lrs[:n], scaled, smooth(scaled, DEFAULT_SMOOTHING), unit)
 
 
-def _read(rule: str, function: Rule, curve: _Curve) -> Suggestion:
+def _read(rule: str, target: Target, curve: _Curve) -> Suggestion:
     """Return what a rule reads off a curve, unless the curve cannot be read."""
     if curve.refusal:
         return _none(rule, curve.refusal)
-    reader = function if curve.fell or rule != "auto" else auto_guess
-    lr = reader(curve.lrs, curve.smoothed)
+    lr = rule_function(rule, target, in_noise=not curve.fell)(curve.lrs, curve.smoothed)
     if lr is None or not math.isfinite(lr):
         return _none(rule, f'No suggestion: the rule "{rule}" finds no place on this curve.')
     return _placed(rule, float(lr), curve)

@@ -85,11 +85,9 @@ VALLEY = np.interp(np.log10(LRS), [-7, -4, -3, -1, 1], [2, 2, 0.02, 0, 9])
 HALF_RISEN = -1 + 2 / 9
 
 
-@pytest.mark.parametrize(("target", "share"), [("constant", 1 / 5), ("one_cycle", 2 / 5)])
-def test_auto_stands_between_slide_and_the_rise_for_good(target, share):
-    start = pick("slide", VALLEY)
-    found = np.log10(rule_function("auto", target)(LRS, VALLEY))
-    assert found == pytest.approx(start + share * (HALF_RISEN - start), abs=0.01)
+def test_auto_stands_between_slide_and_the_rise_for_good_and_a_peak_stands_higher():
+    constant, peak = (rule_function("auto", t)(LRS, VALLEY) for t in ("constant", "one_cycle"))
+    assert pick("slide", VALLEY) < np.log10(constant) < np.log10(peak) < HALF_RISEN
 
 
 @pytest.mark.parametrize("target", ["constant", "one_cycle"])
@@ -100,9 +98,12 @@ def test_auto_does_not_mind_where_on_a_flat_bottom_the_minimum_is(target):
     assert np.log10(auto(LRS, left)) == pytest.approx(np.log10(auto(LRS, right)), abs=0.15)
 
 
-def test_auto_is_never_right_of_the_minimum():
-    losses = np.interp(np.log10(LRS), [-7, -2.5, -2, 1], [2, 2, 0, 0.5])
-    assert np.log10(rules.auto_one_cycle(LRS, losses)) == pytest.approx(-2, abs=0.01)
+@pytest.mark.parametrize("target", ["constant", "one_cycle"])
+def test_auto_is_never_right_of_the_minimum(target):
+    lrs = np.logspace(-3, 1, 500)
+    steep_and_early = np.interp(np.log10(lrs), [-3, -2.02, -2, 1], [2, 2, 0, 0.5])
+    found = np.log10(rule_function("auto", target)(lrs, steep_and_early))
+    assert found == pytest.approx(-2, abs=0.01)
 
 
 def test_auto_takes_the_last_rise_and_not_a_hump_on_the_way():
@@ -110,10 +111,23 @@ def test_auto_takes_the_last_rise_and_not_a_hump_on_the_way():
     assert pick("auto", hump) == pytest.approx(pick("auto", VALLEY), abs=0.05)
 
 
-def test_a_guess_stands_a_decade_before_the_rise_for_good_but_not_right_of_the_minimum():
-    assert np.log10(rules.auto_guess(LRS, VALLEY)) == pytest.approx(HALF_RISEN - 1, abs=0.01)
+@pytest.mark.parametrize("target", ["constant", "one_cycle"])
+def test_a_guess_follows_the_rise_for_good_but_not_right_of_the_minimum(target):
+    guess = rule_function("auto", target, in_noise=True)
+    before_the_rise = HALF_RISEN - np.log10(guess(LRS, VALLEY))
+    assert 0.5 < before_the_rise < 2
+    other_fall = np.interp(np.log10(LRS), [-7, -6, -3, -1, 1], [2, 2, 0.02, 0, 9])
+    assert HALF_RISEN - np.log10(guess(LRS, other_fall)) == pytest.approx(before_the_rise, abs=0.01)
     early = np.interp(np.log10(LRS), [-7, -4, -3, -1, 1], [2, 2, 0, 0.02, 9])
-    assert np.log10(rules.auto_guess(LRS, early)) == pytest.approx(-3, abs=0.01)
+    assert np.log10(guess(LRS, early)) == pytest.approx(-3, abs=0.01)
+
+
+def test_a_guess_for_a_peak_stands_higher():
+    constant, peak = (
+        rule_function("auto", target, in_noise=True)(LRS, VALLEY)
+        for target in ("constant", "one_cycle")
+    )
+    assert constant < peak
 
 
 @pytest.mark.parametrize("rule", RULES)
