@@ -41,7 +41,7 @@ def loss_limits(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]
     fall = losses[: int(np.argmin(smoothed)) + 1]
     low = min(float(np.percentile(losses, 2)), float(smoothed.min()))
     high = max(float(np.percentile(fall, 98)), float(np.percentile(losses, 50)))
-    span = high - low if high > low else 0.1 * abs(high) or 1.0
+    span = _span(low, high)
     return low - 0.10 * span, high + 0.30 * span
 
 
@@ -55,8 +55,13 @@ def value_limits(values: FloatArray, calm: FloatArray) -> tuple[float, float]:
     middle = float(np.percentile(values, 50))
     low, high = (float(np.percentile(calm, q)) if calm.size else middle for q in (1, 99))
     low, high = min(low, middle), max(high, middle)
-    span = high - low if high > low else 0.1 * abs(high) or 1.0
+    span = _span(low, high)
     return low - 0.10 * span, high + 0.12 * span
+
+
+def _span(low: float, high: float) -> float:
+    """Return how far apart two values are; where six digits cannot tell them apart, some room."""
+    return high - low if high - low > 1e-5 * abs(high) else 0.1 * abs(high) or 1.0
 
 
 def loss_ticks(low: float, high: float, about: int = 8) -> FloatArray:

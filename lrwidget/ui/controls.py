@@ -6,6 +6,7 @@ from typing import Any, get_args
 from ipywidgets import (
     Box,
     Button,
+    Checkbox,
     Dropdown,
     FloatLogSlider,
     FloatProgress,
@@ -18,11 +19,12 @@ from ipywidgets import (
     Widget,
 )
 
+from lrwidget.core.config import PROBE_STEPS
 from lrwidget.core.ladder import Mode
 from lrwidget.ui import field, kinds
 from lrwidget.ui.guard import Shown
 from lrwidget.ui.setting import Setting
-from lrwidget.ui.state import WidgetState
+from lrwidget.ui.state import LEFT_TO_PROBE, WidgetState
 
 OnSet = Callable[[str, Any], None]
 
@@ -33,11 +35,14 @@ class SettingsLine(VBox):
     Args:
         state: Gives the first values.
         on_set: Called with the name of a setting and its new value.
+        on_auto: Called with whether the range is to be left to a probe.
         shown: Wraps a handler so that its errors reach the user.
     """
 
-    def __init__(self, state: WidgetState, on_set: OnSet, shown: Shown) -> None:
-        self._state, self._on_set, self._shown = state, on_set, shown
+    def __init__(
+        self, state: WidgetState, on_set: OnSet, on_auto: Callable[[bool], None], shown: Shown
+    ) -> None:
+        self._state, self._on_set, self._on_auto, self._shown = state, on_set, on_auto, shown
         main = Box([self._min_lr(), self._max_lr(), self._steps(), self._smoothing()])
         main.add_class("lrw-settings")
         self._rest = Box([self._mode(), self._sweeps(), self._stop_factor()])
@@ -45,7 +50,9 @@ class SettingsLine(VBox):
         self._more = ToggleButton(description="More", tooltip="Mode, sweeps and stop factor")
         self._more.add_class("lrw-more")
         self._more.observe(shown(self._toggle), "value")
-        line = HBox([main, self._more])
+        side = VBox([self._auto_range(), self._more])
+        side.add_class("lrw-settings-side")
+        line = HBox([main, side])
         line.add_class("lrw-settings-line")
         super().__init__([line, self._rest])
         self._toggle()
@@ -69,11 +76,41 @@ class SettingsLine(VBox):
 
     def _min_lr(self) -> Setting:
         slider = FloatLogSlider(min=-10, max=2, step=0.05, description="Min LR", readout=False)
-        return self._setting(slider, kinds.LR, "min-lr", "First learning rate of the test")
+        made = self._setting(slider, kinds.LR, "min-lr", "First learning rate of the test")
+        return self._marked_where_probed(made, "min_lr")
 
     def _max_lr(self) -> Setting:
         slider = FloatLogSlider(min=-10, max=2, step=0.05, description="Max LR", readout=False)
-        return self._setting(slider, kinds.LR, "max-lr", "Last learning rate of the test")
+        made = self._setting(slider, kinds.LR, "max-lr", "Last learning rate of the test")
+        return self._marked_where_probed(made, "max_lr")
+
+    def _marked_where_probed(self, setting: Setting, limit: str) -> Setting:
+        fact = LEFT_TO_PROBE[limit]
+
+        def draw(_change: Any = None) -> None:
+            is_probed = getattr(self._state, fact)
+            (setting.add_class if is_probed else setting.remove_class)("lrw-auto")
+
+        self._state.observe(draw, fact)
+        draw()
+        return setting
+
+    def _auto_range(self) -> Checkbox:
+        control = Checkbox(description="Auto range", indent=False)
+        control.tooltip = f"A probe of {PROBE_STEPS} steps finds Min LR and Max LR at every Run"
+        control.add_class("lrw-auto-range")
+
+        def draw(_change: Any = None) -> None:
+            control.value = self._state.auto_range
+
+        def ticked(change: Any) -> None:
+            if change.new != self._state.auto_range:
+                self._on_auto(change.new)
+
+        self._state.observe(draw, list(LEFT_TO_PROBE.values()))
+        draw()
+        control.observe(self._shown(ticked), "value")
+        return control
 
     def _steps(self) -> Setting:
         slider = IntSlider(min=2, max=1000, description="Steps", readout=False)

@@ -13,10 +13,11 @@ from lrwidget.ui.curve import LOSSES, Measured
 from lrwidget.ui.guard import Shown
 from lrwidget.ui.marks import Marks, put
 from lrwidget.ui.showing import ShowLine
-from lrwidget.ui.state import WidgetState
+from lrwidget.ui.state import LEFT_TO_PROBE, WidgetState
 
 HEIGHT = "400px"
 INVITATION = "Press Run: the loss at each learning rate will be drawn here."
+AUTO_INVITATION = "Press Run: a probe finds the range, then the loss is drawn here."
 KEY = (
     f'<span class="lrw-line" style="border-top: 2.5px solid {looks.CURVE}"></span>smoothed'
     f'<span class="lrw-line" style="border-top: 1px solid {looks.CURVE}; opacity: .6"></span>'
@@ -50,7 +51,7 @@ class Plot(Box):
         self._on_pick = on_pick
         self._columns = np.empty(0)
         self.marks = Marks()
-        self._hint = Label(INVITATION)
+        self._hint = Label()
         self._cursor = Label()
         key = HTML(KEY)
         for name, part in {"hint": self._hint, "cursor": self._cursor, "key": key}.items():
@@ -63,10 +64,11 @@ class Plot(Box):
         state.observe(self._draw_range, ["ladder", "min_lr", "max_lr"])
         state.observe(self._draw_curve, ["curve"])
         state.observe(self._draw_earlier, ["earlier", "earlier_shown", "show", "smoothing"])
-        state.observe(self._draw_hint, ["curve", "status"])
+        state.observe(self._draw_hint, ["curve", "status", *LEFT_TO_PROBE.values()])
         state.observe(self._draw_rules, ["curve", "suggestions"])
         state.observe(self._draw_pick, ["curve", "picked_lr", "plan"])
         self._draw_range()
+        self._draw_hint()
 
     def _make_figure(self) -> Figure:
         self._x_axis = Axis(scale=self.marks.x_scale, label="learning rate", tick_format=".0e")
@@ -165,7 +167,8 @@ class Plot(Box):
 
     def _draw_hint(self, _change: Any = None) -> None:
         is_empty = len(self._state.curve) < 2 and not self._state.is_busy
-        self._hint.value = INVITATION if is_empty else ""
+        invitation = AUTO_INVITATION if self._state.auto_range else INVITATION
+        self._hint.value = invitation if is_empty else ""
 
     def _draw_rules(self, _change: Any = None) -> None:
         spans, heights, colours = [], [], []

@@ -18,7 +18,7 @@ class Runner:
     """Runs one test at a time in a thread and tells the state what happens.
 
     Args:
-        state: Told of updates ten times a second, and of the end.
+        state: Told of the range found, of updates ten times a second, and of the end.
     """
 
     def __init__(self, state: WidgetState) -> None:
@@ -81,7 +81,8 @@ class Runner:
     def _work(self, test: RangeTest, stop: threading.Event) -> None:
         redraw = at_most_every(REDRAW_SECONDS, self._state.advance)
         try:
-            outcome = partial(self._state.finish, test.run(on_update=redraw, stop=stop))
+            result = test.run(on_update=redraw, stop=stop, on_range=self._state.take_range)
+            outcome = partial(self._state.finish, result)
         except BaseException as error:  # the model's and the data's own errors among them
             outcome = partial(self._state.fail, error)
         with self._state.lock:

@@ -21,7 +21,7 @@ class Setting(HBox):
         value: The first value.
         name: The class of the box is "lrw-" and this.
         hint: The tooltip of slider and field.
-        on_change: Called with each new value.
+        on_change: Called with a value that a person typed or slid to, not with one set from Python.
         shown: Wraps a handler so that its errors reach the user.
     """
 
@@ -38,7 +38,7 @@ class Setting(HBox):
         on_change: Callable[[float], None],
         shown: Shown,
     ) -> None:
-        self._slider = slider
+        self._slider, self._on_change = slider, on_change
         slider.tooltip = hint
         self._field = Field(
             kind,
@@ -52,17 +52,17 @@ class Setting(HBox):
         self.add_class(f"lrw-{name}")
         self.observe(self._show, "value")
         self.value = value
-        self.observe(shown(lambda change: on_change(change.new)), "value")
         slider.observe(shown(self._slid), "value")
 
     def _take(self, value: float) -> None:
         self.value = value
+        self._on_change(value)
 
     def _slid(self, change: Any) -> None:
         # The browser rounds what Python sets to the slider's step and sends that back: that is
         # not a person's doing and must not spoil an exact value.
         if self._steps_to(change.new) > 0.501:
-            self.value = change.new
+            self._take(change.new)
 
     def _show(self, _change: Any = None) -> None:
         self._field.number = self.value

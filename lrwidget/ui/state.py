@@ -37,7 +37,10 @@ STATUSES = (
     "failed",
 )
 BUSY = ("running", "stopping")
-SETTINGS = ("min_lr", "max_lr", "steps", "mode", "sweeps", "stop_factor")
+LEFT_TO_PROBE = {"min_lr": "probes_min", "max_lr": "probes_max"}
+"""For each limit of the range the fact that says whether a probe is to find it."""
+
+SETTINGS = (*LEFT_TO_PROBE, *LEFT_TO_PROBE.values(), "steps", "mode", "sweeps", "stop_factor")
 
 EARLIER = 5
 """So many earlier tests stay on the plot."""
@@ -58,6 +61,8 @@ class WidgetState(HasTraits):
 
     min_lr = Float()
     max_lr = Float()
+    probes_min = Bool(help="Whether min_lr is left to a probe, which sets it at every test.")
+    probes_max = Bool(help="The same for max_lr.")
     steps = Int()
     smoothing = Float()
     mode = Unicode()
@@ -65,7 +70,7 @@ class WidgetState(HasTraits):
     stop_factor = Float()
 
     status = Enum(STATUSES, "idle")
-    ladder = AnyTrait(None, help="Learning rates of the test on show, shape (n,); None at first.")
+    ladder = AnyTrait(None, help="Learning rates on show, shape (n,); None before the first test.")
     progress = Float(0.0, help="Share of the test that is done, from 0 to 1.")
     measured = Instance(Measured, ())
     show = Unicode("loss", help="Name of the curve on show.")
@@ -121,6 +126,11 @@ class WidgetState(HasTraits):
         return "pick" if auto is not None and auto.lr is not None else "run"
 
     @property
+    def auto_range(self) -> bool:
+        """Whether a limit of the range is left to a probe."""
+        return self.probes_min or self.probes_max
+
+    @property
     def low_lr(self) -> float | None:
         """The lower end of the cycles to apply; None where there are none."""
         return self.plan.lower(self.picked_lr)
@@ -131,11 +141,18 @@ class WidgetState(HasTraits):
         return self.status in BUSY
 
     def take_setting(self, name: str, value: Any) -> None:
-        """Take a new value for the setting called `name`."""
+        """Take a new value for the setting called `name`; a probe leaves it alone from now on."""
         with self.changing():
+            if name in LEFT_TO_PROBE:
+                setattr(self, LEFT_TO_PROBE[name], False)
             if name == "smoothing":
                 self.curve = self.measured.curve(self.show, value)
             setattr(self, name, value)
+
+    def take_auto_range(self, on: bool) -> None:
+        """Leave both limits of the range to a probe, or fix them where they are."""
+        with self.changing():
+            self.probes_min = self.probes_max = on
 
     def take_show(self, name: str) -> None:
         """Put the measured curve called `name` on show."""
@@ -147,7 +164,8 @@ class WidgetState(HasTraits):
         """Clear what the last test left: the next one starts."""
         with self.changing():
             self._started_at = time.monotonic()
-            self.ladder = config.ladder()
+            first = config.of_probe() if config.probes else config
+            self.ladder = first.ladder()
             self.progress = 0.0
             if len(self.measured) > 1:
                 self.earlier = (*self.earlier, self.measured)[-EARLIER:]
@@ -157,8 +175,18 @@ class WidgetState(HasTraits):
             self.picked_lr = None
             self.plan = self.plan.changed(low_lr=None)
             self.pick_is_applied = False
-            self._say(text.starting(config.steps))
+            self._say(text.starting(first.steps, config.probes))
             self.status = "running"
+
+    def take_range(self, config: RangeTestConfig) -> None:
+        """Take the settings of the running test, whose limits a probe has just found."""
+        with self.changing():
+            self.ladder = config.ladder()
+            for limit, probes in LEFT_TO_PROBE.items():
+                if getattr(self, probes):
+                    setattr(self, limit, getattr(config, limit))
+            if self.status == "running":
+                self._say(text.found(config))
 
     def advance(self, update: Update) -> None:
         """Take what the running test knows so far."""

@@ -1,6 +1,7 @@
 """How numbers read and what the widget says, in one place."""
 
 from lrwidget.core.apply import AppliedLR
+from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Update
 from lrwidget.core.result import RangeTestResult, Restored
 from lrwidget.errors import LRWidgetError
@@ -47,9 +48,17 @@ def format_seconds(seconds: float) -> str:
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
-def starting(steps: int) -> str:
-    """Say that a test has been started and has not done a step yet."""
+def starting(steps: int, is_probe: bool) -> str:
+    """Say that a test, or the probe before it, has been started and has not done a step yet."""
+    if is_probe:
+        return f"Looking for the range: a probe of {steps} steps."
     return f"Starting: {steps} steps; the first one takes longest."
+
+
+def found(config: RangeTestConfig) -> str:
+    """Say what range the probe has found."""
+    ends = f"{format_lr(config.min_lr)} to {format_lr(config.max_lr)}"
+    return f"Range found: {ends}. Starting its {config.steps} steps."
 
 
 def running(update: Update) -> str:

@@ -39,8 +39,9 @@ class LRFinderWidget(Applying, VBox):
     Args:
         model: A compiled keras.Model.
         data: What `lrwidget.range_test` takes: a batched tf.data.Dataset, arrays (x, y), ...
-        min_lr: First learning rate, > 0.
-        max_lr: Last learning rate, > min_lr.
+        min_lr: First learning rate, > 0; None leaves it to a probe, a sweep of 30 steps before
+            each test, which finds where the curve lives.
+        max_lr: Last learning rate, > min_lr; None leaves it to the probe.
         steps: Learning rates to try, one training step each, >= 2.
         smoothing: How strongly the curve on show is smoothed, in [0, 1).
         mode: "exponential" for equal ratios, "linear" for equal differences.
@@ -66,8 +67,8 @@ class LRFinderWidget(Applying, VBox):
         model: keras.Model,
         data: Any,
         *,
-        min_lr: float = 1e-7,
-        max_lr: float = 10.0,
+        min_lr: float | None = 1e-7,
+        max_lr: float | None = 10.0,
         steps: int = 100,
         smoothing: float = DEFAULT_SMOOTHING,
         mode: Mode = "exponential",
@@ -80,9 +81,9 @@ class LRFinderWidget(Applying, VBox):
         optimizer: keras.optimizers.Optimizer | None = None,
         monitor: str = "loss",
     ) -> None:
-        config = RangeTestConfig(
-            min_lr=min_lr,
-            max_lr=max_lr,
+        config = RangeTestConfig.of(
+            min_lr,
+            max_lr,
             steps=steps,
             mode=mode,
             batch_size=batch_size,
@@ -111,7 +112,7 @@ class LRFinderWidget(Applying, VBox):
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
         return [
             style,
-            SettingsLine(state, state.take_setting, shown),
+            SettingsLine(state, state.take_setting, state.take_auto_range, shown),
             RunLine(state, self._run_pressed, self.stop, shown),
             Plot(state, self._pointed_at, self.show, self._show_earlier, shown),
             RulesLine(state, self._pointed_at, shown),
@@ -219,6 +220,8 @@ class LRFinderWidget(Applying, VBox):
 
     def extend(self) -> None:
         """Extend the range by two decades on the side that the last curve lacks, and run.
+
+        No probe looks for it then: the range is fixed from now on.
 
         Raises:
             LRWidgetError: The last curve lacks nothing, or there is none.

@@ -215,3 +215,19 @@ def test_range_that_ends_too_early_is_extended_by_one_button(show):
     expect(notebook.find(".lrw-rule.mod-primary")).to_have_count(1)
     expect(notebook.find(".lrw-said")).to_contain_text("rules lie within")
     expect(notebook.find(".lrw-earlier")).to_be_visible()
+
+
+def test_range_left_to_the_probe_is_found_and_holds_the_curve(show):
+    notebook = show(FAST)
+    notebook.find(".lrw-auto-range").click()
+    expect(notebook.find(".lrw-auto")).to_have_count(2)
+    run_to_the_end(notebook)
+    expect(notebook.find(".lrw-auto-range input")).to_be_checked()
+    found = notebook.ask("[widget.result.config.min_lr, widget.result.config.max_lr]")
+    fields = [notebook.find(f".lrw-{side}-lr input[type=text]") for side in ("min", "max")]
+    shown = [float(field.input_value()) for field in fields]
+    assert shown == pytest.approx(found, rel=0.01)
+    assert shown != [1e-5, 10.0]
+    losses = notebook.ask("widget.result.smoothed().tolist()")
+    assert losses[0] > 1.2 * min(losses)
+    assert losses[-1] > 1.5 * min(losses)

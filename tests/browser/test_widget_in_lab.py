@@ -228,6 +228,7 @@ def test_nothing_jumps_when_texts_change(show, width):
     notebook.find(".lrw-code-toggle").click()
     notebook.find(".lrw-copy").wait_for()
     before = places(notebook)
+    notebook.find(".lrw-auto-range").click()
     run_to_the_end(notebook)
     assert places(notebook) == before
     finished_pick = notebook.find(".lrw-rule").first
@@ -240,7 +241,7 @@ def test_nothing_jumps_when_texts_change(show, width):
 def places(notebook):
     """Return where the parts are, relative to the widget, and the widget's size, in pixels."""
     names = ("run", "stop", "progress", "plot", "rules", "said", "picked", "kind", "apply", "undo")
-    names += ("code-toggle", "code", "copy")
+    names += ("code-toggle", "code", "copy", "min-lr", "max-lr", "auto-range", "more")
     top = notebook.page.locator(".lrw").bounding_box()
     boxes = [notebook.find(f".lrw-{name}").bounding_box() for name in names]
     starts = [(round(box["x"] - top["x"]), round(box["y"] - top["y"])) for box in boxes]
@@ -253,6 +254,8 @@ def test_no_text_is_cut_off(finished, width, kind):
     finished.execute(f"widget.pick(1e-3); widget.plan({kind!r})")
     finished.find(".lrw-code-toggle").click()
     finished.find(".lrw-copy").wait_for()
+    finished.find(".lrw-auto-range").click()
+    expect(finished.find(".lrw-auto")).to_have_count(2)
     set_width(finished, width)
     cut = finished.page.locator(".lrw").evaluate(
         """root => [...root.querySelectorAll("button, .widget-label, input, select")]

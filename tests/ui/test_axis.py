@@ -52,6 +52,14 @@ def test_limits_are_finite_and_apart_for_any_finite_curve(losses):
     assert len(axis.loss_ticks(low, high)) >= 2
 
 
+def test_curve_that_hardly_moves_is_flat_and_its_ticks_differ():
+    losses = np.array([2.5756302, 2.5756299])
+    low, high = axis.loss_limits(losses, losses)
+    assert high - low > 0.1
+    ticks = [f"{tick:.6g}" for tick in axis.loss_ticks(low, high)]
+    assert len(set(ticks)) == len(ticks)
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-5.0, 3.0), (1e-9, 3e-9), (1e6, 4e7)])
 def test_loss_ticks_are_few_round_and_inside(low, high):
     ticks = axis.loss_ticks(low, high)

@@ -63,12 +63,12 @@ def test_settings_that_cannot_be_used_are_refused_at_once(model, options, words)
 
 def test_range_that_is_upside_down_is_refused_at_run_with_its_numbers(make):
     widget = make()
-    part(widget, "min-lr").value = 0.5
-    part(widget, "max-lr").value = 0.1
+    part(widget, "min-lr").children[0].value = "0.5"
+    part(widget, "max-lr").children[0].value = "0.1"
     part(widget, "run").click()
     assert widget.status == "failed"
     assert "min_lr=0.5, max_lr=0.1" in part(widget, "status").value
-    part(widget, "max-lr").value = 5.0
+    part(widget, "max-lr").children[0].value = "5.0"
     part(widget, "run").click()
     widget.wait()
     assert widget.status in ("finished", "diverged")
