@@ -12,6 +12,7 @@ import tensorflow as tf
 from lrwidget.core.batches import as_batches
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Curve, StopFlag, Update, result_of
+from lrwidget.core.interrupts import UninterruptedExit
 from lrwidget.core.ladder import Mode
 from lrwidget.core.learning_rate import learning_rate_moved_by, optimizer_of
 from lrwidget.core.probe import found_range
@@ -176,11 +177,14 @@ class RangeTest:
         """
         self._thread_state.enter()
         strategy = self._model.distribute_strategy
-        with strategy.scope(), reserved(self._model), _preserved(self._model) as snapshot:
+        with UninterruptedExit() as stack:
+            stack.enter_context(strategy.scope())
+            stack.enter_context(reserved(self._model))
+            snapshot = stack.enter_context(_preserved(self._model))
             groups = step_groups_for(self._model, self._optimizer, self._config.monitor)
-            with learning_rate_moved_by(self._optimizer, groups.rate):
-                sweeps = Sweeps(groups, snapshot, strategy, stop)
-                curves = self._curves(sweeps, on_update, on_range)
+            stack.enter_context(learning_rate_moved_by(self._optimizer, groups.rate))
+            sweeps = Sweeps(groups, snapshot, strategy, stop)
+            curves = self._curves(sweeps, on_update, on_range)
         return result_of(curves, curves[-1].config, snapshot.restored(), "tensorflow")
 
     def _curves(
