@@ -94,8 +94,7 @@ class VerdictLine(HBox):
     def __init__(self, state: WidgetState, on_extend: Callable[[], None], shown: Shown) -> None:
         self._state = state
         self._said = Label()
-        self._extend = Button(description="Extend and run", icon="arrows-h")
-        self._extend.tooltip = "Two decades more on the side that the curve lacks, and a new test"
+        self._extend = Button()
         self._said.add_class("lrw-said")
         self._extend.add_class("lrw-extend")
         super().__init__([self._said, self._extend])
@@ -108,6 +107,13 @@ class VerdictLine(HBox):
         state = self._state
         doubt = verdict.reason(state.suggestions, state.picked_lr)
         self._said.value = " ".join(part for part in (state.verdict.agreement, doubt) if part)
-        self._extend.layout.visibility = "visible" if state.verdict.beyond else "hidden"
+        mend = state.verdict.mend
+        self._extend.layout.visibility = "visible" if mend else "hidden"
+        if mend == "steps":
+            self._extend.description, self._extend.icon = "Triple the steps", "plus"
+            self._extend.tooltip = "A new test with less noise: three times the steps"
+        elif mend:
+            self._extend.description, self._extend.icon = "Extend and run", "arrows-h"
+            self._extend.tooltip = "A new test with two decades more on the side that lacks"
         self._extend.disabled = state.is_busy
         self._extend.button_style = "primary" if state.next_step == "extend" else ""

@@ -121,7 +121,7 @@ class WidgetState(HasTraits):
         if self.picked_lr is not None:
             return "" if self.pick_is_applied else "apply"
         auto = self.suggestion("auto")
-        if auto is not None and not auto.reliable and self.verdict.beyond:
+        if auto is not None and not auto.reliable and self.verdict.mend:
             return "extend"
         return "pick" if auto is not None and auto.lr is not None else "run"
 

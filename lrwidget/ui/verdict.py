@@ -7,17 +7,23 @@ from typing import Literal
 
 import numpy as np
 
+from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.result import RangeTestResult
 from lrwidget.core.suggest import Suggestion
 from lrwidget.ui import looks, text
 
-Side = Literal["", "below", "above"]
+Mend = Literal["", "steps", "below", "above"]
 
 CLOSE = 0.5
 """Rules agree where they lie within this many decades of each other."""
 
-_SIDES: dict[Side, str] = {"below": r"\bstart lower\b", "above": r"\braise max_lr\b"}
+_MENDS: dict[Mend, str] = {
+    "steps": r"\bthan its noise\b",
+    "below": r"\bstart lower\b",
+    "above": r"\braise max_lr\b",
+}
 _LIMITS = (1e-12, 1e6)
+_MOST_STEPS = 3000
 
 
 @dataclass(frozen=True)
@@ -26,16 +32,16 @@ class Verdict:
 
     Args:
         agreement: How far the rules agree, as a sentence; empty where none has an answer.
-        beyond: The side on which the range has to be extended, "" for none.
+        mend: What another test has to have more of: steps, or range on a side; "" for nothing.
     """
 
     agreement: str = ""
-    beyond: Side = ""
+    mend: Mend = ""
 
     @classmethod
     def of(cls, suggestions: Mapping[str, Suggestion], result: RangeTestResult) -> "Verdict":
         """Return the verdict on the suggestions that a result gave."""
-        return cls(agreement(suggestions), _beyond(suggestions, result))
+        return cls(agreement(suggestions), _mend(suggestions, result))
 
 
 def agreement(suggestions: Mapping[str, Suggestion]) -> str:
@@ -69,28 +75,33 @@ def reason(suggestions: Mapping[str, Suggestion], picked_lr: float | None) -> st
     return said.reason if shared else f"{looks.of_rule(said.rule).title}: {said.reason}"
 
 
-def extended(min_lr: float, max_lr: float, side: Side) -> tuple[float, float]:
-    """Return the range with two decades more on a side.
+def mended(config: RangeTestConfig, mend: Mend) -> dict[str, float]:
+    """Return the settings of the test that mends what one with these settings lacks.
 
-    >>> extended(1e-4, 1.0, "above")
-    (0.0001, 100.0)
+    That is three times the steps, or the range with two decades more on a side.
+
+    >>> mended(RangeTestConfig(min_lr=1e-4, max_lr=1.0), "above")
+    {'min_lr': 0.0001, 'max_lr': 100.0}
     """
-    if side == "below":
-        return float(f"{min_lr / 100:.12g}"), max_lr
-    return min_lr, float(f"{max_lr * 100:.12g}")
+    if mend == "steps":
+        return {"steps": 3 * config.steps}
+    low = config.min_lr / 100 if mend == "below" else config.min_lr
+    high = config.max_lr * 100 if mend == "above" else config.max_lr
+    return {"min_lr": float(f"{low:.12g}"), "max_lr": float(f"{high:.12g}")}
 
 
-def _beyond(suggestions: Mapping[str, Suggestion], result: RangeTestResult) -> Side:
-    """Return the side that the first reason names which can be mended by a wider range."""
+def _mend(suggestions: Mapping[str, Suggestion], result: RangeTestResult) -> Mend:
+    """Return what the first reason asks for that another test can have."""
     if result.stop_reason == "stopped":
         return ""
     low, high = _LIMITS
-    can = {
+    can: dict[Mend, bool] = {
+        "steps": 3 * result.config.steps <= _MOST_STEPS,
         "below": result.config.min_lr > low,
         "above": result.config.max_lr < high and result.stop_reason == "finished",
     }
     for suggestion in suggestions.values():
-        for side, words in _SIDES.items():
-            if can[side] and re.search(words, suggestion.reason, re.IGNORECASE):
-                return side
+        for mend, words in _MENDS.items():
+            if can[mend] and re.search(words, suggestion.reason, re.IGNORECASE):
+                return mend
     return ""

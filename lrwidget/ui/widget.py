@@ -26,7 +26,7 @@ from lrwidget.ui.rules_line import RulesLine, VerdictLine
 from lrwidget.ui.runner import Runner
 from lrwidget.ui.state import STATUSES, WidgetState
 from lrwidget.ui.tree import descendants
-from lrwidget.ui.verdict import extended
+from lrwidget.ui.verdict import mended
 
 
 class LRFinderWidget(Applying, VBox):
@@ -219,9 +219,10 @@ class LRFinderWidget(Applying, VBox):
             self._state.take_show(name)
 
     def extend(self) -> None:
-        """Extend the range by two decades on the side that the last curve lacks, and run.
+        """Run again with more of what the last curve lacks.
 
-        No probe looks for it then: the range is fixed from now on.
+        That is two decades more on a side that it did not show, or three times the steps where
+        noise hides the fall.
 
         Raises:
             LRWidgetError: The last curve lacks nothing, or there is none.
@@ -229,11 +230,12 @@ class LRFinderWidget(Applying, VBox):
         """
         with self._state.lock:
             state = self._state
-            if not state.verdict.beyond:
-                raise LRWidgetError("Nothing to extend: no curve ends too early on a side.")
-            low, high = extended(state.min_lr, state.max_lr, state.verdict.beyond)
-            state.take_setting("min_lr", low)
-            state.take_setting("max_lr", high)
+            if not state.verdict.mend or state.result is None:
+                raise LRWidgetError(
+                    "Nothing to extend: the last curve lacks no range and no steps."
+                )
+            for name, value in mended(state.result.config, state.verdict.mend).items():
+                state.take_setting(name, value)
             self.run()
 
     def close(self) -> None:

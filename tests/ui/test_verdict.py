@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.suggest import Suggestion
 from lrwidget.errors import LRWidgetError
 from lrwidget.ui import verdict
@@ -72,6 +73,18 @@ def test_curve_that_still_falls_offers_a_wider_range_and_runs_it(make):
     assert primary_buttons(widget) == ["auto"]
 
 
+def test_fall_that_noise_hides_offers_three_times_the_steps_and_runs_them(make):
+    widget = make(batch_size=4, steps=30)
+    widget.run(block=True)
+    assert "than its noise" in part(widget, "said").value
+    assert primary_buttons(widget) == ["Triple the steps"]
+    part(widget, "extend").click()
+    widget.wait()
+    assert widget.result.config.steps == 90
+    assert part(widget, "steps").value == 90
+    assert (widget.result.config.min_lr, widget.result.config.max_lr) == (1e-5, 10.0)
+
+
 def test_curve_that_lacks_nothing_offers_nothing(finished):
     assert part(finished, "extend").layout.visibility == "hidden"
     with pytest.raises(LRWidgetError, match="Nothing to extend"):
@@ -81,14 +94,18 @@ def test_curve_that_lacks_nothing_offers_nothing(finished):
 def test_curve_that_a_person_stopped_is_not_to_be_extended(finished):
     stopped = dataclasses.replace(finished.result, stop_reason="stopped")
     still_falling = suggestions_at(1e-3, reason="Still falling: raise max_lr to see.")
-    assert verdict.Verdict.of(still_falling, stopped).beyond == ""
+    assert verdict.Verdict.of(still_falling, stopped).mend == ""
     ended = dataclasses.replace(stopped, stop_reason="finished")
-    assert verdict.Verdict.of(still_falling, ended).beyond == "above"
+    assert verdict.Verdict.of(still_falling, ended).mend == "above"
     never_fell = suggestions_at(None, reason="It never fell. Start lower than min_lr=1.")
-    assert verdict.Verdict.of(never_fell, ended).beyond == "below"
+    assert verdict.Verdict.of(never_fell, ended).mend == "below"
 
 
 def test_range_grows_by_two_decades_and_reads_well():
-    assert verdict.extended(1e-7, 10.0, "below") == (1e-9, 10.0)
-    assert verdict.extended(1e-7, 0.3, "above") == (1e-7, 30.0)
-    assert np.isfinite(verdict.extended(1e-12, 1e6, "above")).all()
+    def range_after(low, high, side):
+        config = RangeTestConfig(min_lr=low, max_lr=high)
+        return tuple(verdict.mended(config, side).values())
+
+    assert range_after(1e-7, 10.0, "below") == (1e-9, 10.0)
+    assert range_after(1e-7, 0.3, "above") == (1e-7, 30.0)
+    assert np.isfinite(range_after(1e-12, 1e6, "above")).all()
