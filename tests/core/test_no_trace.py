@@ -158,25 +158,17 @@ DROPPED_INTERRUPT = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableE
 
 @DROPPED_INTERRUPT
 @pytest.mark.parametrize("name", MODELS)
-def test_every_way_out_leaves_no_trace(name):
+def test_every_way_out_leaves_no_trace_and_training_afterwards_equals_training_without(name):
     model, data = built(name)
     lrwidget.range_test(model, data, steps=2)  # builds what `fit` would build
     before = state_of(model)
     for way in WAYS_OUT.values():
         way(model, data)
         assert state_of(model) == before, way.__name__
-
-
-@DROPPED_INTERRUPT
-@pytest.mark.parametrize("name", MODELS)
-def test_training_afterwards_equals_training_without(name):
-    model, data = built(name)
-    for way in WAYS_OUT.values():
-        way(model, data)
-    with_test = trained_on(model, data)
+    with_tests = trained_on(model, data)
 
     untouched, data = built(name)
-    assert trained_on(untouched, data) == with_test
+    assert trained_on(untouched, data) == with_tests
 
 
 @pytest.mark.parametrize("first", [None, KeyboardInterrupt()], ids=["late", "second"])
