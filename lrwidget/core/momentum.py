@@ -22,7 +22,13 @@ from lrwidget.core.schedules import (
     float_type,
     one_cycle,
 )
-from lrwidget.core.train_step import Addition, add_to_step, shadowed, take_from_step
+from lrwidget.core.train_step import (
+    Addition,
+    RunningFit,
+    add_to_step,
+    shadowed,
+    take_from_step,
+)
 from lrwidget.errors import ConfigError, ModelError
 
 
@@ -82,6 +88,7 @@ class OneCycleMomentum(keras.callbacks.Callback):
             "min_momentum", self._curve.min_momentum, "max_momentum", self._curve.max_momentum
         )
         self._addition: _MovedMomentum | None = None
+        self._fit = RunningFit()
 
     @classmethod
     def against(
@@ -106,7 +113,11 @@ class OneCycleMomentum(keras.callbacks.Callback):
         """Let the steps of this `fit` calculate their momentum."""
         optimizer = holder_of(optimizer_of(self.model))
         self._addition = _MovedMomentum(optimizer, _momentum_name(optimizer), self._curve)
-        add_to_step(self.model, self._addition)
+        self._fit = add_to_step(self.model, self._addition)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Let the step that begins have its momentum."""
+        self._fit.announce_step()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Let the next `fit` train with the optimizer's own momentum."""

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrwidget.core.ladder import FloatArray
-from lrwidget.core.recorder import StepRecorder, recorder_of
-from lrwidget.core.train_step import add_to_step, take_from_step
+from lrwidget.core.recorder import Recorder, recorder_of
+from lrwidget.core.train_step import RunningFit, add_to_step, take_from_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +26,14 @@ class Monitor(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._recorder: StepRecorder | None = None
+        self._recorder: Recorder | None = None
+        self._fit = RunningFit()
         self._next = 0
         self._may_wait = 0
+        self._group = 1
         self._epoch = 0
+        self._epoch_start = 0
+        self._history = _StepHistory({})
         self._parts: list[FloatArray] = []
         self._epoch_parts: list[NDArray[np.int64]] = []
         self.validation: dict[int, float] = {}
@@ -93,23 +97,28 @@ class Monitor(keras.callbacks.Callback):
         recorder = recorder_of(self.model)
         recorder.attach(self, self.model.history)
         self._recorder, self._next, self._may_wait = recorder, recorder.count, recorder.capacity
-        add_to_step(self.model, self._recorder)
+        self._group = self.model.steps_per_execution
+        self._history = _StepHistory(self.model.history.history)
+        self._fit = add_to_step(self.model, self._recorder)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Remember which epoch the next steps belong to."""
-        self._epoch = epoch
+        self._epoch, self._epoch_start = epoch, len(self._parts)
+        self._history.enter()
 
     # Not at the end of a batch: Keras would then wait for every step before starting the next.
+    # Nor a look at `self.model`, for which Keras on JAX brings its state up to date.
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Read the steps before there is no room left for those that begin now."""
-        group = self.model.steps_per_execution
-        if self._may_wait < group:
+        """Let the steps that begin now be noted, and read earlier ones while there is room."""
+        if self._may_wait < self._group:
             self.collect()
-        self._may_wait -= group
+        self._may_wait -= self._group
+        self._fit.announce_step()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Read what is left, and put the learning rate of the last step into the history."""
         steps = self.collect()
+        self._history.finish(_joined(self._parts[self._epoch_start :]))
         if logs is None or not steps:
             return
         logs.setdefault("learning_rate", float(self._parts[-1][-1, 0]))
@@ -121,6 +130,7 @@ class Monitor(keras.callbacks.Callback):
         if self._recorder is not None:
             take_from_step(self.model, self._recorder)
         self.detach()
+        self._history.enter()
 
     def detach(self) -> None:
         """Read what there is; steps of a later `fit` belong to whoever watches that one."""
@@ -129,4 +139,35 @@ class Monitor(keras.callbacks.Callback):
 
     def _rows(self) -> FloatArray:
         self.collect()
-        return np.concatenate([np.empty((0, 2)), *self._parts])
+        return _joined(self._parts)
+
+
+class _StepHistory:
+    """The steps of one `fit` on their way into its history.
+
+    They go past `logs`, whose other readers know numbers only. An epoch enters when it is over
+    for everybody: until the next one begins, Keras' History may not have entered it yet, or
+    never does, because another callback raises. So all lists in it keep one length.
+
+    Args:
+        history: The dict of the History, with earlier calls of `fit` where the user shares it.
+    """
+
+    def __init__(self, history: dict[str, list[Any]]) -> None:
+        self._history = history
+        self._before = len(history.get("step_lr", []))
+        self._finished: list[list[list[float]]] = []
+
+    def finish(self, rows: FloatArray) -> None:
+        """Remember learning rate and loss of an epoch's steps as plain numbers, fit for JSON."""
+        self._finished.append(rows.T.tolist())
+
+    def enter(self) -> None:
+        """Put the epochs remembered into the history."""
+        for column, name in enumerate(("step_lr", "step_loss") if self._finished else ()):
+            epochs = self._history.setdefault(name, [])
+            epochs[self._before :] = [columns[column] for columns in self._finished]
+
+
+def _joined(parts: list[FloatArray]) -> FloatArray:
+    return np.concatenate([np.empty((0, 2)), *parts])

@@ -4,6 +4,9 @@ A compiled step sees what was there when it was traced, not what a callback chan
 callback that is to act inside the step exchanges the model's train function in `on_train_begin`.
 Nothing else of the model is changed for longer than a call of that function lasts, whatever way
 `fit` is left.
+
+A callback is not told when `fit` is interrupted. So it announces each step, and what is not
+announced, such as a later `train_on_batch`, runs as if nothing had been added.
 """
 
 import functools
@@ -29,19 +32,40 @@ class Addition:
         return nullcontext()
 
 
-def add_to_step(model: keras.Model, addition: Addition) -> None:
+class RunningFit:
+    """A `fit` whose steps are extended, as the callbacks that extend it know it."""
+
+    def __init__(self) -> None:
+        self._announced = False
+
+    def announce_step(self) -> None:
+        """Say in `on_train_batch_begin` that the next call of the train function is of this fit."""
+        self._announced = True
+
+    def takes_step(self) -> bool:
+        """Say whether the call that has just come was announced."""
+        announced, self._announced = self._announced, False
+        return announced
+
+
+def add_to_step(model: keras.Model, addition: Addition) -> RunningFit:
     """Make the `fit` that is about to begin train with an addition, around earlier ones.
 
     Args:
         model: Its `fit` is in `on_train_begin`.
         addition: What to add; if it is there already, nothing happens.
+
+    Returns:
+        What each step of this `fit` has to be announced to, by one callback at least.
     """
     current = _added_to(model)
-    plain = model.train_function if current is None else current.plain
-    earlier = () if current is None else current.additions
-    if addition in earlier:
-        return
-    model.train_function = _ExtendedFunction(model, plain, (*earlier, addition))
+    if current is None:
+        current = _ExtendedFunction(model, model.train_function, (), RunningFit())
+    if addition not in current.additions:
+        current = current.with_additions((*current.additions, addition))
+        model.train_function = current
+        current.make()
+    return current.fit
 
 
 def take_from_step(model: keras.Model, addition: Addition) -> None:
@@ -50,8 +74,7 @@ def take_from_step(model: keras.Model, addition: Addition) -> None:
     if current is None or addition not in current.additions:
         return
     rest = tuple(other for other in current.additions if other != addition)
-    plain = current.plain
-    model.train_function = _ExtendedFunction(model, plain, rest) if rest else plain
+    model.train_function = current.with_additions(rest) if rest else current.plain
 
 
 def _added_to(model: keras.Model) -> "_ExtendedFunction | None":
@@ -71,47 +94,67 @@ class _ExtendedFunction:
     Args:
         plain: The train function that Keras made.
         additions: What is added to the step, innermost first.
+        fit: The `fit` that this belongs to.
     """
 
-    def __init__(self, model: keras.Model, plain: Step, additions: tuple[Addition, ...]) -> None:
+    def __init__(
+        self, model: keras.Model, plain: Step, additions: tuple[Addition, ...], fit: RunningFit
+    ) -> None:
         self.plain = plain
         self.additions = additions
+        self.fit = fit
         self._model = model
         self._history = model.history
         # A function of its own in any case: JAX finds an earlier trace by the function's identity.
         self._step: Step = functools.partial(model.train_step)
         for addition in additions:
             self._step = addition.extend(self._step)
-        self._compiled: Step | None = None
+        self._made: Step | None = None
 
     def __call__(self, *args: Any) -> Any:
         if not self.is_of_this_fit():
-            # The `fit` that this belongs to was interrupted, and a callback is not told.
             self._model.train_function = self.plain
             return self.plain(*args)
-        with ExitStack() as stack:
-            stack.enter_context(shadowed(self._model, "train_step", self._step))
-            for addition in self.additions:
-                stack.enter_context(addition.in_place())
-            return self._function()(*args)
+        if not self.fit.takes_step():
+            return self.plain(*args)
+        with self._in_place():
+            return self.make()(*args)
+
+    def with_additions(self, additions: tuple[Addition, ...]) -> "_ExtendedFunction":
+        """Return what stands for the same train function in the same `fit` with these additions."""
+        return _ExtendedFunction(self._model, self.plain, additions, self.fit)
 
     def is_of_this_fit(self) -> bool:
         """Every `fit` gives the model a History of its own."""
         return self._model.history is self._history
 
-    def _function(self) -> Step:
-        if self._compiled is None:
+    def make(self) -> Step:
+        """Return the function that Keras makes of the extended step.
+
+        First called before `fit` takes a step: on JAX with several devices, Keras then looks at
+        the model's variables, which are empty while the steps run.
+        """
+        if self._made is None:
             # Kept with the plain function, so that it lives as long and no longer.
             kept = vars(self.plain).setdefault(_COMPILED, {})
             if self.additions not in kept:
-                kept[self.additions] = self._make()
-            self._compiled = kept[self.additions]
-        return self._compiled
+                kept[self.additions] = self._newly_made()
+            self._made = kept[self.additions]
+        return self._made
 
-    def _make(self) -> Step:
-        self._model.make_train_function(force=True)
+    def _newly_made(self) -> Step:
+        with self._in_place():
+            self._model.make_train_function(force=True)
         made, self._model.train_function = self._model.train_function, self
         return made
+
+    @contextmanager
+    def _in_place(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(shadowed(self._model, "train_step", self._step))
+            for addition in self.additions:
+                stack.enter_context(addition.in_place())
+            yield
 
 
 @contextmanager

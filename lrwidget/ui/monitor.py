@@ -19,9 +19,12 @@ class LRMonitor(Monitor):
     """Records learning rate and true loss of every step of a `fit`; in a notebook, draws them.
 
     The loss of a step is that of its batch alone, not the running mean that Keras reports. Every
-    step is recorded, with `steps_per_execution` too. Records of several `fit` calls follow one
-    another. `fit` returns a history that has the learning rate of each epoch's last step as
-    "learning_rate" too.
+    step is recorded on every backend, with `steps_per_execution` too. Records of several `fit`
+    calls follow one another.
+
+    The history that `fit` returns has three more entries, each with one item for each finished
+    epoch: "step_lr" and "step_loss", the list of every step's learning rate and loss in it, and
+    "learning_rate", that of its last step. The `logs` of other callbacks get only the last.
 
     With `live=True` in a notebook, each `fit` shows one figure: loss on the left axis, learning
     rate on the right one, against the step, with a mark at each end of an epoch and a point for
@@ -38,12 +41,15 @@ class LRMonitor(Monitor):
     array([0.5, 0.5, 0.5])
     >>> list(monitor.to_frame().columns)
     ['step', 'epoch', 'lr', 'loss']
+    >>> history.history["step_lr"]
+    [[0.5, 0.5, 0.5]]
 
     Args:
         live: Whether to draw while `fit` runs.
 
     Raises:
-        ModelError: When `fit` begins: on the JAX backend, whose steps cannot be looked into.
+        ModelError: When `fit` begins: on the JAX backend in Keras' NNX mode, or with a Keras
+            older than 3.8.
     """
 
     def __init__(self, live: bool = False) -> None:

@@ -1,0 +1,164 @@
+"""JaxRecorder: what StepRecorder is on other backends, where a training step is a pure function.
+
+There is no variable that a compiled step of JAX could write to: it is given all state and gives
+it back. So the note of a step leaves beside its logs, and is taken off as soon as the compiled
+step is left, before Keras, its callbacks or the next of several steps a call see them.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from lrwidget.core.ladder import FloatArray
+from lrwidget.core.own_loss import (
+    as_number,
+    first_told,
+    loss_trackers,
+    overheard,
+    reported,
+    trains_as_keras,
+)
+from lrwidget.core.recorder import Recorder
+from lrwidget.core.schedules import float_type
+from lrwidget.core.train_step import Step, shadowed
+from lrwidget.errors import ModelError
+
+State = Any  # trainable, non-trainable, optimizer and metrics variables: four lists of arrays
+
+
+class JaxRecorder(Recorder):
+    """Keeps the notes that leave the compiled step, on the device until they are read.
+
+    The metrics that the user sees are the same as without it: bit for bit where a step updates
+    its loss once.
+
+    Raises:
+        ModelError: Keras does not let anything be added to its steps.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        _check(model)
+        super().__init__(model)
+        self._rows: deque[Any] = deque(maxlen=self.capacity)
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """The number of steps noted so far."""
+        return self._count
+
+    def read(self, start: int) -> FloatArray:
+        """Return learning rate and loss of the steps from number `start` on, shape (n, 2)."""
+        known = len(self._rows)
+        rows = list(islice(self._rows, max(0, known - (self._count - start)), known))
+        for row in rows:
+            row.copy_to_host_async()
+        return np.array([np.asarray(row) for row in rows], dtype=np.float64).reshape(-1, 2)
+
+    def extend(self, step: Step) -> Step:
+        """Return the step with its note beside its logs."""
+
+        def train_step(state: State, data: Any) -> tuple[Any, State]:
+            model = self.model()
+            lr = _current_lr(model.optimizer, state[2])
+            logs, state, loss = _with_own_loss(model, step, state, data)
+            return (logs, ops.stack([lr, loss])), state
+
+        return train_step
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let Keras, which makes its train function of the compiled step, see no notes."""
+        model = self.model()
+        make_function = model._make_function
+
+        def make_noting(step: Step, *args: Any, **kwargs: Any) -> Step:
+            return make_function(self._noting(step), *args, **kwargs)
+
+        with shadowed(model, "_make_function", make_noting):
+            yield
+
+    def _noting(self, step: Step) -> Step:
+        def noting(state: State, data: Any) -> tuple[Any, State]:
+            (logs, row), state = step(state, data)
+            self._rows.append(row)
+            self._count += 1
+            return logs, state
+
+        return noting
+
+
+def _check(model: keras.Model) -> None:
+    if getattr(keras.config, "is_nnx_enabled", bool)():
+        raise ModelError(
+            "LRMonitor cannot look into a step of Keras' NNX mode. Start Python with the "
+            "environment variable KERAS_NNX_ENABLED=false."
+        )
+    if not hasattr(model, "_make_function"):
+        raise ModelError(
+            "LRMonitor on the JAX backend needs Keras 3.8 or newer; this is "
+            f"{keras.__version__}. pip install --upgrade keras"
+        )
+
+
+def _current_lr(optimizer: keras.optimizers.Optimizer, state: list[Any]) -> Any:
+    with keras.StatelessScope(zip(optimizer.variables, state, strict=True)):
+        return ops.cast(ops.convert_to_tensor(optimizer.learning_rate), float_type())
+
+
+def _with_own_loss(
+    model: keras.Model, step: Step, state: State, data: Any
+) -> tuple[Any, State, Any]:
+    """Run a step; return what it reports, its new state, and the loss of its batch alone."""
+    trackers = loss_trackers(model)
+    if not (trackers and trains_as_keras(model)):
+        return _with_measured_loss(model, step, state, data)
+    with overheard(trackers[0]) as told:
+        logs, state = step(state, data)
+    return logs, state, as_number(told[-1]) if told else reported(logs)
+
+
+def _with_measured_loss(
+    model: keras.Model, step: Step, state: State, data: Any
+) -> tuple[Any, State, Any]:
+    """Let the running means begin at this step, and add what was before afterwards.
+
+    What they are told may be out of reach, in an inner trace such as that of a gradient; the
+    state is what comes out of it.
+    """
+    *others, before = state
+    sums = _places_of_sums(model)
+    ours = {place for _, *places in sums for place in places}
+    anew = [ops.zeros_like(value) if k in ours else value for k, value in enumerate(before)]
+    with ExitStack() as stack:
+        for tracker, total, count in sums:
+            stack.enter_context(_reporting_all(tracker, before[total], before[count]))
+        logs, (*others, after) = step((*others, anew), data)
+    loss = first_told([(after[total], after[count]) for _, total, count in sums], reported(logs))
+    added = [before[k] + value if k in ours else value for k, value in enumerate(after)]
+    return logs, (*others, added), loss
+
+
+def _places_of_sums(model: keras.Model) -> list[tuple[keras.metrics.Mean, int, int]]:
+    """Return each running mean of the loss, and where its total and its count are in the state."""
+    place = {id(variable): k for k, variable in enumerate(model.metrics_variables)}
+    return [(each, place[id(each.total)], place[id(each.count)]) for each in loss_trackers(model)]
+
+
+@contextmanager
+def _reporting_all(tracker: keras.metrics.Mean, total: Any, count: Any) -> Iterator[None]:
+    """Let a running mean that begins anew report the mean of what was before, too."""
+
+    def result() -> Any:
+        sums = [(tracker.total, total + tracker.total), (tracker.count, count + tracker.count)]
+        with keras.StatelessScope(sums):
+            return type(tracker).result(tracker)
+
+    with shadowed(tracker, "result", result):
+        yield
