@@ -41,7 +41,7 @@ class Clock(keras.callbacks.Callback):
     the whole `fit` took.
     """
 
-    def on_train_end(self, logs: dict | None = None) -> None:
+    def on_train_end(self, logs: dict | None = None) -> None:  # noqa: ARG002
         self.stopped = now()
 
 
