@@ -233,7 +233,7 @@ def _placed(rule: str, lr: float, curve: _Curve) -> Suggestion:
     placed = min(max(lr, first), last)
     reason = curve.doubt
     if lr < first:
-        reason = reason or f"The rule points below min_lr={first:g}: start lower to see that part."
+        reason = reason or f"The rule points below min_lr={first:.3g}: start lower to see there."
     elif lr > last:
         reason = reason or "The rule points right of the minimum, where the loss is rising again."
     index = int(np.argmin(np.abs(np.log10(curve.lrs) - math.log10(placed))))
@@ -252,17 +252,17 @@ def _refusal(curve: _Curve) -> str:
     first, last = curve.lrs[0], curve.lrs[-1]
     if np.ptp(curve.smoothed) == 0:
         return (
-            f"No suggestion: the loss was the same at every learning rate up to max_lr={last:g}. "
+            f"No suggestion: the loss was the same at every learning rate up to max_lr={last:.3g}. "
             "Raise max_lr, or check that the model has weights to train."
         )
     if not (curve.fell or curve.rose):
         return (
             "No suggestion: the loss changed no more than its noise does. Take more steps or a "
-            f"larger batch, or raise max_lr={last:g}."
+            f"larger batch, or raise max_lr={last:.3g}."
         )
     if curve.bottom == 0:
         return (
-            f"No suggestion: the loss never fell. Start lower than min_lr={first:g}, "
+            f"No suggestion: the loss never fell. Start lower than min_lr={first:.3g}, "
             "or check the labels."
         )
     return ""
@@ -270,17 +270,14 @@ def _refusal(curve: _Curve) -> str:
 
 def _doubt(curve: _Curve) -> str:
     """Return what speaks against trusting any suggestion from a curve, or nothing."""
-    first, last = curve.lrs[0], curve.lrs[-1]
+    last = curve.lrs[-1]
     if not curve.fell:
-        return (
-            "A guess: the loss never fell by more than its noise. Take more steps or a larger "
-            f"batch, start lower than min_lr={first:g}, or check the labels."
-        )
+        return "A guess: noise hides the fall, if any. Take more steps or a larger batch."
     if curve.rose and curve.rise >= _RISE * curve.fall:
         return ""
     if curve.bottom >= 0.9 * (len(curve.lrs) - 1):
-        return f"The loss was still falling at max_lr={last:g}: raise max_lr to see where it stops."
-    return f"The loss had not risen again at max_lr={last:g}: raise max_lr to see where it does."
+        return f"The loss was still falling at max_lr={last:.3g}: raise max_lr to see it stop."
+    return f"The loss had not risen again at max_lr={last:.3g}: raise max_lr to see it rise."
 
 
 def _checked(lrs: FloatArray, losses: FloatArray) -> tuple[FloatArray, FloatArray]:

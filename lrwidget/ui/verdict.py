@@ -18,7 +18,7 @@ CLOSE = 0.5
 """Rules agree where they lie within this many decades of each other."""
 
 _MENDS: dict[Mend, str] = {
-    "steps": r"\bthan its noise\b",
+    "steps": r"\bnoise\b",
     "below": r"\bstart lower\b",
     "above": r"\braise max_lr\b",
 }

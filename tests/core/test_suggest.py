@@ -170,7 +170,7 @@ def test_of_a_rising_curve_with_noise_comes_no_more_than_a_guess_before_the_rise
         losses = as_measured(rising(ladder(n)), 0.05, seed)
         found = suggest(ladder(n)[: len(losses)], losses)
         assert not found.reliable
-        assert "never fell" in found.reason
+        assert "never fell" in found.reason or "the fall, if any" in found.reason
         assert found.lr is None or found.lr < 0.1
 
 
@@ -180,8 +180,7 @@ def test_a_guess_says_what_it_is():
     assert not found.reliable
     assert found.lr < 10**-0.5
     assert found.reason == (
-        "A guess: the loss never fell by more than its noise. Take more steps or a larger batch, "
-        "start lower than min_lr=1e-07, or check the labels."
+        "A guess: noise hides the fall, if any. Take more steps or a larger batch."
     )
 
 
@@ -212,7 +211,7 @@ def test_a_curve_that_still_falls_is_not_reliable_and_says_to_raise_max_lr(n, sh
     assert not found.reliable
     assert found.lr is not None
     assert found.reason == (
-        "The loss was still falling at max_lr=10: raise max_lr to see where it stops."
+        "The loss was still falling at max_lr=10: raise max_lr to see it stop."
     )
 
 
@@ -234,7 +233,7 @@ def test_a_pick_below_the_ladder_is_moved_to_it_and_is_not_reliable():
     assert found.lr == lrs[0]
     assert found.index == 0
     assert not found.reliable
-    assert f"points below min_lr={lrs[0]:g}: start lower" in found.reason
+    assert f"points below min_lr={lrs[0]:.3g}: start lower" in found.reason
 
 
 def test_rules_of_your_own_are_asked_and_held_left_of_the_minimum():

@@ -76,7 +76,7 @@ def test_curve_that_still_falls_offers_a_wider_range_and_runs_it(make):
 def test_fall_that_noise_hides_offers_three_times_the_steps_and_runs_them(make):
     widget = make(batch_size=4, steps=30)
     widget.run(block=True)
-    assert "than its noise" in part(widget, "said").value
+    assert "noise hides the fall" in part(widget, "said").value
     assert primary_buttons(widget) == ["Triple the steps"]
     part(widget, "extend").click()
     widget.wait()
