@@ -153,6 +153,14 @@ def trained_on(model: keras.Model, data: Any) -> list[bytes]:
     return [variable.numpy().tobytes() for variable in model.variables + model.optimizer.variables]
 
 
+@pytest.fixture(autouse=True)
+def interrupts_are_heard():
+    """A shell starts what runs in its background with interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 DROPPED_INTERRUPT = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
