@@ -210,9 +210,7 @@ def test_a_curve_that_still_falls_is_not_reliable_and_says_to_raise_max_lr(n, sh
     found = suggest(ladder(n), as_measured(never_diverging(ladder(n)), share, seed=n))
     assert not found.reliable
     assert found.lr is not None
-    assert found.reason == (
-        "The loss was still falling at max_lr=10: raise max_lr to see it stop."
-    )
+    assert found.reason == "The loss was still falling at max_lr=10: raise max_lr to see it stop."
 
 
 def test_a_curve_that_ends_on_its_flat_bottom_is_not_reliable():
