@@ -82,6 +82,10 @@ def _details(suggestion: Suggestion) -> list[str]:
     return [*interval, suggestion.reason] if suggestion.reason else interval
 
 
+EXTEND = ("Extend and run", "arrows-h", "A new test with two decades more on the side that lacks")
+TRIPLE = ("Triple the steps", "plus", "A new test with three times the steps, and so less noise")
+
+
 class VerdictLine(HBox):
     """What the rules say together and what is to be doubted, and a button that mends it.
 
@@ -109,11 +113,7 @@ class VerdictLine(HBox):
         self._said.value = " ".join(part for part in (state.verdict.agreement, doubt) if part)
         mend = state.verdict.mend
         self._extend.layout.visibility = "visible" if mend else "hidden"
-        if mend == "steps":
-            self._extend.description, self._extend.icon = "Triple the steps", "plus"
-            self._extend.tooltip = "A new test with less noise: three times the steps"
-        elif mend:
-            self._extend.description, self._extend.icon = "Extend and run", "arrows-h"
-            self._extend.tooltip = "A new test with two decades more on the side that lacks"
+        face = TRIPLE if mend == "steps" else EXTEND
+        self._extend.description, self._extend.icon, self._extend.tooltip = face
         self._extend.disabled = state.is_busy
         self._extend.button_style = "primary" if state.next_step == "extend" else ""
