@@ -1,7 +1,7 @@
 """What LRMonitor costs: the same `fit` with and without it, in turn, as ratios within one run.
 
     python benchmarks/monitor.py --repeats 15
-    KERAS_BACKEND=jax python benchmarks/monitor.py --widths 300 500
+    KERAS_BACKEND=jax python benchmarks/monitor.py --widths 200
 
 The width of the hidden layer sets the length of a step; what it was is printed. "live" draws on
 a figure as in a notebook, except that no browser looks at it. Processor time is there because

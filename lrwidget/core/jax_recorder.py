@@ -7,7 +7,7 @@ step is left, before Keras, its callbacks or the next of several steps a call se
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import islice
 from typing import Any
 
@@ -57,8 +57,6 @@ class JaxRecorder(Recorder):
         """Return learning rate and loss of the steps from number `start` on, shape (n, 2)."""
         known = len(self._rows)
         rows = list(islice(self._rows, max(0, known - (self._count - start)), known))
-        for row in rows:
-            row.copy_to_host_async()
         return np.array([np.asarray(row) for row in rows], dtype=np.float64).reshape(-1, 2)
 
     def extend(self, step: Step) -> Step:
@@ -72,8 +70,7 @@ class JaxRecorder(Recorder):
 
         return train_step
 
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
+    def in_place(self) -> AbstractContextManager[None]:
         """Let Keras, which makes its train function of the compiled step, see no notes."""
         model = self.model()
         make_function = model._make_function
@@ -81,8 +78,7 @@ class JaxRecorder(Recorder):
         def make_noting(step: Step, *args: Any, **kwargs: Any) -> Step:
             return make_function(self._noting(step), *args, **kwargs)
 
-        with shadowed(model, "_make_function", make_noting):
-            yield
+        return shadowed(model, "_make_function", make_noting)
 
     def _noting(self, step: Step) -> Step:
         def noting(state: State, data: Any) -> tuple[Any, State]:

@@ -87,6 +87,7 @@ class StepRecorder(Recorder):
     def __init__(self, model: keras.Model) -> None:
         super().__init__(model)
         self._twins = Twins()
+        self._overhears = False
         settings = {"trainable": False, "aggregation": "only_first_replica"}
         with _variable_scope(model):
             self._count = keras.Variable(0, dtype="int", name="steps", **settings)
@@ -97,8 +98,10 @@ class StepRecorder(Recorder):
     def attach(self, reader: Reader, fit: Any) -> None:
         """Let a reader have the steps of a `fit`, with the running means that the model has now."""
         super().attach(reader, fit)
-        with _variable_scope(self.model()):
-            self._twins.follow(self.model())
+        model = self.model()
+        self._overhears = trains_as_keras(model) and _replicas(model) == 1
+        with _variable_scope(model):
+            self._twins.follow(model)
 
     @property
     def count(self) -> int:
@@ -116,7 +119,7 @@ class StepRecorder(Recorder):
         Several devices are traced in threads of their own, which would hear each other: what
         they do is exchanged here, before they start.
         """
-        return nullcontext() if self._overhears() else self._twins.told_too()
+        return nullcontext() if self._overhears else self._twins.told_too()
 
     def extend(self, step: Step) -> Step:
         """Return the step with the notes; on several devices, the mean of their losses."""
@@ -129,14 +132,11 @@ class StepRecorder(Recorder):
 
         return train_step
 
-    def _overhears(self) -> bool:
-        return trains_as_keras(self.model()) and _replicas(self.model()) == 1
-
     def _with_own_loss(self, step: Step, data: Any) -> tuple[Any, Any]:
         """Run a step; return what it reports, and the loss of its batch alone."""
         model = self.model()
         trackers = loss_trackers(model)
-        if not (trackers and self._overhears()):
+        if not (trackers and self._overhears):
             self._twins.begin()
             logs = step(data)
             return logs, self._twins.loss(model, logs)
@@ -146,15 +146,22 @@ class StepRecorder(Recorder):
 
     def _note(self, lr: Any, loss: Any) -> None:
         row = ops.stack([lr, loss])
-        place = self._count % self.capacity
+        count = ops.convert_to_tensor(self._count)
+        place = count % self.capacity
         if _on_tensorflow() and _replicas(self.model()) == 1:
-            # In place: this is all that a step of a millisecond must wait for.
-            self._rows.value.scatter_nd_update([[place]], [row])
+            _write_in_place(self._rows.value, place, row)
         else:
             place = ops.cast(place, "int32")
             self._rows.assign(ops.slice_update(self._rows, [place, 0], row[None]))
         with _after(row):
-            self._count.assign_add(1)
+            self._count.assign(count + 1)
+
+
+def _write_in_place(rows: Any, place: Any, row: Any) -> None:
+    """Write one row of a variable of TensorFlow's: a step of a millisecond must wait for it."""
+    import tensorflow as tf
+
+    rows.scatter_update(tf.IndexedSlices(row, place))
 
 
 def _after(value: Any) -> AbstractContextManager[Any]:

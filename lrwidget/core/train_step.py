@@ -10,14 +10,15 @@ announced, such as a later `train_on_batch`, runs as if nothing had been added.
 """
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import keras
 
 Step = Callable[..., Any]
 _COMPILED = "_lrwidget_compiled"
+_NOTHING = object()
 
 
 class Addition:
@@ -117,7 +118,8 @@ class _ExtendedFunction:
             return self.plain(*args)
         if not self.fit.takes_step():
             return self.plain(*args)
-        with self._in_place():
+        with ExitStack() as stack:
+            self._enter(stack)
             return self.make()(*args)
 
     def with_additions(self, additions: tuple[Addition, ...]) -> "_ExtendedFunction":
@@ -143,28 +145,34 @@ class _ExtendedFunction:
         return self._made
 
     def _newly_made(self) -> Step:
-        with self._in_place():
+        with ExitStack() as stack:
+            self._enter(stack)
             self._model.make_train_function(force=True)
         made, self._model.train_function = self._model.train_function, self
         return made
 
-    @contextmanager
-    def _in_place(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(shadowed(self._model, "train_step", self._step))
-            for addition in self.additions:
-                stack.enter_context(addition.in_place())
-            yield
+    def _enter(self, stack: ExitStack) -> None:
+        stack.enter_context(shadowed(self._model, "train_step", self._step))
+        for addition in self.additions:
+            stack.enter_context(addition.in_place())
 
 
-@contextmanager
-def shadowed(owner: Any, name: str, value: Any) -> Iterator[None]:
+# A class, not a generator: a step of a millisecond must not wait for it.
+class _Shadow:
+    def __init__(self, owner: Any, name: str, value: Any) -> None:
+        self._attributes, self._name, self._value = vars(owner), name, value
+
+    def __enter__(self) -> None:
+        self._own = self._attributes.get(self._name, _NOTHING)
+        self._attributes[self._name] = self._value
+
+    def __exit__(self, *_error: object) -> None:
+        if self._own is _NOTHING:
+            self._attributes.pop(self._name, None)
+        else:
+            self._attributes[self._name] = self._own
+
+
+def shadowed(owner: Any, name: str, value: Any) -> AbstractContextManager[None]:
     """Let an attribute of one object be another for a while, past its class's `__setattr__`."""
-    attributes = vars(owner)
-    own = {name: attributes[name]} if name in attributes else {}
-    attributes[name] = value
-    try:
-        yield
-    finally:
-        attributes.pop(name, None)
-        attributes.update(own)
+    return _Shadow(owner, name, value)
