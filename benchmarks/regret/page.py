@@ -120,9 +120,9 @@ noise hides that too often, and the rules did worse than on the whole range. Whe
 is enough. A test of 130 steps in all, probe included, loses about a tenth less than one of 100.
 
 What would reach the aim for the mean on the tuned tasks is the loss on one fixed sample, measured
-after each step: it has no noise from batch to batch, needs no more training steps, and takes a
-third more time. There "auto" loses 0.4 times what fastai's rule loses at a constant rate and 0.5
-times for one-cycle. It is not built: the share of runs over 0.1 hardly falls.
+after each step: it has no noise from batch to batch, and needs a forward pass more for each step
+but no more training steps. There "auto" loses 0.4 times what fastai's rule loses at a constant
+rate and 0.5 times for one-cycle. It is not built: the share of runs over 0.1 hardly falls.
 
 ## What these numbers do not say
 
