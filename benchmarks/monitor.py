@@ -1,17 +1,20 @@
 """What LRMonitor costs: the same `fit` with and without it, in turn, as ratios within one run.
 
-    python benchmarks/monitor.py --repeats 15
+    python benchmarks/monitor.py --widths 40 --repeats 40
     KERAS_BACKEND=jax python benchmarks/monitor.py --widths 200
 
-The width of the hidden layer sets the length of a step; what it was is printed. "live" draws on
-a figure as in a notebook, except that no browser looks at it. Processor time is there because
-the time on the clock says little where other programs run at the same time.
+Everything runs in a notebook kernel, so that "live" shows its figure and sends each drawing.
+The width of the hidden layer sets the length of a step; what it was is printed. Each `fit` is
+divided by the mean of the two without a callback just before and after it, because the speed of a
+machine drifts. Processor time is there because the time on the clock says little where other
+programs run at the same time.
 """
 
 import argparse
 import os
 import statistics
 import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -19,18 +22,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
-from lrwidget.ui.live_plot import LivePlot
-from lrwidget.ui.monitor import LRMonitor
+import lrwidget
 
 BATCH = 64
-
-
-class DrawingMonitor(LRMonitor):
-    """An LRMonitor that draws outside of a notebook too."""
-
-    def _new_plot(self) -> LivePlot:
-        return LivePlot()
 
 
 class Clock(keras.callbacks.Callback):
@@ -77,37 +74,49 @@ def seconds_of_fit(
 
 
 def measure(width: int, steps: int, repeats: int) -> None:
+    """Print the table of one model; called in a kernel."""
     model, data = compiled_model(width), endless_data()
     contestants = {
         "no callback": list,
-        "no callback, once more": list,
         "empty callback": lambda: [keras.callbacks.LambdaCallback(on_train_batch_end=nothing)],
-        "LRMonitor": lambda: [LRMonitor()],
-        "LRMonitor, live": lambda: [DrawingMonitor(live=True)],
+        "LRMonitor": lambda: [lrwidget.LRMonitor()],
+        "LRMonitor, live": lambda: [lrwidget.LRMonitor(live=True)],
     }
     for make in contestants.values():
         seconds_of_fit(model, data, 20, make())
-    rounds = []
-    for k in range(repeats):
-        names = list(contestants)
-        turned = names[k % len(names) :] + names[: k % len(names)]
-        rounds.append({n: seconds_of_fit(model, data, steps, contestants[n]()) for n in turned})
-    step = 1e3 * statistics.median(times["no callback"][0] for times in rounds) / steps
-    print(f"\nwidth {width}: {step:.2f} ms a step, {steps} steps, median of {repeats} rounds")
-    print("| | seconds | / no callback | quartiles | processor / no callback | quartiles |")
-    print("|---|---|---|---|---|---|")
-    for name in contestants:
-        seconds = statistics.median(times[name][0] for times in rounds)
-        cells = [name, f"{seconds:.3f}"]
-        for kind in (0, 1):
-            ratios = [times[name][kind] / times["no callback"][kind] for times in rounds]
-            low, middle, high = statistics.quantiles(ratios, n=4)
-            cells += [f"{middle:.3f}", f"{low:.3f} to {high:.3f}"]
-        print("| " + " | ".join(cells) + " |")
+    ratios: dict[str, list[np.ndarray]] = {name: [] for name in contestants}
+    plain = [seconds_of_fit(model, data, steps, [])]
+    for _ in range(repeats):
+        for name, make in contestants.items():
+            seconds = seconds_of_fit(model, data, steps, make())
+            plain.append(seconds_of_fit(model, data, steps, []))
+            ratios[name].append(seconds / ((plain[-2] + plain[-1]) / 2))
+    step = 1e3 * statistics.median(seconds[0] for seconds in plain) / steps
+    print(f"\nwidth {width}: {step:.2f} ms a step, {steps} steps, {repeats} rounds")
+    print("| | time | 95 % interval | processor time | 95 % interval |")
+    print("|---|---|---|---|---|")
+    for name, values in ratios.items():
+        cells = [cell for kind in np.transpose(values) for cell in median_with_interval(kind)]
+        print("| " + " | ".join([name, *cells]) + " |")
+
+
+def median_with_interval(values: np.ndarray) -> list[str]:
+    """Return the median and its bootstrap interval."""
+    drawn = np.random.default_rng(0).choice(values, (10000, len(values)))
+    low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
+    return [f"{np.median(values):.3f}", f"{low:.3f} to {high:.3f}"]
 
 
 def nothing(_batch: int, logs: dict) -> None:
     """Make Keras hand the logs of every step to a callback, as most callbacks do."""
+
+
+def in_kernel(code: str) -> str:
+    """Return what code prints in a new notebook kernel."""
+    cell = new_code_cell(code)
+    settings = {"timeout": None, "resources": {"metadata": {"path": str(Path(__file__).parent)}}}
+    NotebookClient(new_notebook(cells=[cell]), **settings).execute()
+    return "".join(each.text for each in cell.outputs if each.get("name") == "stdout")
 
 
 def main() -> None:
@@ -117,7 +126,8 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[100, 300])
     options = parser.parse_args()
     for width in options.widths:
-        measure(width, options.steps, options.repeats)
+        numbers = f"{width}, {options.steps}, {options.repeats}"
+        print(in_kernel(f"import monitor; monitor.measure({numbers})"), flush=True)
 
 
 if __name__ == "__main__":

@@ -41,12 +41,12 @@ class Monitor(keras.callbacks.Callback):
     @property
     def lrs(self) -> FloatArray:
         """Learning rates, shape (steps,), whatever moved them."""
-        return self._rows()[:, 0]
+        return self.rows()[:, 0]
 
     @property
     def losses(self) -> FloatArray:
         """The loss of each batch alone, shape (steps,), sample weights and penalties included."""
-        return self._rows()[:, 1]
+        return self.rows()[:, 1]
 
     @property
     def epochs(self) -> NDArray[np.int64]:
@@ -67,7 +67,7 @@ class Monitor(keras.callbacks.Callback):
             import pandas as pd
         except ImportError as error:
             raise ImportError("`LRMonitor.to_frame` needs pandas: pip install pandas") from error
-        rows = self._rows()
+        rows = self.rows()
         columns = {
             "step": np.arange(len(rows)),
             "epoch": self.epochs,
@@ -137,7 +137,8 @@ class Monitor(keras.callbacks.Callback):
         self.collect()
         self._recorder = None
 
-    def _rows(self) -> FloatArray:
+    def rows(self) -> FloatArray:
+        """Return learning rate and loss of each step, shape (steps, 2)."""
         self.collect()
         return _joined(self._parts)
 

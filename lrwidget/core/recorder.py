@@ -100,8 +100,9 @@ class StepRecorder(Recorder):
         super().attach(reader, fit)
         model = self.model()
         self._overhears = trains_as_keras(model) and _replicas(model) == 1
-        with _variable_scope(model):
-            self._twins.follow(model)
+        if not self._overhears:
+            with _variable_scope(model):
+                self._twins.follow(model)
 
     @property
     def count(self) -> int:

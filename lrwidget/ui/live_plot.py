@@ -11,6 +11,12 @@ MAX_POINTS = 1000
 
 MAX_EPOCH_MARKS = 60
 
+ROOM_AHEAD = 0.25
+"""Room for what is still to come, as a share of what is there."""
+
+MOSTLY = 0.7
+"""A range that fills less than this share of its axis gets a narrower one."""
+
 
 class LivePlot:
     """A bqplot figure with the loss on the left axis and the learning rate on the right one.
@@ -23,6 +29,7 @@ class LivePlot:
 
     def __init__(self) -> None:
         self._epoch_ends: list[int] = []
+        self._marked = 0
         self._validation: list[tuple[int, float]] = []
         exact = {"min": 0.0, "max": 1.0, "allow_padding": False}
         self._steps = steps = LinearScale(**exact)
@@ -89,27 +96,35 @@ class LivePlot:
         if validation_loss is not None and np.isfinite(validation_loss):
             self._validation.append((steps, float(validation_loss)))
 
-    def draw(self, lrs: FloatArray, losses: FloatArray) -> None:
+    def draw(self, lrs: FloatArray, losses: FloatArray, over: bool = False) -> None:
         """Draw what is known now.
+
+        The axes stay as they are while all fits in well: each one that moves is a message more.
 
         Args:
             lrs: Learning rates of the steps so far, shape (n,), n >= 0.
             losses: Their losses, shape (n,); what is not finite leaves a gap.
+            over: Whether no more steps will come, so that no room for them is needed.
         """
         if not len(lrs):
             return
+        ahead = 0.02 if over else ROOM_AHEAD
         steps = np.arange(1, len(lrs) + 1, dtype=np.float64)
         validation = np.array(self._validation).reshape(-1, 2)
-        _limit(self._steps, 0.0, 1.02 * steps[-1])
-        self._step_axis.tick_values = axis.loss_ticks(0.0, steps[-1])
-        _limit(self._loss_scale, *loss_limits(np.concatenate([losses, validation[:, 1]])))
-        _limit(self._lr_scale, 0.0, 1.05 * float(np.nanmax([*lrs, 0.0])) or 1.0)
+        if _show(self._steps, 0.0, steps[-1], 0.0, ahead, over):
+            self._step_axis.tick_values = axis.loss_ticks(0.0, self._steps.max)
+        seen = loss_limits(np.concatenate([losses, validation[:, 1]]))
+        _show(self._loss_scale, *seen, 0.05, 0.05, over)
+        _show(self._lr_scale, 0.0, float(np.fmax.reduce(lrs, initial=0.0)), 0.0, ahead, over)
         low, high = self._loss_scale.min, self._loss_scale.max
         tamed = np.where(np.isfinite(losses), axis.tame(losses, low, high), np.nan)
         _put(self._loss, thinned(steps), thinned(tamed))
         _put(self._lr, thinned(steps), thinned(lrs))
-        _put(self._points, validation[:, 0], validation[:, 1])
-        _put(self._marks, *epoch_lines(self._epoch_ends))
+        if len(self._points.x) != len(validation):
+            _put(self._points, validation[:, 0], validation[:, 1])
+        if self._marked != len(self._epoch_ends):
+            self._marked = len(self._epoch_ends)
+            _put(self._marks, *epoch_lines(self._epoch_ends))
 
 
 def thinned(values: FloatArray) -> FloatArray:
@@ -130,9 +145,7 @@ def loss_limits(losses: FloatArray) -> tuple[float, float]:
     finite = losses[np.isfinite(losses)]
     if not len(finite):
         return 0.0, 1.0
-    low, high = float(finite.min()), float(np.percentile(finite, 99.5))
-    room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - room, high + room
+    return float(finite.min()), float(np.percentile(finite, 99.5))
 
 
 def epoch_lines(ends: list[int]) -> tuple[FloatArray, FloatArray]:
@@ -141,10 +154,26 @@ def epoch_lines(ends: list[int]) -> tuple[FloatArray, FloatArray]:
     return np.repeat(shown, 3), np.tile([0.0, 1.0, np.nan], len(shown))
 
 
-def _limit(scale: LinearScale, low: float, high: float) -> None:
-    if (scale.min, scale.max) != (low, high):
-        with scale.hold_sync():
-            scale.min, scale.max = float(low), float(high)
+def _show(
+    scale: LinearScale, low: float, high: float, below: float, above: float, exactly: bool
+) -> bool:
+    """Let a scale show `low` to `high`; say whether it had to move.
+
+    Args:
+        below: Room to leave below, as a share of the range shown.
+        above: Room to leave above.
+        exactly: Whether to move although the range fits in and fills most of the scale.
+    """
+    fits = scale.min <= low and high <= scale.max
+    if fits and not exactly and high - low > MOSTLY * (scale.max - scale.min):
+        return False
+    height = (high - low) or abs(high) or 1.0
+    limits = low - below * height, high + above * height
+    if (scale.min, scale.max) == limits:
+        return False
+    with scale.hold_sync():
+        scale.min, scale.max = limits
+    return True
 
 
 def _put(mark: Lines | Scatter, x: FloatArray, y: FloatArray) -> None:

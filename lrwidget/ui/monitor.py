@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_DRAWINGS = 0.1
 """More often would slow down `fit`, and nobody would see it."""
 
-REST = 30
+REST = 100
 """So many times as long as a drawing lasts there is none: a long `fit` has more to draw."""
 
 
@@ -79,13 +79,14 @@ class LRMonitor(Monitor):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Draw all of it."""
         super().on_train_end(logs)
-        self._draw()
+        self._draw(over=True)
 
-    def _draw(self) -> None:
+    def _draw(self, over: bool = False) -> None:
         if self._plot is None:
             return
         began = time.monotonic()
-        self._plot.draw(self.lrs, self.losses)
+        lrs, losses = self.rows().T
+        self._plot.draw(lrs, losses, over)
         end = time.monotonic()
         self._next_drawing = end + max(SECONDS_BETWEEN_DRAWINGS, REST * (end - began))
 

@@ -62,7 +62,7 @@ def test_it_draws_at_most_ten_times_a_second_and_once_more_at_the_end(shown, mon
     now = [0.0]
     monkeypatch.setattr(monitor.time, "monotonic", lambda: now[0])
     drawn = []
-    monkeypatch.setattr(LivePlot, "draw", lambda plot, lrs, losses: drawn.append(len(lrs)))
+    monkeypatch.setattr(LivePlot, "draw", lambda plot, lrs, losses, over: drawn.append(len(lrs)))
 
     class Clock(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -80,7 +80,7 @@ def test_a_drawing_that_takes_long_is_made_less_often(shown, monkeypatch):
     monkeypatch.setattr(monitor.time, "monotonic", lambda: now[0])
     drawn = []
 
-    def slow_draw(plot, lrs, losses):
+    def slow_draw(plot, lrs, losses, over):
         drawn.append(len(lrs))
         now[0] += 1.0
 
@@ -144,3 +144,37 @@ def test_any_losses_can_be_drawn(losses):
     plot.draw(np.zeros(len(losses)), np.array(losses, dtype=float))
     for scale in (mark.scales["y"] for mark in lines(plot.figure)):
         assert scale.min < scale.max
+
+
+def test_the_axes_move_now_and_then_and_leave_no_room_at_the_end():
+    plot = LivePlot()
+    losses = 1 + 1 / np.arange(1.0, 201.0)
+    ends = []
+    for count in range(100, 201):
+        plot.draw(np.full(count, 0.1), losses[:count])
+        loss = lines(plot.figure)[2]
+        ends.append(loss.scales["x"].max)
+        assert loss.scales["x"].max >= count
+        assert loss.scales["y"].min < losses[:count].min()
+        assert plot.figure.axes[0].tick_values.max() <= ends[-1]
+    assert 1 < len(set(ends)) < 8
+    plot.draw(np.full(200, 0.1), losses, over=True)
+    assert 200 < loss.scales["x"].max < 210
+    assert 0.1 < lines(plot.figure)[1].scales["y"].max < 0.11
+
+
+def test_a_drawing_of_some_more_steps_moves_nothing_but_the_two_lines():
+    plot = LivePlot()
+    plot.mark_epoch(80, 1.5)
+    moved = []
+
+    def draw(count):
+        plot.draw(np.full(count, 0.1), 1 + 1 / np.arange(1.0, count + 1))
+
+    draw(100)
+    parts = [*plot.figure.marks, *plot.figure.axes]
+    scales = {id(scale): scale for mark in plot.figure.marks for scale in mark.scales.values()}
+    for each in [*parts, *scales.values()]:
+        each.observe(lambda change: moved.append(change.owner))
+    draw(105)
+    assert {id(each) for each in moved} == {id(each) for each in lines(plot.figure)[1:3]}
