@@ -14,6 +14,7 @@ from lrwidget.core.learning_rate import (
     get_learning_rate,
     holder_of,
     new_rate_variable,
+    optimizer_kind,
     optimizer_of,
     set_learning_rate,
 )
@@ -184,7 +185,9 @@ class LRRangeTest(keras.callbacks.Callback):
         if self._curve.stop_reason is None:
             self._curve.stop_reason = "stopped"
         backend = keras.backend.backend()
-        self.result = result_of([self._curve], self._config, snapshot.restored(), backend)
+        kind = optimizer_kind(self._optimizer)
+        restored = snapshot.restored()
+        self.result = result_of([self._curve], self._config, restored, kind, backend)
 
 
 def _mean(rows: list[dict[str, float]], name: str) -> float:

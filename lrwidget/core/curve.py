@@ -12,6 +12,7 @@ import numpy as np
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.divergence import DivergenceRule
 from lrwidget.core.ladder import FloatArray
+from lrwidget.core.purpose import OptimizerKind
 from lrwidget.core.result import RangeTestResult, Restored, StopReason, series_of
 
 Logs = dict[str, FloatArray]
@@ -154,7 +155,11 @@ class Curve:
 
 
 def result_of(
-    curves: list[Curve], config: RangeTestConfig, restored: Restored, backend: str
+    curves: list[Curve],
+    config: RangeTestConfig,
+    restored: Restored,
+    optimizer: OptimizerKind,
+    backend: str,
 ) -> RangeTestResult:
     """Return the result of one or more sweeps, as far as all of them came.
 
@@ -164,6 +169,7 @@ def result_of(
         curves: One for each sweep, at least one.
         config: The settings of the test.
         restored: The proof that the model is back.
+        optimizer: What took the steps.
         backend: Name of the package that ran it, such as "tensorflow".
     """
     reason = curves[-1].stop_reason
@@ -174,12 +180,15 @@ def result_of(
         name: np.stack([curve.values(name)[:count] for curve in whole]) for name in shortest.names()
     }
     medians = {name: np.median(values, axis=0) for name, values in stacked.items()}
+    validation = np.stack([curve.validation()[:count] for curve in whole])
     return RangeTestResult(
         lrs=shortest.lrs,
         losses=medians.pop(config.monitor),
         sweep_losses=stacked[config.monitor],
         metrics=medians,
-        validation_losses=np.median([curve.validation()[:count] for curve in whole], axis=0),
+        validation_losses=np.median(validation, axis=0),
+        sweep_validation_losses=validation,
+        optimizer=optimizer,
         stop_reason="stopped" if reason == "stopped" else shortest.stop_reason or "finished",
         config=config,
         restored=restored,

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from lrwidget.core.purpose import OptimizerKind
 from lrwidget.errors import ModelError
 
 LearningRate = Any  # a keras.Variable (constant), a LearningRateSchedule or a callable
@@ -49,6 +50,15 @@ def optimizer_of(
             "such as optimizer=model.optimizer."
         )
     return chosen
+
+
+def optimizer_kind(optimizer: keras.optimizers.Optimizer) -> OptimizerKind:
+    """Return what an optimizer is, as far as suggestions depend on it."""
+    inner = holder_of(optimizer)
+    momentum = getattr(inner, "momentum", 0.0)
+    if isinstance(inner, keras.optimizers.SGD):
+        return "momentum" if momentum else "sgd"
+    return "rmsprop" if isinstance(inner, keras.optimizers.RMSprop) and not momentum else "other"
 
 
 def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:

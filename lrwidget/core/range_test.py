@@ -14,7 +14,7 @@ from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Curve, StopFlag, Update, result_of
 from lrwidget.core.interrupts import UninterruptedExit
 from lrwidget.core.ladder import Mode
-from lrwidget.core.learning_rate import learning_rate_moved_by, optimizer_of
+from lrwidget.core.learning_rate import learning_rate_moved_by, optimizer_kind, optimizer_of
 from lrwidget.core.probe import found_range
 from lrwidget.core.reserve import check_free, reserved
 from lrwidget.core.result import RangeTestResult
@@ -70,7 +70,8 @@ def range_test(
             which `result.config.seed` then tells.
         validation_data: Data in any of these forms. Its loss is measured some twenty times
             in a test, on the same first eight batches: with 100 steps that is 160 forward
-            passes more, about half of the time of the test again.
+            passes more, about half of the time of the test again. "auto" then reads both
+            losses, which makes it a better suggestion; the training data will do for that.
         class_weight: Weight of each class by its number, as for `fit`.
         optimizer: For a model that holds several, the one whose learning rate is moved.
         monitor: Which of the values that the model's own `train_step` returns is the loss.
@@ -185,7 +186,8 @@ class RangeTest:
             stack.enter_context(learning_rate_moved_by(self._optimizer, groups.rate))
             sweeps = Sweeps(groups, snapshot, strategy, stop)
             curves = self._curves(sweeps, on_update, on_range)
-        return result_of(curves, curves[-1].config, snapshot.restored(), "tensorflow")
+        kind = optimizer_kind(self._optimizer)
+        return result_of(curves, curves[-1].config, snapshot.restored(), kind, "tensorflow")
 
     def _curves(
         self,

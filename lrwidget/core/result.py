@@ -11,8 +11,10 @@ import numpy as np
 from lrwidget.core import smoothing
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.ladder import FloatArray
-from lrwidget.core.rules import Target
-from lrwidget.core.suggest import Suggestion, suggest_over_sweeps, suggestions_over_sweeps
+from lrwidget.core.purpose import OptimizerKind, Purpose, Target
+from lrwidget.core.reading import Reading
+from lrwidget.core.rules import RULES, check_rule
+from lrwidget.core.suggest import Suggestion, suggest_over_sweeps
 from lrwidget.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 StopReason = Literal["finished", "diverged", "non_finite", "stopped"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class RangeTestResult:
         restored: The proof that the model is what it was.
         validation_losses: Loss on the fixed validation subset after each step, NaN where it
             was not measured, shape (n,); median over the sweeps.
+        sweep_validation_losses: The same for each sweep, shape (sweeps, n).
+        optimizer: What took the steps, as `suggest` takes it.
         versions: Versions of the libraries that ran it, by name.
     """
 
@@ -70,11 +74,13 @@ class RangeTestResult:
     config: RangeTestConfig
     restored: Restored
     validation_losses: FloatArray
+    sweep_validation_losses: FloatArray
+    optimizer: OptimizerKind = "other"
     versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        arrays = (self.lrs, self.losses, self.sweep_losses, self.validation_losses)
-        for array in (*arrays, *self.metrics.values()):
+        arrays = (self.lrs, self.losses, self.sweep_losses, *self.metrics.values())
+        for array in (*arrays, self.validation_losses, self.sweep_validation_losses):
             array.setflags(write=False)
 
     def smoothed(
@@ -86,12 +92,22 @@ class RangeTestResult:
         return smoothing.smooth(self.losses, amount, method)
 
     def suggest(self, rule: str = "auto", target: Target = "constant") -> Suggestion:
-        """Return what one rule suggests; see `lrwidget.suggest`."""
-        return suggest_over_sweeps(self.lrs, self.losses, self.sweep_losses, rule, target)
+        """Return what one rule suggests for the optimizer of the test; see `lrwidget.suggest`."""
+        check_rule(rule)
+        return self._suggest((rule,), target)[rule]
 
     def suggestions(self, target: Target = "constant") -> dict[str, Suggestion]:
-        """Return what every rule suggests, by the rule's name."""
-        return suggestions_over_sweeps(self.lrs, self.losses, self.sweep_losses, target)
+        """Return what every rule suggests, by the rule's name, "auto" first."""
+        return self._suggest(tuple(RULES), target)
+
+    def _suggest(self, rules: tuple[str, ...], target: Target) -> dict[str, Suggestion]:
+        sweeps = zip(self.sweep_losses, self.sweep_validation_losses, strict=True)
+        return suggest_over_sweeps(
+            rules,
+            Purpose(target, self.optimizer),
+            Reading.of(self.lrs, self.losses, self.validation_losses),
+            [Reading.of(self.lrs, *each) for each in sweeps],
+        )
 
     def series(self) -> dict[str, FloatArray]:
         """Return every curve that was measured, by the name that `plot` takes.
@@ -169,6 +185,8 @@ class RangeTestResult:
             "metrics": {name: values.tolist() for name, values in self.metrics.items()},
             "stop_reason": self.stop_reason,
             "validation_losses": self.validation_losses.tolist(),
+            "sweep_validation_losses": self.sweep_validation_losses.tolist(),
+            "optimizer": self.optimizer,
             "restored": dataclasses.asdict(self.restored),
             "config": dataclasses.asdict(self.config),
             "versions": self.versions,
@@ -184,24 +202,26 @@ class RangeTestResult:
         """
         try:
             content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-            known = content["format"] == _FORMAT
+            known = content["format"] in (1, _FORMAT)
         except (ValueError, TypeError, KeyError) as error:
             raise DataError(f"{path} is not a file that `RangeTestResult.save` wrote.") from error
         if not known:
             raise DataError(
-                f"{path} has format {content['format']!r}; this version reads format {_FORMAT}. "
+                f"{path} has format {content['format']!r}; this version reads up to {_FORMAT}. "
                 "Update lrwidget."
             )
-        sweep_losses = np.array(content["sweep_losses"], dtype=np.float64)
+        # What format 1 did not have yet.
+        content.setdefault("optimizer", "other")
+        sweeps = len(content["sweep_losses"])
+        content.setdefault("sweep_validation_losses", [content["validation_losses"]] * sweeps)
+        names = ("lrs", "losses", "sweep_losses", "validation_losses", "sweep_validation_losses")
         return cls(
-            lrs=np.array(content["lrs"], dtype=np.float64),
-            losses=np.array(content["losses"], dtype=np.float64),
-            sweep_losses=sweep_losses,
+            **{name: np.array(content[name], dtype=np.float64) for name in names},
             metrics={name: np.array(values) for name, values in content["metrics"].items()},
             stop_reason=content["stop_reason"],
             config=RangeTestConfig(**content["config"]),
             restored=Restored(**content["restored"]),
-            validation_losses=np.array(content["validation_losses"], dtype=np.float64),
+            optimizer=content["optimizer"],
             versions=content["versions"],
         )
 

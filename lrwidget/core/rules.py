@@ -7,7 +7,6 @@ loss or, but for the noise, on the number of rungs.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
@@ -24,7 +23,6 @@ from lrwidget.core.shape import (
 from lrwidget.errors import ConfigError
 
 Rule = Callable[[FloatArray, FloatArray], float | None]
-Target = Literal["constant", "one_cycle"]
 
 
 def minimum(lrs: FloatArray, losses: FloatArray) -> float | None:
@@ -151,7 +149,7 @@ def edge(lrs: FloatArray, losses: FloatArray) -> float | None:
     return float(min(10**x_edge / 10, 10 ** x_min(lrs, losses) / 2))
 
 
-def auto_constant(lrs: FloatArray, losses: FloatArray) -> float | None:
+def auto(lrs: FloatArray, losses: FloatArray) -> float | None:
     """Return a learning rate to train with throughout, from both sides of the valley.
 
     It is 10^(x_slide + 0.15 (x_edge - x_slide)), at most 10^x_min. 10^x_slide is what `slide`
@@ -159,6 +157,8 @@ def auto_constant(lrs: FloatArray, losses: FloatArray) -> float | None:
     fall: right of it all losses are above L(x_min) + 0.5 fall. If they do not stay above, it is
     the last rung. In between, the loss is low and flat, and noise decides which rung is the
     lowest; neither side depends on it.
+
+    `suggest` multiplies it with the factor of its purpose, where target and optimizer are known.
 
     Args:
         lrs: Learning rates, shape (n,), increasing, > 0.
@@ -178,39 +178,21 @@ def auto_constant(lrs: FloatArray, losses: FloatArray) -> float | None:
     return float(10 ** min(x, x_min(lrs, losses)))
 
 
-def auto_one_cycle(lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return the peak for a one-cycle schedule, soon left again: twice that of `auto_constant`.
-
-    At most 10^x_min.
-
-    Source: this package; see `auto_constant`.
-    """
-    return _doubled(auto_constant(lrs, losses), lrs, losses)
-
-
-def guess_constant(lrs: FloatArray, losses: FloatArray) -> float | None:
+def guess(lrs: FloatArray, losses: FloatArray) -> float | None:
     """Return what to try where noise hides the fall: well below where the loss rises for good.
 
-    It is 10^(x_edge - 1.25), at most 10^x_min, with x_edge as for `auto_constant`. For "auto",
-    where the loss fell by no more than its noise; what it returns is never called reliable.
+    It is 10^(x_edge - 1.25), at most 10^x_min, with x_edge as for `auto`, which `suggest` has it
+    stand in for where the loss fell by no more than its noise.
 
-    Source: this package; see `auto_constant`.
+    Source: this package; see `auto`.
     """
     if not falls(losses):
         return None
     return float(10 ** min(last_rise(lrs, losses, 0.5) - 1.25, x_min(lrs, losses)))
 
 
-def guess_one_cycle(lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return the peak to try for a one-cycle schedule: twice `guess_constant`, at most 10^x_min.
-
-    Source: this package; see `auto_constant`.
-    """
-    return _doubled(guess_constant(lrs, losses), lrs, losses)
-
-
 RULES: dict[str, Rule] = {
-    "auto": auto_constant,
+    "auto": auto,
     "minimum": minimum,
     "steepest": steepest,
     "valley": valley,
@@ -218,10 +200,6 @@ RULES: dict[str, Rule] = {
     "edge": edge,
 }
 _OWN_RULES = frozenset(RULES)
-_AUTO: dict[Target, tuple[Rule, Rule]] = {
-    "constant": (auto_constant, guess_constant),
-    "one_cycle": (auto_one_cycle, guess_one_cycle),
-}
 
 
 def register_rule(name: str, function: Rule) -> None:
@@ -262,30 +240,17 @@ def unregister_rule(name: str) -> None:
     del RULES[name]
 
 
-def rule_function(rule: str, target: Target, in_noise: bool = False) -> Rule:
-    """Return the function of a rule; for "auto" it is the one for the target.
-
-    Args:
-        rule: Its name.
-        target: What the learning rate is for.
-        in_noise: Whether the loss falls by no more than its noise; then "auto" guesses.
+def check_rule(rule: str) -> None:
+    """Refuse a rule that there is not.
 
     Raises:
-        ConfigError: An unknown rule or target.
+        ConfigError: It is unknown.
     """
-    if target not in _AUTO:
-        raise ConfigError(f'`target` must be "constant" or "one_cycle"; got target={target!r}.')
     if rule not in RULES:
         known = ", ".join(f'"{name}"' for name in RULES)
         raise ConfigError(f"`rule` must be one of {known}; got rule={rule!r}.")
-    return _AUTO[target][in_noise] if rule == "auto" else RULES[rule]
 
 
 def _below_minimum(lrs: FloatArray, losses: FloatArray, divisor: float) -> float | None:
     """Return the learning rate at the minimum over the divisor."""
     return float(10 ** x_min(lrs, losses) / divisor) if falls(losses) else None
-
-
-def _doubled(lr: float | None, lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return twice a learning rate, but not right of the minimum."""
-    return None if lr is None else min(2 * lr, float(10 ** x_min(lrs, losses)))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lrwidget.core.rules import Target
+from lrwidget.core.purpose import Target
 from lrwidget.ui import kinds
 
 Numbers = Mapping[str, float]

@@ -50,7 +50,7 @@ class LRFinderWidget(Applying, VBox):
         sweeps: Passes over the range, each from the same start.
         seed: Order of the data, for data that comes as arrays; None draws one.
         validation_data: Data in any of these forms; its loss is then measured some twenty
-            times in a test and can be put on show.
+            times in a test and can be put on show, and "auto" reads both losses.
         class_weight: Weight of each class by its number, as for `fit`.
         optimizer: For a model that holds several, the one whose learning rate is moved.
         monitor: Which of the values that the model's own `train_step` returns is the loss.

@@ -185,3 +185,26 @@ def test_measuring_the_validation_loss_does_not_change_the_curve(name):
     watched = lrwidget.range_test(model, data, seed=1, steps=40, max_lr=0.1, validation_data=data)
     np.testing.assert_array_equal(watched.losses, plain.losses)
     assert watched.restored
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "kind"),
+    [
+        (keras.optimizers.SGD(0.1), "sgd"),
+        (keras.optimizers.SGD(0.1, momentum=0.9), "momentum"),
+        (keras.optimizers.RMSprop(0.1), "rmsprop"),
+        (keras.optimizers.RMSprop(0.1, momentum=0.5), "other"),
+        (keras.optimizers.Adam(0.1), "other"),
+        (keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)), "sgd"),
+    ],
+    ids=["sgd", "momentum", "rmsprop", "rmsprop with momentum", "adam", "loss-scaled sgd"],
+)
+def test_a_result_knows_what_took_its_steps(optimizer, kind):
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
+    model.compile(optimizer, "mse")
+    x = np.linspace(0, 1, 8)[:, None]
+    result = lrwidget.range_test(model, (x, x), batch_size=4, steps=2)
+    assert result.optimizer == kind
+    finder = lrwidget.LRRangeTest(steps=2)
+    model.fit(x, x, batch_size=4, callbacks=[finder], verbose=0)
+    assert finder.result.optimizer == kind

@@ -9,9 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from lrwidget.core.purpose import Purpose
+from lrwidget.core.reading import Reading
 from lrwidget.core.rules import RULES, register_rule, unregister_rule
 from lrwidget.core.smoothing import DEFAULT_SMOOTHING, smooth
-from lrwidget.core.suggest import suggest, suggest_over_sweeps, suggestions
+from lrwidget.core.suggest import suggest, suggest_over_sweeps
 from lrwidget.errors import ConfigError
 from tests.core.curves import (
     as_measured,
@@ -37,6 +39,11 @@ shapes = st.fixed_dictionaries(
 steps = st.integers(50, 300)
 seeds = st.integers(0, 10_000)
 shares = st.sampled_from([0.0, 0.02, 0.1, 0.3])
+
+
+def suggestions(lrs, losses, target="constant"):
+    """Return what every rule suggests."""
+    return {rule: suggest(lrs, losses, rule, target) for rule in RULES}
 
 
 def measured(n, shape, share, seed):
@@ -284,6 +291,12 @@ def test_unknown_rules_and_targets_are_named_with_those_that_are_known():
         suggest(LRS, good(LRS), "auto", "cosine")
 
 
+def auto_over(middle, sweeps):
+    """Return what "auto" suggests for the median of sweeps."""
+    readings = [Reading.of(LRS, each) for each in sweeps]
+    return suggest_over_sweeps(["auto"], Purpose(), Reading.of(LRS, middle), readings)["auto"]
+
+
 def sweeps_around(decades):
     """Return five sweeps whose minima lie evenly over so many decades, and their middle."""
     ends = -0.5 + np.linspace(-decades / 2, decades / 2, 5)
@@ -292,32 +305,130 @@ def sweeps_around(decades):
 
 
 def test_the_interval_over_sweeps_goes_from_the_tenth_to_the_ninetieth_percent():
-    found = suggest_over_sweeps(LRS, *sweeps_around(0.8))
+    found = auto_over(*sweeps_around(0.8))
     assert found.reliable
     assert np.log10(found.high / found.low) == pytest.approx(0.8 * 0.8, abs=0.05)
     assert found.low < found.lr < found.high
 
 
 def test_sweeps_that_disagree_by_more_than_a_decade_are_not_reliable():
-    found = suggest_over_sweeps(LRS, *sweeps_around(1.6))
+    found = auto_over(*sweeps_around(1.6))
     assert not found.reliable
     assert found.reason.startswith("The sweeps disagree by more than a decade: ")
     assert found.low < found.high / 10
 
 
 def test_a_single_sweep_has_no_interval():
-    found = suggest_over_sweeps(LRS, good(LRS), good(LRS)[None])
+    found = auto_over(good(LRS), [good(LRS)])
     assert found == suggest(LRS, good(LRS))
     assert (found.low, found.high) == (None, None)
 
 
 def test_sweeps_that_mostly_suggest_nothing_are_not_reliable():
     sweeps = np.stack([good(LRS), rising(LRS), rising(LRS)])
-    found = suggest_over_sweeps(LRS, good(LRS), sweeps)
+    found = auto_over(good(LRS), sweeps)
     assert not found.reliable
     assert found.reason == "Only 1 of 3 sweeps give a suggestion."
 
 
-def test_sweeps_of_another_length_are_an_error():
-    with pytest.raises(ConfigError, match=r"shape \(sweeps, 100\); got \(2, 99\)"):
-        suggest_over_sweeps(LRS, good(LRS), np.ones((2, 99)))
+def test_a_peak_stands_higher_than_a_constant():
+    constant, peak = (suggest(LRS, good(LRS), "auto", target).lr for target in TARGETS)
+    assert constant < peak
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_sgd_alone_bears_more_and_sgd_with_momentum_less_than_adam(target):
+    lrs = {
+        kind: suggest(LRS, good(LRS), "auto", target, optimizer=kind).lr
+        for kind in ("momentum", "other", "rmsprop", "sgd")
+    }
+    assert list(lrs.values()) == sorted(lrs.values())
+    assert lrs["momentum"] < lrs["other"] < lrs["sgd"]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "auto"])
+def test_only_auto_heeds_optimizer_target_and_validation(rule):
+    others = {"optimizer": "sgd", "validation_losses": good(LRS, center=-5.0)}
+    assert suggest(LRS, good(LRS), rule, "one_cycle", **others) == suggest(LRS, good(LRS), rule)
+
+
+def test_an_unknown_optimizer_is_named_with_those_that_are_known():
+    with pytest.raises(ConfigError, match=r'one of "sgd", "momentum".*; got optimizer=\'lion\''):
+        suggest(LRS, good(LRS), optimizer="lion")
+
+
+def test_auto_is_the_geometric_mean_over_both_losses():
+    def auto(center):
+        return suggest(LRS, good(LRS), validation_losses=good(LRS, center=center)).lr
+
+    alone = suggest(LRS, good(LRS, center=-3.6), "auto").lr
+    assert auto(-3.6) == pytest.approx(math.sqrt(alone * auto(-3.0)), rel=0.05)
+    assert auto(-3.6) < auto(-3.0)
+
+
+def test_a_validation_loss_that_is_measured_now_and_then_says_the_same():
+    often = good(LRS, center=-3.6)
+    rarely = np.full(len(LRS), np.nan)
+    rarely[4::5] = often[4::5]
+    lrs = [suggest(LRS, good(LRS), validation_losses=each).lr for each in (often, rarely)]
+    assert abs(np.log10(lrs[0] / lrs[1])) < 0.1
+
+
+def test_a_validation_loss_that_falls_clearly_takes_away_the_doubt_that_noise_brings():
+    true = suggest(LRS, good(LRS)).lr
+    hidden = 0
+    for seed in range(30):
+        noisy = as_measured(good(LRS), 0.4, seed)
+        lrs = LRS[: len(noisy)]
+        guessed = suggest(lrs, noisy)
+        if "noise hides the fall" not in guessed.reason:
+            continue
+        hidden += 1
+        found = suggest(lrs, noisy, validation_losses=good(lrs))
+        assert (found.reliable, found.reason) == (True, "")
+        assert abs(np.log10(found.lr / true)) < abs(np.log10(guessed.lr / true))
+    assert hidden > 3
+
+
+def test_losses_that_fall_at_different_places_are_not_reliable():
+    found = suggest(LRS, good(LRS), validation_losses=good(LRS, center=-5.5))
+    assert not found.reliable
+    assert "point to rates up to" in found.reason
+
+
+def test_a_validation_loss_that_goes_up_and_down_is_not_reliable():
+    rough = good(LRS) + np.where(np.log10(LRS) < -2, 0.3 * (-1.0) ** np.arange(100), 0)
+    found = suggest(LRS, good(LRS), validation_losses=rough)
+    assert not found.reliable
+    assert "goes up and down" in found.reason
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [np.full(100, np.nan), np.ones(100), np.where(np.arange(100) % 20 == 0, good(LRS), np.nan)],
+    ids=["not measured", "flat", "five points"],
+)
+def test_a_validation_loss_that_says_nothing_changes_nothing(useless):
+    assert suggest(LRS, good(LRS), validation_losses=useless) == suggest(LRS, good(LRS))
+
+
+def test_a_validation_loss_of_another_length_is_an_error():
+    with pytest.raises(ConfigError, match=r"`validation_losses` must have the same shape"):
+        suggest(LRS, good(LRS), validation_losses=np.ones(99))
+
+
+@settings(max_examples=25, deadline=None)
+@given(shapes, shapes, shares, seeds, st.sampled_from(TARGETS), st.floats(-3, 3), st.floats(-9, 9))
+def test_the_unit_of_the_validation_loss_changes_nothing_and_no_pick_is_right_of_the_minimum(
+    shape, other, share, seed, target, unit, shift
+):
+    lrs, losses = measured(100, shape, share, seed)
+    validation = good(lrs, **other)
+    found, moved = (
+        suggest(lrs, losses, "auto", target, optimizer="sgd", validation_losses=each)
+        for each in (validation, 10**unit * (validation + shift))
+    )
+    assert (found.index, found.reliable) == (moved.index, moved.reliable)
+    if found.lr is not None:
+        lowest = lrs[np.argmin(smooth(losses, DEFAULT_SMOOTHING))]
+        assert lrs[0] <= found.lr <= lowest * (1 + 1e-9)

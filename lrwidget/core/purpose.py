@@ -1,0 +1,52 @@
+"""Purpose: what a suggested learning rate is for, as far as "auto" heeds it."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from lrwidget.errors import ConfigError
+
+Target = Literal["constant", "one_cycle"]
+OptimizerKind = Literal["sgd", "momentum", "rmsprop", "other"]
+
+# A one-cycle schedule soon leaves its peak again.
+_FOR_TARGET: dict[Target, float] = {"constant": 1.0, "one_cycle": 2.0}
+# SGD alone trains best close to where it falls apart. With momentum it sums up its last steps, so
+# it falls apart later on the ladder than at a constant rate. RMSprop alone stands in between.
+_FOR_OPTIMIZER: dict[OptimizerKind, float] = {
+    "sgd": 2.5,
+    "momentum": 0.6,
+    "rmsprop": 1.4,
+    "other": 1.0,
+}
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a learning rate is to be used for.
+
+    Args:
+        target: Whether it stays as it is, "constant", or is the peak of a "one_cycle".
+        optimizer: What takes the steps: "sgd" and "rmsprop" without momentum, SGD with
+            "momentum", or an "other" one such as Adam.
+
+    Raises:
+        ConfigError: A target or an optimizer of another name.
+    """
+
+    target: Target = "constant"
+    optimizer: OptimizerKind = "other"
+
+    def __post_init__(self) -> None:
+        for name, known in (("target", Target), ("optimizer", OptimizerKind)):
+            given = getattr(self, name)
+            if given not in get_args(known):
+                names = ", ".join(f'"{each}"' for each in get_args(known))
+                raise ConfigError(f"`{name}` must be one of {names}; got {name}={given!r}.")
+
+    @property
+    def factor(self) -> float:
+        """How many times the learning rate that "auto" reads off a curve to use.
+
+        Source: this package; tuned on the same tasks as the rule, see docs/regret.md.
+        """
+        return _FOR_TARGET[self.target] * _FOR_OPTIMIZER[self.optimizer]
