@@ -14,6 +14,7 @@ import argparse
 import os
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -73,15 +74,10 @@ def seconds_of_fit(
     return clock.stopped - began
 
 
-def measure(width: int, steps: int, repeats: int) -> None:
+def measure(width: int, steps: int, repeats: int, only: list[str]) -> None:
     """Print the table of one model; called in a kernel."""
     model, data = compiled_model(width), endless_data()
-    contestants = {
-        "no callback": list,
-        "empty callback": lambda: [keras.callbacks.LambdaCallback(on_train_batch_end=nothing)],
-        "LRMonitor": lambda: [lrwidget.LRMonitor()],
-        "LRMonitor, live": lambda: [lrwidget.LRMonitor(live=True)],
-    }
+    contestants = {name: make for name, make in CONTESTANTS.items() if name in only}
     for make in contestants.values():
         seconds_of_fit(model, data, 20, make())
     ratios: dict[str, list[np.ndarray]] = {name: [] for name in contestants}
@@ -119,14 +115,23 @@ def in_kernel(code: str) -> str:
     return "".join(each.text for each in cell.outputs if each.get("name") == "stdout")
 
 
+CONTESTANTS: dict[str, Callable[[], list[keras.callbacks.Callback]]] = {
+    "no callback": list,
+    "empty callback": lambda: [keras.callbacks.LambdaCallback(on_train_batch_end=nothing)],
+    "LRMonitor": lambda: [lrwidget.LRMonitor()],
+    "LRMonitor, live": lambda: [lrwidget.LRMonitor(live=True)],
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--widths", type=int, nargs="+", default=[100, 300])
+    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     options = parser.parse_args()
     for width in options.widths:
-        numbers = f"{width}, {options.steps}, {options.repeats}"
+        numbers = f"{width}, {options.steps}, {options.repeats}, {options.only}"
         print(in_kernel(f"import monitor; monitor.measure({numbers})"), flush=True)
 
 

@@ -139,6 +139,34 @@ def running_sums() -> Data:
     return _split(x, x[:, :, 0] @ 0.8 ** np.arange(8), 0)
 
 
+def last_token() -> Data:
+    """Sequences of 8 tokens; which came last?"""
+    x = np.random.default_rng(10).integers(0, 6, (1000, 8))
+    return _split(x, x[:, -1], 6, tokens=6)
+
+
+def biggest_number() -> Data:
+    """Sequences of 8 numbers; how large is the largest?"""
+    x = np.random.default_rng(11).normal(size=(800, 8, 1))
+    return _split(x, x.max(axis=(1, 2)), 0)
+
+
+def sign_changes() -> Data:
+    """Sequences of 8 numbers; does their sign change up to twice, three times, or more often?"""
+    x = np.random.default_rng(12).normal(size=(1000, 8, 1))
+    changes = (np.diff(np.sign(x[:, :, 0]), axis=1) != 0).sum(axis=1)
+    return _split(x, np.digitize(changes, [3, 4]), 3)
+
+
+def bright_quarter() -> Data:
+    """Noisy images; which quarter of it has the bright spot?"""
+    random = np.random.default_rng(13)
+    y, x = random.integers(0, 4, 1000), random.normal(scale=0.5, size=(1000, 8, 8, 1))
+    for image, label, row, column in zip(x, y, *random.integers(0, 3, (2, 1000)), strict=True):
+        image[row + 4 * (label // 2) :, column + 4 * (label % 2) :][:2, :2] += 1.5
+    return _split(x, y, 4)
+
+
 MAKERS: dict[str, Callable[[], Data]] = {
     maker.__name__: maker
     for maker in (
@@ -159,6 +187,10 @@ MAKERS: dict[str, Callable[[], Data]] = {
         counted_tokens,
         first_token,
         running_sums,
+        last_token,
+        biggest_number,
+        sign_changes,
+        bright_quarter,
     )
 }
 

@@ -30,8 +30,8 @@ TARGETS = ("constant", "one_cycle")
 # The other finders stop by rules of their own.
 WHOLE = {"steps": TEST_STEPS, "stop_factor": math.inf}
 FOUND = {"min_lr": None, "max_lr": None, "steps": TEST_STEPS - PROBE_STEPS}
-# A range test of the whole range, one that finds its range by itself with as many training steps,
-# and the trainings.
+# A range test of the whole range; one that finds its range by itself with as many training steps,
+# and also measures the loss of a fixed sample of the training data; and the trainings.
 PARTS = ("whole", "found", "trainings")
 
 
@@ -65,6 +65,8 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def _lines(task: Task, missing: list[tuple[int, str]]) -> Iterator[dict[str, Any]]:
     data = load(task.data)
+    # The transformer's positions are constants of the model, drawn here once for a task.
+    keras.utils.set_random_seed(SEEDS)
     model = new_model(task.model, data)
     model.compile(OPTIMIZERS[task.optimizer](), new_loss(data))
     trainer = Trainer(model, task)
@@ -74,7 +76,7 @@ def _lines(task: Task, missing: list[tuple[int, str]]) -> Iterator[dict[str, Any
         if part == "trainings":
             measured = trainer.losses(seed)
         else:
-            settings = WHOLE if part == "whole" else FOUND
+            settings = WHOLE if part == "whole" else FOUND | {"validation_data": data.train}
             size = min(task.batch_size, len(data.train[0]))
             measured = _curve(model, data, batch_size=size, seed=seed, **settings)
         yield {"task": task.name, "seed": seed, "part": part, **measured}
@@ -82,7 +84,13 @@ def _lines(task: Task, missing: list[tuple[int, str]]) -> Iterator[dict[str, Any
 
 def _curve(model: keras.Model, data: Data, **settings: Any) -> dict[str, Any]:
     result = lrwidget.range_test(model, data.train, **settings)
-    return {"lrs": result.lrs.tolist(), "losses": result.losses.tolist()}
+    fixed = [loss if math.isfinite(loss) else None for loss in result.validation_losses.tolist()]
+    return {
+        "lrs": result.lrs.tolist(),
+        "losses": result.losses.tolist(),
+        "fixed_losses": fixed,
+        "optimizer": result.optimizer,
+    }
 
 
 class Trainer:

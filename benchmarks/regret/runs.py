@@ -10,11 +10,27 @@ from benchmarks.regret.measure import GRID, PARTS, TARGETS, TEST_STEPS, read
 from benchmarks.regret.tasks import all_tasks
 from lrwidget.core.divergence import DivergenceRule
 from lrwidget.core.ladder import lr_ladder
+from lrwidget.core.purpose import OptimizerKind
 
 # A run in which no learning rate takes away a twentieth of the loss tells nothing.
 LEAST_DROP = 0.05
 
 Curve = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The range test that found its range by itself, as lrwidget ended it.
+
+    Attributes:
+        curve: Learning rates and losses.
+        optimizer: What took the steps, as lrwidget names it.
+        fixed: Loss of a fixed sample of the training data, NaN where it was not measured.
+    """
+
+    curve: Curve
+    optimizer: OptimizerKind
+    fixed: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +42,14 @@ class Run:
         tuned: Whether rules may be tuned on it.
         whole: Learning rates and losses of the range test over the whole range, up to the first
             loss that was not finite.
-        found: The same of the range test that found its range by itself, as lrwidget ended it.
+        found: The range test that found its range by itself.
         regrets: By target, the regret at each learning rate of the grid.
     """
 
     task: str
     tuned: bool
     whole: Curve
-    found: Curve
+    found: Found
     regrets: dict[str, np.ndarray]
 
     def stopped(self) -> Curve:
@@ -79,11 +95,13 @@ def load_runs(path: Path) -> tuple[list[Run], int]:
 def _run(task: str, tuned: bool, parts: dict[str, Any]) -> Run:
     trainings = parts["trainings"]
     regrets = {target: _regrets(trainings["initial"], trainings[target]) for target in TARGETS}
-    whole, found = (
-        (np.array(parts[part]["lrs"]), np.array(parts[part]["losses"]))
-        for part in ("whole", "found")
-    )
-    return Run(task, tuned, whole, found, regrets)
+    fixed = np.array(parts["found"]["fixed_losses"], dtype=np.float64)
+    found = Found(_curve(parts["found"]), parts["found"]["optimizer"], fixed)
+    return Run(task, tuned, _curve(parts["whole"]), found, regrets)
+
+
+def _curve(line: dict[str, Any]) -> Curve:
+    return np.array(line["lrs"]), np.array(line["losses"])
 
 
 def _drops(line: dict[str, Any]) -> bool:

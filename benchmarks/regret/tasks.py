@@ -9,7 +9,8 @@ from keras import layers
 from benchmarks.regret.data import Data
 
 # Every pair of data and model is either tuned on, with all its optimizers and batch sizes, or
-# only reported on. The lists were fixed before anything was measured. Do not move a pair.
+# only reported on. The lists were fixed before anything was measured; the last six were added to
+# tune on after the first report. Do not move a pair.
 TUNED = (
     ("digits", "linear"),
     ("diabetes", "linear"),
@@ -23,6 +24,12 @@ TUNED = (
     ("crosses", "cnn"),
     ("counted_tokens", "transformer"),
     ("digit_rows", "rnn"),
+    ("last_token", "rnn"),
+    ("biggest_number", "rnn"),
+    ("sign_changes", "rnn"),
+    ("last_token", "transformer"),
+    ("biggest_number", "transformer"),
+    ("bright_quarter", "cnn"),
 )
 REPORTED = (
     ("cancer", "linear"),

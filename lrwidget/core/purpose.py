@@ -15,7 +15,7 @@ _FOR_TARGET: dict[Target, float] = {"constant": 1.0, "one_cycle": 2.0}
 _FOR_OPTIMIZER: dict[OptimizerKind, float] = {
     "sgd": 2.5,
     "momentum": 0.6,
-    "rmsprop": 1.4,
+    "rmsprop": 2.0,
     "other": 1.0,
 }
 

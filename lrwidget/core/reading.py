@@ -18,8 +18,9 @@ from lrwidget.errors import ConfigError
 _FEWEST = 10
 # Share of the fall by which the loss has to rise again for the test to have seen the end.
 _RISE = 0.25
-# Decades between rules, together with rises of the validation loss in falls, that are too many.
-_TROUBLE = 1.5
+# Decades between rules, together with rises of the validation loss in falls, that are too many;
+# half of that where noise hides the fall of the training loss.
+_TROUBLE = 2.5
 
 
 @dataclass(frozen=True)
@@ -191,14 +192,15 @@ def _doubt_of_both(curve: Reading, fixed: tuple[FloatArray, FloatArray]) -> str:
 
     With d the decades between the lowest and the highest of what "slide", "steepest" and
     "valley" read off both curves, and r all that the loss of the fixed sample rises on its way
-    to its minimum, in falls, that is where d + r > 1.5. Tuned as "auto" was.
+    to its minimum, in falls, that is where d + r > 2.5, or half of that where noise hides the
+    fall of the training loss. Tuned as "auto" was.
     """
     curves = ((curve.lrs, curve.smoothed), fixed)
     picks = [rule(*each) for rule in (slide, steepest, valley) for each in curves]
     apart = float(np.ptp(np.log10([lr for lr in picks if lr is not None])))
     until_bottom = fixed[1][: bottom_index(fixed[1]) + 1]
     rises = float(np.maximum(np.diff(until_bottom), 0).sum() / np.ptp(until_bottom))
-    if apart + rises <= _TROUBLE:
+    if apart + rises <= (_TROUBLE if curve.fell else _TROUBLE / 2):
         return ""
     if rises > apart:
         return "The validation loss goes up and down a lot: take more steps, or more data for it."

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_DRAWINGS = 0.1
 """More often would slow down `fit`, and nobody would see it."""
 
-REST = 100
+REST = 200
 """So many times as long as a drawing lasts there is none: a long `fit` has more to draw."""
 
 

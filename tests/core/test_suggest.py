@@ -374,20 +374,20 @@ def test_a_validation_loss_that_is_measured_now_and_then_says_the_same():
     assert abs(np.log10(lrs[0] / lrs[1])) < 0.1
 
 
-def test_a_validation_loss_that_falls_clearly_takes_away_the_doubt_that_noise_brings():
+def test_where_noise_hides_the_fall_a_clear_validation_loss_mends_the_guess_and_often_the_doubt():
     true = suggest(LRS, good(LRS)).lr
-    hidden = 0
+    trusted = []
     for seed in range(30):
         noisy = as_measured(good(LRS), 0.4, seed)
         lrs = LRS[: len(noisy)]
         guessed = suggest(lrs, noisy)
         if "noise hides the fall" not in guessed.reason:
             continue
-        hidden += 1
         found = suggest(lrs, noisy, validation_losses=good(lrs))
-        assert (found.reliable, found.reason) == (True, "")
+        assert found.reason == "" if found.reliable else "rates up to" in found.reason
         assert abs(np.log10(found.lr / true)) < abs(np.log10(guessed.lr / true))
-    assert hidden > 3
+        trusted.append(found.reliable)
+    assert 0 < np.mean(trusted) < 1
 
 
 def test_losses_that_fall_at_different_places_are_not_reliable():
