@@ -20,7 +20,7 @@ _FEWEST = 10
 _RISE = 0.25
 # Decades between rules, together with rises of the validation loss in falls, that are too many;
 # half of that where noise hides the fall of the training loss.
-_TROUBLE = 2.5
+_TROUBLE = 1.75
 
 
 @dataclass(frozen=True)
@@ -190,21 +190,19 @@ def _doubt_of_end(curve: Reading) -> str:
 def _doubt_of_both(curve: Reading, fixed: tuple[FloatArray, FloatArray]) -> str:
     """Return where two curves disagree, or one of them is rough, or nothing.
 
-    With d the decades between the lowest and the highest of what "slide", "steepest" and
-    "valley" read off both curves, and r all that the loss of the fixed sample rises on its way
-    to its minimum, in falls, that is where d + r > 2.5, or half of that where noise hides the
-    fall of the training loss. Tuned as "auto" was.
+    With d the decades that hold all but one of what "slide", "steepest" and "valley" read off
+    both curves, and r all that the loss of the fixed sample rises on its way to its minimum, in
+    falls, that is where d + r > 1.75, or half of that where noise hides the fall of the training
+    loss. Tuned as "auto" was.
     """
     curves = ((curve.lrs, curve.smoothed), fixed)
     picks = [rule(*each) for rule in (slide, steepest, valley) for each in curves]
-    apart = float(np.ptp(np.log10([lr for lr in picks if lr is not None])))
+    x = np.sort(np.log10([lr for lr in picks if lr is not None]))
+    apart = float(min(x[-1] - x[1], x[-2] - x[0]))
     until_bottom = fixed[1][: bottom_index(fixed[1]) + 1]
     rises = float(np.maximum(np.diff(until_bottom), 0).sum() / np.ptp(until_bottom))
     if apart + rises <= (_TROUBLE if curve.fell else _TROUBLE / 2):
         return ""
     if rises > apart:
-        return "The validation loss goes up and down a lot: take more steps, or more data for it."
-    return (
-        f"Training and validation loss point to rates up to {10**apart:.0f} times apart. "
-        "Take more steps or a larger batch."
-    )
+        return "The validation loss goes up and down: take more steps."
+    return "Training and validation loss disagree: take more steps."

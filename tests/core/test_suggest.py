@@ -384,7 +384,7 @@ def test_where_noise_hides_the_fall_a_clear_validation_loss_mends_the_guess_and_
         if "noise hides the fall" not in guessed.reason:
             continue
         found = suggest(lrs, noisy, validation_losses=good(lrs))
-        assert found.reason == "" if found.reliable else "rates up to" in found.reason
+        assert found.reason == "" if found.reliable else "loss disagree" in found.reason
         assert abs(np.log10(found.lr / true)) < abs(np.log10(guessed.lr / true))
         trusted.append(found.reliable)
     assert 0 < np.mean(trusted) < 1
@@ -393,7 +393,14 @@ def test_where_noise_hides_the_fall_a_clear_validation_loss_mends_the_guess_and_
 def test_losses_that_fall_at_different_places_are_not_reliable():
     found = suggest(LRS, good(LRS), validation_losses=good(LRS, center=-5.5))
     assert not found.reliable
-    assert "point to rates up to" in found.reason
+    assert "loss disagree" in found.reason
+
+
+def test_one_rule_that_is_far_off_is_no_doubt_of_auto():
+    x = np.log10(LRS)
+    long_valley = good(LRS) + np.interp(x, [-7, -4.2, -3.9], [0.3, 0, 0.3]) * (x < -3.9)
+    assert suggest(LRS, long_valley, "valley").lr < suggest(LRS, good(LRS), "valley").lr / 100
+    assert suggest(LRS, good(LRS), validation_losses=long_valley).reliable
 
 
 def test_a_validation_loss_that_goes_up_and_down_is_not_reliable():
