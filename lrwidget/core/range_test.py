@@ -71,7 +71,7 @@ def range_test(
         validation_data: Data in any of these forms. Its loss is measured some twenty times
             in a test, on the same first eight batches: with 100 steps that is 160 forward
             passes more, about half of the time of the test again. "auto" then reads both
-            losses, which makes it a better suggestion; the training data will do for that.
+            losses (docs/regret.md tells what that is worth); the training data will do.
         class_weight: Weight of each class by its number, as for `fit`.
         optimizer: For a model that holds several, the one whose learning rate is moved.
         monitor: Which of the values that the model's own `train_step` returns is the loss.
