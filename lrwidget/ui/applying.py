@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from lrwidget.core.apply import apply_lr
-from lrwidget.core.learning_rate import optimizer_of
+from lrwidget.core.learning_rate import code_of_optimizer, optimizer_of
 from lrwidget.errors import ConfigError, LRWidgetError
 from lrwidget.ui.kinds import LR
 from lrwidget.ui.state import WidgetState
@@ -54,7 +54,9 @@ class Applying:
         Raises:
             LRWidgetError: Nothing is picked, or a number of the schedule is missing.
         """
-        return self._state.plan.code(self._needed_pick())
+        pick = self._needed_pick()
+        chosen = self._optimizer and code_of_optimizer(self._model, self._optimizer)
+        return self._state.plan.code(pick, chosen or "")
 
     def apply(self) -> None:
         """Put the picked learning rate, or the schedule planned from it, on the model.

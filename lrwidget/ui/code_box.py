@@ -1,6 +1,7 @@
 """CodeBox: the code that does in a script what Apply does, with a button that copies it."""
 
 import html
+from collections.abc import Callable
 from typing import Any
 
 from ipywidgets import HTML
@@ -28,23 +29,23 @@ class CodeBox(HTML):
 
     Args:
         state: Observed.
+        code: Returns the code, once something is picked.
     """
 
-    def __init__(self, state: WidgetState) -> None:
+    def __init__(self, state: WidgetState, code: Callable[[], str]) -> None:
         super().__init__()
-        self._state = state
+        self._state, self._code = state, code
         self.add_class("lrw-code")
         state.observe(self._draw, ["plan", "picked_lr", "code_shown"])
         self._draw()
 
     def _draw(self, _change: Any = None) -> None:
         self.layout.display = None if self._state.code_shown else "none"
-        lr = self._state.picked_lr
-        if lr is None:
+        if self._state.picked_lr is None:
             self.value = _without_code(NO_PICK)
             return
         try:
-            self.value = _with_code(self._state.plan.code(lr))
+            self.value = _with_code(self._code())
         except ConfigError as error:
             self.value = _without_code(str(error))
 

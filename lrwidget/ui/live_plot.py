@@ -34,6 +34,7 @@ class LivePlot:
         exact = {"min": 0.0, "max": 1.0, "allow_padding": False}
         self._steps = steps = LinearScale(**exact)
         self._loss_scale, self._lr_scale = LinearScale(**exact), LinearScale(**exact)
+        self._whole_height = LinearScale(**exact)
         on_loss = {"x": steps, "y": self._loss_scale}
         self._loss = Lines(x=[], y=[], scales=on_loss, colors=[looks.CURVE], stroke_width=1.5)
         self._lr = Lines(
@@ -54,7 +55,7 @@ class LivePlot:
         self._marks = Lines(
             x=[],
             y=[],
-            scales={"x": steps, "y": LinearScale(**exact)},
+            scales={"x": steps, "y": self._whole_height},
             colors=["#8a949e"],
             stroke_width=1.0,
             line_style="dotted",
@@ -84,6 +85,9 @@ class LivePlot:
         return Figure(
             marks=[self._marks, self._lr, self._loss, self._points],
             axes=[self._step_axis, self._loss_axis, self._lr_axis],
+            # Its own would be two widgets more to send.
+            scale_x=self._steps,
+            scale_y=self._whole_height,
             fig_margin={"top": 12, "bottom": 48, "left": 62, "right": 72},
             padding_y=0.0,
             display_toolbar=False,

@@ -128,20 +128,25 @@ class Plan:
         own = numbers.get("total_steps") or sum(int(numbers.get(part, 0)) for part in parts)
         return int(max(own, self.epochs * (self.batches or 0), 1))
 
-    def code(self, pick: float) -> str:
+    def code(self, pick: float, optimizer: str = "") -> str:
         """Return the lines of Python that do the same to a compiled `model`.
+
+        Args:
+            pick: The learning rate picked.
+            optimizer: What finds the one that is meant, for a model that holds several.
 
         Raises:
             ConfigError: As `learning_rate`.
         """
         self.learning_rate(pick)
+        chosen = f", {optimizer}" if optimizer else ""
         if not self.is_schedule:
-            return f"import lrwidget\n\nlrwidget.apply_lr(model, {pick!r})"
+            return f"import lrwidget\n\nlrwidget.apply_lr(model, {pick!r}{chosen})"
         given = "".join(f"    {name}={value!r},\n" for name, value in self.arguments(pick).items())
         name = self.recipe.schedule
         return (
             f"import lrwidget\nfrom lrwidget.schedules import {name}\n\n"
-            f"schedule = {name}(\n{given})\nlrwidget.apply_lr(model, schedule)"
+            f"schedule = {name}(\n{given})\nlrwidget.apply_lr(model, schedule{chosen})"
         )
 
 

@@ -119,7 +119,7 @@ class LRFinderWidget(Applying, VBox):
             VerdictLine(state, self.extend, shown),
             PickLine(state, self.pick, self._take_kind, buttons, shown),
             PlanPanel(state, self._take_number, self._aim, shown),
-            CodeBox(state),
+            CodeBox(state, lambda: self.code),
         ]
 
     @property

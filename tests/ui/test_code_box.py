@@ -1,5 +1,6 @@
 """The code that does the same in a script: when it is on show, and that it is only text."""
 
+import keras
 import pytest
 
 from lrwidget.errors import ConfigError, LRWidgetError
@@ -47,6 +48,22 @@ def test_code_stays_open_and_follows_the_pick(widget):
     widget.undo()
     assert part(widget, "code").layout.display is None
     assert code_on_show(widget).endswith("lrwidget.apply_lr(model, 0.04)")
+
+
+@pytest.mark.parametrize("kind", ["constant", "one-cycle"])
+@pytest.mark.parametrize("held", ["alone", "in a list", "in a dict", "as the compiled one"])
+def test_code_names_the_optimizer_where_the_model_holds_several(make, model, kind, held):
+    second = keras.optimizers.SGD(0.1)
+    model.second = {"in a list": [second], "in a dict": {"it": second}}.get(held, second)
+    chosen = model.optimizer if held == "as the compiled one" else second
+    widget = make(optimizer=chosen)
+    widget.pick(0.02)
+    widget.plan(kind, batches=20)
+    exec(code_on_show(widget), {"model": model})
+    rates = [float(each.learning_rate.numpy()) for each in (model.optimizer, second)]
+    now = 0.02 if kind == "constant" else 0.02 / 25
+    expected = [now, 0.1] if chosen is model.optimizer else [0.001, now]
+    assert rates == pytest.approx(expected)
 
 
 def test_apply_stays_the_one_primary_button_with_the_code_open(widget):
