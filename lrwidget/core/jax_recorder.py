@@ -7,7 +7,7 @@ step is left, before Keras, its callbacks or the next of several steps a call se
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import Any
 
@@ -26,7 +26,7 @@ from lrwidget.core.own_loss import (
 )
 from lrwidget.core.recorder import Recorder
 from lrwidget.core.schedules import float_type
-from lrwidget.core.train_step import Step, shadowed
+from lrwidget.core.train_step import Shadow, Step
 from lrwidget.errors import ModelError
 
 State = Any  # trainable, non-trainable, optimizer and metrics variables: four lists of arrays
@@ -70,7 +70,7 @@ class JaxRecorder(Recorder):
 
         return train_step
 
-    def in_place(self) -> AbstractContextManager[None]:
+    def shadows(self) -> list[Shadow]:
         """Let Keras, which makes its train function of the compiled step, see no notes."""
         model = self.model()
         make_function = model._make_function
@@ -78,7 +78,7 @@ class JaxRecorder(Recorder):
         def make_noting(step: Step, *args: Any, **kwargs: Any) -> Step:
             return make_function(self._noting(step), *args, **kwargs)
 
-        return shadowed(model, "_make_function", make_noting)
+        return [Shadow(model, "_make_function", make_noting)]
 
     def _noting(self, step: Step) -> Step:
         def noting(state: State, data: Any) -> tuple[Any, State]:
@@ -156,5 +156,5 @@ def _reporting_all(tracker: keras.metrics.Mean, total: Any, count: Any) -> Itera
         with keras.StatelessScope(sums):
             return type(tracker).result(tracker)
 
-    with shadowed(tracker, "result", result):
+    with Shadow(tracker, "result", result):
         yield

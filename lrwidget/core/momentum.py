@@ -1,8 +1,6 @@
 """OneCycleMomentum: a callback that moves the momentum against a one-cycle learning rate."""
 
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +23,8 @@ from lrwidget.core.schedules import (
 from lrwidget.core.train_step import (
     Addition,
     RunningFit,
+    Shadow,
     add_to_step,
-    shadowed,
     take_from_step,
 )
 from lrwidget.errors import ConfigError, ModelError
@@ -148,8 +146,7 @@ class _MovedMomentum(Addition):
     name: str
     curve: _Curve
 
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
+    def shadows(self) -> list[Shadow]:
         """Let `apply` set the momentum before each update, and read it where it is set."""
         optimizer, own_apply = self.optimizer, self.optimizer.apply
         # PyTorch's optimizers take floats only, and their steps are not compiled.
@@ -165,8 +162,7 @@ class _MovedMomentum(Addition):
                 momentum.assign(now)
             return own_apply(*args, **kwargs)
 
-        with shadowed(optimizer, self.name, momentum), shadowed(optimizer, "apply", apply):
-            yield
+        return [Shadow(optimizer, self.name, momentum), Shadow(optimizer, "apply", apply)]
 
 
 class _Momentum(keras.Variable):

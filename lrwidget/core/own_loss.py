@@ -6,7 +6,7 @@ lose the loss of a late batch in the digits of all before it, so each batch is m
 
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from lrwidget.core.schedules import float_type
-from lrwidget.core.train_step import shadowed
+from lrwidget.core.train_step import Shadow
 from lrwidget.errors import ModelError
 
 
@@ -86,13 +86,9 @@ class Twins:
             if tracker not in self._of:
                 self._of[tracker] = _twin_of(tracker)
 
-    @contextmanager
-    def told_too(self) -> Iterator[None]:
-        """Let the twins be told what the trackers are."""
-        with ExitStack() as stack:
-            for tracker, twin in list(self._of.items()):
-                stack.enter_context(_telling(tracker, twin.update_state))
-            yield
+    def told_too(self) -> list[Shadow]:
+        """Return what lets the twins be told what the trackers are."""
+        return [_telling(tracker, twin.update_state) for tracker, twin in self._of.items()]
 
     def begin(self) -> None:
         """Forget the steps before this one."""
@@ -119,7 +115,7 @@ def _twin_of(tracker: keras.metrics.Mean) -> keras.metrics.Mean:
         ) from error
 
 
-def _telling(tracker: keras.metrics.Mean, other: Callable[..., Any]) -> Any:
+def _telling(tracker: keras.metrics.Mean, other: Callable[..., Any]) -> Shadow:
     """Let someone else be told what a running mean is told, first."""
     own_update = tracker.update_state
 
@@ -127,4 +123,4 @@ def _telling(tracker: keras.metrics.Mean, other: Callable[..., Any]) -> Any:
         other(*args, **kwargs)
         return own_update(*args, **kwargs)
 
-    return shadowed(tracker, "update_state", update_state)
+    return Shadow(tracker, "update_state", update_state)

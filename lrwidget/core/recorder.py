@@ -20,7 +20,7 @@ from lrwidget.core.own_loss import (
     trains_as_keras,
 )
 from lrwidget.core.schedules import float_type
-from lrwidget.core.train_step import Addition, Step
+from lrwidget.core.train_step import Addition, Shadow, Step
 from lrwidget.errors import ModelError
 
 CAPACITY = 256
@@ -114,13 +114,13 @@ class StepRecorder(Recorder):
         rows = ops.convert_to_numpy(self._rows).astype(np.float64)
         return rows[np.arange(start, self.count) % self.capacity]
 
-    def in_place(self) -> AbstractContextManager[None]:
+    def shadows(self) -> list[Shadow]:
         """Let the running means be followed where the step itself cannot overhear them.
 
         Several devices are traced in threads of their own, which would hear each other: what
         they do is exchanged here, before they start.
         """
-        return nullcontext() if self._overhears else self._twins.told_too()
+        return [] if self._overhears else self._twins.told_too()
 
     def extend(self, step: Step) -> Step:
         """Return the step with the notes; on several devices, the mean of their losses."""

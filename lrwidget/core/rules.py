@@ -167,8 +167,8 @@ def auto(lrs: FloatArray, losses: FloatArray) -> float | None:
     Returns:
         A learning rate not right of the minimum, or None where nothing falls.
 
-    Source: this package. The numbers were tuned on half of the tasks of docs/regret.md, which
-        tells what the rule loses on the other half.
+    Source: this package. The numbers were tuned on some of the tasks of docs/regret.md, which
+        tells what the rule loses on the others.
     """
     start = slide(lrs, losses)
     if start is None:

@@ -11,7 +11,6 @@ announced, such as a later `train_on_batch`, runs as if nothing had been added.
 
 import functools
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import keras
@@ -28,9 +27,12 @@ class Addition:
         """Return a step that does something more; compiled, it runs once for each trace."""
         return step
 
-    def in_place(self) -> AbstractContextManager[Any]:
-        """Return what is entered around each call of the train function, compiled or not."""
-        return nullcontext()
+    def shadows(self) -> "list[Shadow]":
+        """Return what is exchanged during each call of the train function, compiled or not.
+
+        It is asked for once a `fit`, while nothing is exchanged.
+        """
+        return []
 
 
 class RunningFit:
@@ -110,6 +112,8 @@ class _ExtendedFunction:
         self._step: Step = functools.partial(model.train_step)
         for addition in additions:
             self._step = addition.extend(self._step)
+        shadows = [Shadow(model, "train_step", self._step)]
+        self._exchanged = Exchanged(sum((each.shadows() for each in additions), shadows))
         self._made: Step | None = None
 
     def __call__(self, *args: Any) -> Any:
@@ -118,9 +122,9 @@ class _ExtendedFunction:
             return self.plain(*args)
         if not self.fit.takes_step():
             return self.plain(*args)
-        with ExitStack() as stack:
-            self._enter(stack)
-            return self.make()(*args)
+        made = self._made or self.make()
+        with self._exchanged:
+            return made(*args)
 
     def with_additions(self, additions: tuple[Addition, ...]) -> "_ExtendedFunction":
         """Return what stands for the same train function in the same `fit` with these additions."""
@@ -145,20 +149,16 @@ class _ExtendedFunction:
         return self._made
 
     def _newly_made(self) -> Step:
-        with ExitStack() as stack:
-            self._enter(stack)
+        with self._exchanged:
             self._model.make_train_function(force=True)
         made, self._model.train_function = self._model.train_function, self
         return made
 
-    def _enter(self, stack: ExitStack) -> None:
-        stack.enter_context(shadowed(self._model, "train_step", self._step))
-        for addition in self.additions:
-            stack.enter_context(addition.in_place())
 
+# Classes, not generators or an ExitStack: a step of a millisecond must not wait for them.
+class Shadow:
+    """Lets an attribute of one object be another for a while, past its class's `__setattr__`."""
 
-# A class, not a generator: a step of a millisecond must not wait for it.
-class _Shadow:
     def __init__(self, owner: Any, name: str, value: Any) -> None:
         self._attributes, self._name, self._value = vars(owner), name, value
 
@@ -173,6 +173,16 @@ class _Shadow:
             self._attributes[self._name] = self._own
 
 
-def shadowed(owner: Any, name: str, value: Any) -> AbstractContextManager[None]:
-    """Let an attribute of one object be another for a while, past its class's `__setattr__`."""
-    return _Shadow(owner, name, value)
+class Exchanged:
+    """Enters shadows one after another, as often as wanted, but not twice at a time."""
+
+    def __init__(self, shadows: list[Shadow]) -> None:
+        self._shadows = shadows
+
+    def __enter__(self) -> None:
+        for shadow in self._shadows:
+            shadow.__enter__()
+
+    def __exit__(self, *_error: object) -> None:
+        for shadow in reversed(self._shadows):
+            shadow.__exit__()

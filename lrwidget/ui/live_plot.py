@@ -81,7 +81,13 @@ class LivePlot:
             tick_format=".1e",
             grid_lines="none",
         )
-        self._step_axis = Axis(scale=self._steps, label="step", tick_format="~s", grid_lines="none")
+        self._step_axis = Axis(
+            scale=self._steps,
+            label="step",
+            label_color=looks.EARLIER,  # bqplot's own is orange on dark, as the learning rate is
+            tick_format="~s",
+            grid_lines="none",
+        )
         return Figure(
             marks=[self._marks, self._lr, self._loss, self._points],
             axes=[self._step_axis, self._loss_axis, self._lr_axis],
