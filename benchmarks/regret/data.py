@@ -167,6 +167,79 @@ def bright_quarter() -> Data:
     return _split(x, y, 4)
 
 
+def iris() -> Data:
+    x, y = sklearn.datasets.load_iris(return_X_y=True)
+    return _split(_standard(x), y, 3)
+
+
+def raw_cancer() -> Data:
+    """Breast cancer with its columns as they are, up to 4254."""
+    x, y = sklearn.datasets.load_breast_cancer(return_X_y=True)
+    return _split(x, y, 2)
+
+
+def even_digits() -> Data:
+    """Digits; is the number even?"""
+    x, y = sklearn.datasets.load_digits(return_X_y=True)
+    return _split(x / 16, y % 2, 2)
+
+
+def friedman() -> Data:
+    """Friedman's first function, of 5 inputs out of 10, to mean 0 and deviation 1."""
+    x, y = sklearn.datasets.make_friedman1(800, noise=1.0, random_state=14)
+    return _split(x, (y - y.mean()) / y.std(), 0)
+
+
+def moons() -> Data:
+    x, y = sklearn.datasets.make_moons(900, noise=0.25, random_state=15)
+    return _split(x, y, 2)
+
+
+def shells() -> Data:
+    """Three classes, one around the other, in eight dimensions."""
+    x, y = sklearn.datasets.make_gaussian_quantiles(
+        n_samples=1200, n_features=8, n_classes=3, random_state=16
+    )
+    return _split(x, y, 3)
+
+
+def product() -> Data:
+    """The product of three numbers out of six, with noise."""
+    random = np.random.default_rng(17)
+    x = random.uniform(-1.5, 1.5, size=(900, 6))
+    return _split(x, x[:, :3].prod(axis=1) + 0.1 * random.normal(size=900), 0)
+
+
+def stripes() -> Data:
+    """Noisy images of stripes; in which of four directions do they run?"""
+    random = np.random.default_rng(18)
+    y, shift = random.integers(0, 4, 1000), random.uniform(0, 2 * np.pi, (1000, 1, 1))
+    angle = (np.pi * y / 4)[:, None, None]
+    row, column = np.mgrid[:8, :8]
+    waves = np.sin(2 * (row * np.sin(angle) + column * np.cos(angle)) + shift)
+    return _split((waves + random.normal(size=waves.shape))[..., None], y, 4)
+
+
+def doubled_token() -> Data:
+    """Sequences of 8 tokens; is one of them followed by itself?"""
+    x = np.random.default_rng(19).integers(0, 10, (1000, 8))
+    return _split(x, (np.diff(x, axis=1) == 0).any(axis=1), 2, tokens=10)
+
+
+def next_value() -> Data:
+    """Sequences of 8 numbers from a noisy wave; what comes next?"""
+    random = np.random.default_rng(20)
+    pace, start = random.uniform(0.3, 1.2, (900, 1)), random.uniform(0, 2 * np.pi, (900, 1))
+    wave = np.sin(pace * np.arange(9) + start)
+    return _split((wave[:, :8] + 0.1 * random.normal(size=(900, 8)))[..., None], wave[:, 8], 0)
+
+
+def brackets() -> Data:
+    """Sequences of 8 opening and closing brackets; does one close that was not opened?"""
+    x = np.random.default_rng(21).integers(0, 2, (1000, 8))
+    return _split(x, (np.cumsum(1 - 2 * x, axis=1) < 0).any(axis=1), 2, tokens=2)
+
+
 MAKERS: dict[str, Callable[[], Data]] = {
     maker.__name__: maker
     for maker in (
@@ -191,6 +264,17 @@ MAKERS: dict[str, Callable[[], Data]] = {
         biggest_number,
         sign_changes,
         bright_quarter,
+        iris,
+        raw_cancer,
+        even_digits,
+        friedman,
+        moons,
+        shells,
+        product,
+        stripes,
+        doubled_token,
+        next_value,
+        brackets,
     )
 }
 

@@ -30,9 +30,15 @@ TARGETS = ("constant", "one_cycle")
 # The other finders stop by rules of their own.
 WHOLE = {"steps": TEST_STEPS, "stop_factor": math.inf}
 FOUND = {"min_lr": None, "max_lr": None, "steps": TEST_STEPS - PROBE_STEPS}
+# After so many training steps a search over the grid looks at the losses.
+SEARCH_STEPS = (20, 50, 100)
+# Batches of the training data that are its fixed sample: as many as a range test reads.
+SAMPLE_BATCHES = 8
+SEARCH_LOSSES = ("sample", "held_back")
 # A range test of the whole range; one that finds its range by itself with as many training steps,
-# and also measures the loss of a fixed sample of the training data; and the trainings.
-PARTS = ("whole", "found", "trainings")
+# and also measures the loss of a fixed sample of the training data; the trainings; and a search
+# that takes many more steps than any of the tests.
+PARTS = ("whole", "found", "trainings", "search")
 
 
 def measure(path: Path, seconds: float) -> None:
@@ -75,6 +81,8 @@ def _lines(task: Task, missing: list[tuple[int, str]]) -> Iterator[dict[str, Any
         model.set_weights(new_model(task.model, data).get_weights())
         if part == "trainings":
             measured = trainer.losses(seed)
+        elif part == "search":
+            measured = trainer.search(seed)
         else:
             settings = WHOLE if part == "whole" else FOUND | {"validation_data": data.train}
             size = min(task.batch_size, len(data.train[0]))
@@ -104,12 +112,13 @@ class Trainer:
         self._optimizer.build(model.trainable_variables)
         self._x, self._y = (tf.constant(part) for part in self._data.train)
         self._train = tf.function(self._trained, jit_compile=True)
+        self._search = tf.function(self._searched, jit_compile=True)
         self._fresh = [np.array(v) for v in self._optimizer.variables]
 
     def losses(self, seed: int) -> dict[str, Any]:
         """Return the held-back loss before training, and after it for each target and rate."""
         start = [np.array(v) for v in self._model.variables]
-        batches = self._batches(seed)
+        batches = self._batches([seed, 99], TRAINING_STEPS)
         found: dict[str, Any] = {}
         for target in TARGETS:
             found[target] = []
@@ -118,27 +127,52 @@ class Trainer:
                 loss = float(self._train(tf.constant(_rates(target, lr), "float32"), batches))
                 found[target].append(loss if np.isfinite(loss) else None)
         self._restore(start)
-        return {"initial": float(self._validation_loss()), **found}
+        return {"initial": float(self._loss(*self._data.validation)), **found}
+
+    def search(self, seed: int) -> dict[str, Any]:
+        """Return the loss of each of SEARCH_LOSSES after each of SEARCH_STEPS, for each rate."""
+        start = [np.array(v) for v in self._model.variables]
+        batches = self._batches([seed, 98], SEARCH_STEPS[-1])
+        found: dict[str, Any] = {kind: [] for kind in SEARCH_LOSSES}
+        for lr in GRID:
+            self._restore(start)
+            losses = self._search(tf.constant(lr, "float32"), batches).numpy().tolist()
+            for kind, values in zip(found, losses, strict=True):
+                found[kind].append([v if math.isfinite(v) else None for v in values])
+        self._restore(start)
+        return found
 
     def _trained(self, rates: tf.Tensor, batches: tf.Tensor) -> tf.Tensor:
         for k in tf.range(TRAINING_STEPS):
-            self._optimizer.learning_rate.assign(rates[k])
-            x, y = tf.gather(self._x, batches[k]), tf.gather(self._y, batches[k])
-            with tf.GradientTape() as tape:
-                loss = tf.reduce_mean(self._model.loss(y, self._model(x, training=True)))
-            variables = self._model.trainable_variables
-            self._optimizer.apply(tape.gradient(loss, variables), variables)
-        return self._validation_loss()
+            self._step(rates[k], batches[k])
+        return self._loss(*self._data.validation)
 
-    def _batches(self, seed: int) -> tf.Tensor:
+    def _searched(self, lr: tf.Tensor, batches: tf.Tensor) -> tf.Tensor:
+        sample, held_back, done = [], [], 0
+        end = SAMPLE_BATCHES * self._size
+        for steps in SEARCH_STEPS:
+            for k in tf.range(done, steps):
+                self._step(lr, batches[k])
+            done = steps
+            sample.append(self._loss(self._x[:end], self._y[:end]))
+            held_back.append(self._loss(*self._data.validation))
+        return tf.stack([sample, held_back])
+
+    def _step(self, lr: tf.Tensor, batch: tf.Tensor) -> None:
+        self._optimizer.learning_rate.assign(lr)
+        x, y = tf.gather(self._x, batch), tf.gather(self._y, batch)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(self._model.loss(y, self._model(x, training=True)))
+        variables = self._model.trainable_variables
+        self._optimizer.apply(tape.gradient(loss, variables), variables)
+
+    def _batches(self, seed: list[int], steps: int) -> tf.Tensor:
         """Return the indices of every batch: epoch after epoch, whole batches only."""
-        random, samples = np.random.default_rng([seed, 99]), len(self._data.train[0])
+        random, samples = np.random.default_rng(seed), len(self._data.train[0])
         whole = samples // self._size
-        epochs = -(-TRAINING_STEPS // whole)
+        epochs = -(-steps // whole)
         order = [random.permutation(samples)[: whole * self._size] for _ in range(epochs)]
-        return tf.constant(
-            np.concatenate(order).reshape(-1, self._size)[:TRAINING_STEPS].astype("int32")
-        )
+        return tf.constant(np.concatenate(order).reshape(-1, self._size)[:steps].astype("int32"))
 
     def _restore(self, start: list[np.ndarray]) -> None:
         for variables, values in (
@@ -148,9 +182,7 @@ class Trainer:
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
 
-    def _validation_loss(self) -> tf.Tensor:
-        """Return the mean loss of what is held back."""
-        x, y = self._data.validation
+    def _loss(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(self._model.loss(y, self._model(x, training=False)))
 
 

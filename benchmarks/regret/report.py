@@ -7,10 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.regret.measure import SEEDS, TARGETS, TEST_STEPS, TRAINING_STEPS
+from benchmarks.regret.measure import (
+    GRID,
+    SEARCH_LOSSES,
+    SEARCH_STEPS,
+    SEEDS,
+    TARGETS,
+    TEST_STEPS,
+    TRAINING_STEPS,
+)
 from benchmarks.regret.page import TEXT
 from benchmarks.regret.peers import PEERS
 from benchmarks.regret.runs import Run, load_runs
+from benchmarks.regret.tasks import SIDES
 from lrwidget.core.purpose import Target
 from lrwidget.core.rules import RULES
 from lrwidget.core.suggest import Suggestion, suggest
@@ -38,25 +47,30 @@ class Interval(NamedTuple):
 def page(path: Path) -> str:
     """Return docs/regret.md for the runs in a file."""
     runs, useless = load_runs(path)
-    reported = [run for run in runs if not run.tuned]
-    tuned = [run for run in runs if run.tuned]
+    tuned, reported, afterwards = ([run for run in runs if run.side == side] for side in SIDES)
+    only_reported = reported + afterwards
+    sides = {"made afterwards": afterwards, "reported before": reported, "tuned on": tuned}
     return TEXT.format(
-        short=short_answer(reported),
+        short_afterwards=short_answer(afterwards),
+        short_reported=short_answer(reported),
         steps=TRAINING_STEPS,
         test_steps=TEST_STEPS,
         seeds=SEEDS,
         useless=useless,
         runs=len(runs),
+        afterwards_tasks=len({run.task for run in afterwards}),
         reported_tasks=len({run.task for run in reported}),
         tuned_tasks=len({run.task for run in tuned}),
+        afterwards_rules=rule_table(afterwards),
         reported_rules=rule_table(reported),
         tuned_rules=rule_table(tuned),
-        ratios=ratio_table(reported),
-        tuned_ratios=ratio_table(tuned),
-        trusted_ratios=ratio_table(reported, trusted_only=True),
-        warnings=warning_table(reported),
-        tuned_warnings=warning_table(tuned),
-        groups=group_table(reported),
+        ratios=ratio_table(sides),
+        trusted_ratios=ratio_table(sides, trusted_only=True),
+        search=search_table(only_reported),
+        tuned_search=search_table(tuned),
+        warnings=warning_table(sides),
+        search_warnings=search_warning_table(only_reported),
+        groups=group_table(only_reported),
     )
 
 
@@ -114,8 +128,7 @@ def short_answer(runs: list[Run]) -> str:
     for target in TARGETS:
         lost = {name: regrets(runs, pick, target) for name, pick in picks().items()}
         for name in (AUTO, AUTO_FIXED):
-            mean = ratio_over_tasks(runs, lost[name], lost[BASELINE])
-            share = ratio_over_tasks(runs, lost[name] > 0.1, lost[BASELINE] > 0.1)
+            mean, share = ratios_to_baseline(runs, picks()[name], target)
             reached += [mean.value <= 0.5, share.value <= 0.5]
             lines.append(
                 f"- {_title(target)}: {name} loses {lost[name].mean():.3f} of the achievable drop. "
@@ -131,41 +144,105 @@ def short_answer(runs: list[Run]) -> str:
     return "\n".join([*lines, "", f"The aim was at most half; it is {count}."])
 
 
-def ratio_table(runs: list[Run], trusted_only: bool = False) -> str:
+def ratio_table(sides: dict[str, list[Run]], trusted_only: bool = False) -> str:
     """Return how much "auto" loses for each part that fastai's minimum / 10 loses."""
     rows = []
-    for fixed, name in ((False, AUTO), (True, AUTO_FIXED)):
-        for target in TARGETS:
-            used = [
-                run
-                for run in runs
-                if not trusted_only or suggestion(run, "auto", target, fixed).reliable
-            ]
-            own, other = (regrets(used, picks()[each], target) for each in (name, BASELINE))
-            mean = ratio_over_tasks(used, own, other)
-            share = ratio_over_tasks(used, own > 0.1, other > 0.1)
-            rows.append([name, _title(target), str(len(used)), str(mean), str(share)])
-    head = ["rule", "learning rate", "runs", "ratio of mean regret", "of shares over 0.1"]
+    for side, runs in sides.items():
+        for fixed, name in ((False, AUTO), (True, AUTO_FIXED)):
+            for target in TARGETS:
+                used = [
+                    run
+                    for run in runs
+                    if not trusted_only or suggestion(run, "auto", target, fixed).reliable
+                ]
+                ratios = map(str, ratios_to_baseline(used, picks()[name], target))
+                rows.append([side, name, _title(target), str(len(used)), *ratios])
+    head = ["tasks", "rule", "learning rate", "runs", "ratio of mean regret", "of shares over 0.1"]
     return _table(head, rows)
 
 
-def warning_table(runs: list[Run]) -> str:
+def ratios_to_baseline(runs: list[Run], pick: Pick, target: Target) -> tuple[Interval, Interval]:
+    """Return the ratio of the mean regrets, and of the shares of runs over 0.1."""
+    own, other = regrets(runs, pick, target), regrets(runs, picks()[BASELINE], target)
+    return (
+        ratio_over_tasks(runs, own, other),
+        ratio_over_tasks(runs, own > 0.1, other > 0.1),
+    )
+
+
+def search_table(runs: list[Run]) -> str:
+    """Return how much is lost, for each part that the baseline loses, by spending more steps."""
+    of_task: dict[str, list[Run]] = {}
+    for run in runs:
+        of_task.setdefault(run.task, []).append(run)
+    next_seed = {
+        run: same[(k + 1) % len(same)] for same in of_task.values() for k, run in enumerate(same)
+    }
+
+    def search(kind: str, looks: int) -> Pick:
+        return lambda run, _target: float(GRID[run.search[kind][:, looks].argmin()])
+
+    def of_next_seed(run: Run, target: Target) -> float:
+        return float(GRID[next_seed[run].regrets[target].argmin()])
+
+    contestants = [(name, TEST_STEPS, picks()[name]) for name in (AUTO, AUTO_FIXED)]
+    for kind in SEARCH_LOSSES:
+        for looks, steps in enumerate(SEARCH_STEPS):
+            name = f"search by {_title(kind)} loss, {steps} steps for each rate"
+            contestants.append((name, len(GRID) * steps, search(kind, looks)))
+    name = "the best rate of another seed"
+    contestants.append((name, len(GRID) * TRAINING_STEPS, of_next_seed))
+    rows = []
+    for name, steps, pick in contestants:
+        cells = [name, str(steps)]
+        for target in TARGETS:
+            cells += map(str, ratios_to_baseline(runs, pick, target))
+        rows.append(cells)
+    head = ["", "training steps", "constant: mean", "over 0.1", "one-cycle: mean", "over 0.1"]
+    return _table(head, rows)
+
+
+def warning_table(sides: dict[str, list[Run]]) -> str:
     """Return how often `reliable` is false for bad picks of "auto", and for good ones."""
     rows = []
-    for fixed, name in ((False, AUTO), (True, AUTO_FIXED)):
-        for target in TARGETS:
-            found = [suggestion(run, "auto", target, fixed) for run in runs]
-            lost = np.array([run.regret(target, s.lr) for run, s in zip(runs, found, strict=True)])
-            doubted = np.array([not s.reliable for s in found])
-            bad, good = lost > 0.3, lost <= 0.1
-            cells = [
-                f"{doubted[kind].sum()} of {kind.sum()} ({doubted[kind].mean():.0%})"
-                for kind in (bad, good)
-            ]
-            means = [regrets_of(lost, which) for which in (~doubted, doubted)]
-            rows.append([name, _title(target), *cells, *means])
-    head = ["rule", "learning rate", "bad ones warned of", "good ones warned of"]
+    for side, runs in sides.items():
+        for fixed, name in ((False, AUTO), (True, AUTO_FIXED)):
+            for target in TARGETS:
+                found = [suggestion(run, "auto", target, fixed) for run in runs]
+                lost = regrets(runs, picks()[name], target)
+                doubted = np.array([not s.reliable for s in found])
+                cells = [
+                    f"{doubted[kind].sum()} of {kind.sum()} ({doubted[kind].mean():.0%})"
+                    for kind in (lost > 0.3, lost <= 0.1)
+                ]
+                means = [regrets_of(lost, which) for which in (~doubted, doubted)]
+                rows.append([side, name, _title(target), *cells, *means])
+    head = ["tasks", "rule", "learning rate", "bad ones warned of", "good ones warned of"]
     return _table([*head, "mean regret without a warning", "with one"], rows)
+
+
+def search_warning_table(runs: list[Run]) -> str:
+    """Return how many bad picks a search could warn of, if it also warned of a tenth of the good.
+
+    It looks at the pick of "auto" with a fixed sample, and warns where the regret that it sees
+    itself is above a limit. The limit is put where a tenth of the good ones are above it.
+    """
+    rows = []
+    for kind in SEARCH_LOSSES:
+        for looks, steps in enumerate(SEARCH_STEPS):
+            cells = [f"{_title(kind)} loss, {steps} steps for each rate", str(len(GRID) * steps)]
+            for target in TARGETS:
+                picked = [suggestion(run, "auto", target, fixed=True).lr for run in runs]
+                lost = np.array(
+                    [run.regret(target, lr) for run, lr in zip(runs, picked, strict=True)]
+                )
+                seen = np.array(
+                    [run.seen_regret(kind, looks, lr) for run, lr in zip(runs, picked, strict=True)]
+                )
+                caught = seen[lost > 0.3] > np.quantile(seen[lost <= 0.1], 0.9)
+                cells.append(f"{caught.sum()} of {len(caught)} ({caught.mean():.0%})")
+            rows.append(cells)
+    return _table(["a search by", "training steps", *map(_title, TARGETS)], rows)
 
 
 def regrets_of(lost: np.ndarray, which: np.ndarray) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.regret.measure import GRID, PARTS, TARGETS, TEST_STEPS, read
+from benchmarks.regret.measure import GRID, PARTS, SEARCH_LOSSES, TARGETS, TEST_STEPS, read
 from benchmarks.regret.tasks import all_tasks
 from lrwidget.core.divergence import DivergenceRule
 from lrwidget.core.ladder import lr_ladder
@@ -39,18 +39,21 @@ class Run:
 
     Attributes:
         task: Name of the task.
-        tuned: Whether rules may be tuned on it.
+        side: "tuned" where rules may be tuned on it; else it is one of those only reported on.
         whole: Learning rates and losses of the range test over the whole range, up to the first
             loss that was not finite.
         found: The range test that found its range by itself.
         regrets: By target, the regret at each learning rate of the grid.
+        search: The losses that a search over the grid finds, by the kind of data that it looks
+            at, of shape (rates of the grid, SEARCH_STEPS).
     """
 
     task: str
-    tuned: bool
+    side: str
     whole: Curve
     found: Found
     regrets: dict[str, np.ndarray]
+    search: dict[str, np.ndarray]
 
     def stopped(self) -> Curve:
         """Return the curve over the whole range up to where lrwidget ends the test."""
@@ -76,28 +79,41 @@ class Run:
             return 1.0
         return float(np.interp(np.log10(lr), np.log10(GRID), self.regrets[target]))
 
+    def seen_regret(self, kind: str, looks: int, lr: float | None) -> float:
+        """Return the regret as a search sees it, which knows the losses of shorter trainings only.
+
+        For the loss before training it takes that at the lowest rate.
+        """
+        if lr is None:
+            return 1.0
+        losses = self.search[kind][:, looks]
+        losses = np.minimum(losses, losses[0])
+        seen = float(np.interp(np.log10(lr), np.log10(GRID), losses)) - losses.min()
+        return seen / (np.ptp(losses) or 1.0)
+
 
 def load_runs(path: Path) -> tuple[list[Run], int]:
     """Return the runs that tell something, and how many do not."""
-    tuned = {task.name: task.tuned for task in all_tasks()}
+    sides = {task.name: task.side for task in all_tasks()}
     parts: dict[tuple[str, int], dict[str, Any]] = {}
     for line in read(path):
         parts.setdefault((line["task"], line["seed"]), {})[line["part"]] = line
     whole = {run: found for run, found in parts.items() if len(found) == len(PARTS)}
     runs = [
-        _run(task, tuned[task], found)
+        _run(task, sides[task], found)
         for (task, _), found in whole.items()
-        if task in tuned and _drops(found["trainings"])
+        if task in sides and _drops(found["trainings"])
     ]
     return runs, len(whole) - len(runs)
 
 
-def _run(task: str, tuned: bool, parts: dict[str, Any]) -> Run:
+def _run(task: str, side: str, parts: dict[str, Any]) -> Run:
     trainings = parts["trainings"]
     regrets = {target: _regrets(trainings["initial"], trainings[target]) for target in TARGETS}
     fixed = np.array(parts["found"]["fixed_losses"], dtype=np.float64)
     found = Found(_curve(parts["found"]), parts["found"]["optimizer"], fixed)
-    return Run(task, tuned, _curve(parts["whole"]), found, regrets)
+    search = {kind: np.array([*map(_values, parts["search"][kind])]) for kind in SEARCH_LOSSES}
+    return Run(task, side, _curve(parts["whole"]), found, regrets, search)
 
 
 def _curve(line: dict[str, Any]) -> Curve:

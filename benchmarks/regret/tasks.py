@@ -9,8 +9,9 @@ from keras import layers
 from benchmarks.regret.data import Data
 
 # Every pair of data and model is either tuned on, with all its optimizers and batch sizes, or
-# only reported on. The lists were fixed before anything was measured; the last six were added to
-# tune on after the first report. Do not move a pair.
+# only reported on. The first two lists were fixed before anything was measured; the last six of
+# TUNED joined after the first report. AFTERWARDS is younger than the last change of a number in
+# "auto" or in its warnings. Do not move a pair, and tune nothing to one that is reported on.
 TUNED = (
     ("digits", "linear"),
     ("diabetes", "linear"),
@@ -47,6 +48,21 @@ REPORTED = (
     ("first_token", "rnn"),
     ("running_sums", "rnn"),
 )
+AFTERWARDS = (
+    ("iris", "linear"),
+    ("friedman", "linear"),
+    ("moons", "mlp"),
+    ("raw_cancer", "mlp"),
+    ("even_digits", "mlp"),
+    ("shells", "mlp_bn"),
+    ("product", "mlp_bn"),
+    ("stripes", "cnn"),
+    ("doubled_token", "transformer"),
+    ("next_value", "transformer"),
+    ("next_value", "rnn"),
+    ("brackets", "rnn"),
+)
+SIDES = {"tuned": TUNED, "reported": REPORTED, "afterwards": AFTERWARDS}
 OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
     "sgd": lambda: keras.optimizers.SGD(),
     "momentum": lambda: keras.optimizers.SGD(momentum=0.9),
@@ -71,8 +87,9 @@ class Task:
         return f"{self.data}/{self.model}/{self.optimizer}/{self.batch_size}"
 
     @property
-    def tuned(self) -> bool:
-        return (self.data, self.model) in TUNED
+    def side(self) -> str:
+        """What the task is there for, a key of SIDES."""
+        return next(side for side, pairs in SIDES.items() if (self.data, self.model) in pairs)
 
 
 def all_tasks() -> list[Task]:
@@ -80,7 +97,7 @@ def all_tasks() -> list[Task]:
     return [
         Task(data, model, optimizer, BATCH_SIZES[(k + pair) % 2])
         for k, optimizer in enumerate(OPTIMIZERS)
-        for pair, (data, model) in enumerate(TUNED + REPORTED)
+        for pair, (data, model) in enumerate(TUNED + REPORTED + AFTERWARDS)
     ]
 
 
