@@ -51,7 +51,9 @@ def reported(logs: Any) -> Any:
 
 def as_number(loss: Any) -> Any:
     """Return a loss as one number of the type that is recorded."""
-    return ops.mean(ops.cast(loss, float_type()))
+    number = ops.cast(loss, float_type())
+    # No mean of a single number: a step of a millisecond would wait for it.
+    return ops.mean(number) if ops.ndim(number) else number
 
 
 def first_told(sums: list[tuple[Any, Any]], otherwise: Any) -> Any:
