@@ -23,8 +23,12 @@ from lrwidget.core.schedules import float_type
 from lrwidget.core.train_step import Addition, Shadow, Step
 from lrwidget.errors import ModelError
 
-CAPACITY = 256
-"""Steps that are kept until they have to be read; reading after every one would be slow."""
+CAPACITY = 2048
+"""Steps that are kept until they have to be read.
+
+Between steps, code that last ran many steps ago has left the processor's caches, so that one
+reading takes as long as several steps of a millisecond.
+"""
 
 
 class Reader(Protocol):

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_DRAWINGS = 0.1
 """More often would slow down `fit`, and nobody would see it."""
 
-REST = 200
-"""So many times as long as a drawing lasts there is none: a long `fit` has more to draw."""
+REST = 400
+"""So many times as long as a drawing lasts there is none: a long `fit` has more to draw.
+
+A drawing costs a `fit` several times its own length, because what comes after it is slower: the
+figure is sent, and the step finds the processor's caches full of something else.
+"""
 
 
 class LRMonitor(Monitor):

@@ -118,13 +118,13 @@ def test_a_small_loss_after_a_large_one_keeps_its_digits():
 
 def test_more_steps_than_fit_into_the_buffer_are_all_there():
     model = keras.Sequential([keras.Input((1,)), layers.Dense(1, use_bias=False)])
-    schedule = OneCycle(0.1, 1500)
+    schedule = OneCycle(0.1, 5000)
     model.compile(keras.optimizers.SGD(schedule), loss=given_loss)
-    losses = np.arange(1500.0)
+    losses = np.arange(5000.0)
     monitor = Monitor()
     model.fit(losses[:, None], losses, batch_size=1, shuffle=False, verbose=0, callbacks=[monitor])
     assert np.array_equal(monitor.losses, losses)
-    assert monitor.lrs == pytest.approx(numbers([schedule(np.arange(1500))])[0], rel=1e-5)
+    assert monitor.lrs == pytest.approx(numbers([schedule(np.arange(5000))])[0], rel=1e-5)
 
 
 class Halving(keras.callbacks.Callback):
