@@ -26,8 +26,8 @@ from lrwidget.errors import ModelError
 CAPACITY = 2048
 """Steps that are kept until they have to be read.
 
-Between steps, code that last ran many steps ago has left the processor's caches, so that one
-reading takes as long as several steps of a millisecond.
+One reading between two steps takes as long as several steps of a millisecond, although it is
+quick when repeated at once.
 """
 
 

@@ -14,8 +14,7 @@ SECONDS_BETWEEN_DRAWINGS = 0.1
 REST = 400
 """So many times as long as a drawing lasts there is none: a long `fit` has more to draw.
 
-A drawing costs a `fit` several times its own length, because what comes after it is slower: the
-figure is sent, and the step finds the processor's caches full of something else.
+By measurement, drawing costs a `fit` more than its own length; docs/benchmarks.md has the numbers.
 """
 
 
