@@ -9,15 +9,18 @@ import numpy as np
 from lrwidget.core.learning_rate import (
     LearningRate,
     get_learning_rate,
+    is_rate,
     new_rate_variable,
     optimizer_of,
+    optimizers_of,
     set_learning_rate,
 )
 from lrwidget.core.reserve import check_free
-from lrwidget.errors import ConfigError
+from lrwidget.core.train_step import trace_anew
+from lrwidget.errors import ConfigError, ModelError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AppliedLR:
     """A learning rate that was put on a model, and the way back.
 
@@ -33,13 +36,23 @@ class AppliedLR:
     _previous_object: LearningRate
 
     def undo(self) -> None:
-        """Put the previous learning rate back: the same object, with its value then."""
+        """Put the previous learning rate back: the same object, with its value then.
+
+        Raises:
+            ModelError: The model was compiled anew since, with another optimizer.
+            BusyError: A range test runs on the model.
+        """
         check_free(self._model)
+        if not any(each is self._optimizer for each in optimizers_of(self._model)):
+            raise ModelError(
+                "Nothing to undo: the model was compiled anew since, and what was applied is no "
+                "longer on it."
+            )
         if isinstance(self._previous_object, keras.Variable):
             self._previous_object.assign(self.previous)
         _put(self._model, self._optimizer, self._previous_object)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"Learning rate was {_name(self.previous)}, now {_name(self.current)}."
 
 
@@ -48,7 +61,9 @@ def apply_lr(
     lr_or_schedule: float | LearningRate,
     optimizer: keras.optimizers.Optimizer | None = None,
 ) -> AppliedLR:
-    """Make the very next `fit` train at a learning rate or a schedule.
+    """Make the very next step of `fit` train at a learning rate or a schedule.
+
+    That is the first one of the next `fit`, or, called by a callback, the next of the running one.
 
     Args:
         model: A compiled model, trained before or not.
@@ -81,9 +96,9 @@ def _put(model: keras.Model, optimizer: keras.optimizers.Optimizer, new: Learnin
     if new is get_learning_rate(optimizer):
         return
     set_learning_rate(optimizer, new)
-    # A compiled train function keeps the object it was traced with, so that Keras would
-    # silently ignore the new one; without a function, the next `fit` traces again.
-    model.train_function = None
+    # A compiled train function keeps the object it was traced with: Keras would silently ignore
+    # the new one.
+    trace_anew(model)
 
 
 def _checked(lr: Any) -> float:
@@ -91,8 +106,8 @@ def _checked(lr: Any) -> float:
         raise ConfigError(
             f"`lr_or_schedule` must be a number above 0 or a LearningRateSchedule; got {lr!r}."
         )
-    if not (np.isfinite(lr) and lr > 0):
-        raise ConfigError(f"A learning rate must be finite and above 0; got {lr!r}.")
+    if not is_rate(lr):
+        raise ConfigError(f"A learning rate must be finite and above 0 in float32; got {lr!r}.")
     return float(lr)
 
 

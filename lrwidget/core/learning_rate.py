@@ -9,11 +9,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 
 from lrwidget.core.purpose import OptimizerKind
 from lrwidget.errors import ModelError
 
 LearningRate = Any  # a keras.Variable (constant), a LearningRateSchedule or a callable
+
+
+def is_rate(number: float | np.number[Any]) -> bool:
+    """Say whether a number can be a learning rate: above 0, and neither 0 nor inf in float32."""
+    limits = np.finfo(np.float32)
+    return bool(float(limits.smallest_normal) <= number <= float(limits.max))
 
 
 def optimizer_of(
@@ -120,13 +127,29 @@ def set_learning_rate(optimizer: keras.optimizers.Optimizer, new: LearningRate) 
     if isinstance(old, keras.Variable):
         holder._untrack_variable(old)
     holder._learning_rate = new
-    if isinstance(new, keras.Variable):
-        variables = holder._variables
-        # On some backends the assignment has tracked it already.
-        if not any(variable is new for variable in variables):
-            holder._track_variable(new)
-        # A saved optimizer is loaded by position: the rate stands second, after `iterations`.
-        variables.insert(1, variables.pop())
+    # On some backends the assignment has tracked it already.
+    is_tracked = any(variable is new for variable in holder._variables)
+    if isinstance(new, keras.Variable) and not is_tracked:
+        holder._track_variable(new)
+    _list_variables(holder, new)
+
+
+def _list_variables(holder: keras.optimizers.Optimizer, rate: LearningRate) -> None:
+    """Give an optimizer a new list of its variables, the rate second where it is one of them.
+
+    A saved optimizer is loaded by position, and `iterations` stands first. It is a new list,
+    because TensorFlow neither exports nor checkpoints one from which something was taken.
+    """
+    first, *rest = (variable for variable in holder._variables if variable is not rate)
+    is_kept = isinstance(rate, keras.Variable)
+    # Without its tracker, as in an optimizer's constructor: it would wrap the list once more.
+    tracker = vars(holder).pop("_tracker")
+    try:
+        holder._variables = [first, *([rate] if is_kept else []), *rest]
+    finally:
+        vars(holder)["_tracker"] = tracker
+    is_variable, _ = tracker.config["variables"]
+    tracker.config["variables"] = is_variable, holder._variables
 
 
 @contextmanager

@@ -80,6 +80,22 @@ def take_from_step(model: keras.Model, addition: Addition) -> None:
     model.train_function = current.with_additions(rest) if rest else current.plain
 
 
+def trace_anew(model: keras.Model) -> None:
+    """Let a model's next step see what has changed since its train function was made.
+
+    In the middle of a `fit` too, where Keras goes on calling the function that the model has;
+    what was added to the steps of this `fit` stays.
+    """
+    if model.train_function is None:
+        return
+    current = _added_to(model)
+    model.make_train_function(force=True)
+    if current is not None:
+        extended = _ExtendedFunction(model, model.train_function, current.additions, current.fit)
+        model.train_function = extended
+        extended.make()
+
+
 def _added_to(model: keras.Model) -> "_ExtendedFunction | None":
     """Return what extends the running `fit`; what an interrupted one left behind goes."""
     current = model.train_function

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from lrwidget.core.learning_rate import is_rate
 from lrwidget.ui import text
 
 
@@ -31,21 +32,34 @@ def _reader(parse: Callable[[str], float], fits: Callable[[float], bool]) -> Cal
     return read
 
 
+MOST = 2**31 - 1  # steps: optimizers count them in 32 bits
+
 LR = Kind(
-    _reader(float, lambda lr: 0 < lr < math.inf),
+    _reader(float, is_rate),
     text.format_lr,
     "a learning rate: a number above 0, such as 3e-4",
 )
 STEPS = Kind(_reader(int, lambda count: count >= 2), str, "a whole number of at least 2")
-COUNT = Kind(_reader(int, lambda count: count >= 1), str, "a whole number of at least 1")
-WHOLE = Kind(_reader(int, lambda count: count >= 0), str, "a whole number of at least 0")
+COUNT = Kind(
+    _reader(int, lambda count: 1 <= count <= MOST), str, f"a whole number from 1 to {MOST}"
+)
+WHOLE = Kind(
+    _reader(int, lambda count: 0 <= count <= MOST), str, f"a whole number from 0 to {MOST}"
+)
 ZERO_OR_LR = Kind(
-    _reader(float, lambda lr: 0 <= lr < math.inf),
+    _reader(float, lambda lr: lr == 0 or is_rate(lr)),
     lambda lr: text.format_lr(lr) if lr else "0",
     "0 or a learning rate, such as 3e-6",
 )
 LENGTH = Kind(
-    _reader(float, lambda length: 0 < length < math.inf), "{:.6g}".format, "a number above 0"
+    _reader(float, lambda length: 0 < length <= MOST / 2),
+    "{:.6g}".format,
+    f"a number above 0, up to {MOST // 2}",
+)
+GAMMA = Kind(
+    _reader(float, lambda gamma: 0 < gamma <= 1),
+    "{:.8g}".format,
+    "a number above 0, up to 1",
 )
 PART = Kind(
     _reader(float, lambda share: 0 < share < 1), "{:.3g}".format, "a number between 0 and 1"

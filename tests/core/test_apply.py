@@ -19,10 +19,10 @@ RATES = {"float": lambda: 0.25, "schedule": decay, "callable": lambda: lambda: 0
 HISTORIES = {"before a first fit": 0, "after a fit": 1}
 
 
-def unit_gradient_model(rate):
+def unit_gradient_model(rate, **settings):
     """A model whose one weight falls by the learning rate at every step of plain SGD."""
     model = keras.Sequential([keras.Input((1,)), layers.Dense(1, use_bias=False)])
-    model.compile(keras.optimizers.SGD(rate), loss=lambda y, predicted: predicted)
+    model.compile(keras.optimizers.SGD(rate), loss=lambda y, predicted: predicted, **settings)
     return model
 
 
@@ -72,6 +72,80 @@ def test_undo_puts_back_the_same_object_and_the_next_fit_uses_it(old, new):
     assert trained_rates(model, 1) == pytest.approx([expected], rel=1e-4)
 
 
+class InTheMiddle(keras.callbacks.Callback):
+    """Does something before the third step, and notes the weight before each."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.act, self.weights = act, []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 2:
+            self.act(self.model)
+        self.weights.append(float(self.model.layers[0].kernel.numpy()[0, 0]))
+
+
+def rates_with(model, act):
+    """Return the learning rates of a `fit` of four steps, and those that LRMonitor saw."""
+    middle, monitor = InTheMiddle(act), lrwidget.LRMonitor()
+    x, y = np.ones((5, 1)), np.zeros((5, 1))
+    model.fit(x, y, batch_size=1, verbose=0, callbacks=[monitor, middle])
+    return -np.diff(middle.weights), monitor.lrs[:4]
+
+
+@pytest.mark.parametrize("settings", [{}, {"run_eagerly": True}, {"jit_compile": True}], ids=str)
+@pytest.mark.parametrize("new", [0.0625, decay(1.0)], ids=["float", "schedule"])
+@pytest.mark.parametrize("old", RATES)
+def test_a_callback_changes_the_rate_of_the_running_fit(old, new, settings):
+    model = unit_gradient_model(RATES[old](), **settings)
+    trained, seen = rates_with(model, lambda model: lrwidget.apply_lr(model, new))
+    before = {"float": [0.25, 0.25], "schedule": [0.5, 0.25], "callable": [0.125, 0.125]}[old]
+    after = [new, new] if isinstance(new, float) else [0.25, 0.125]
+    assert trained == pytest.approx([*before, *after], rel=1e-4)
+    assert seen == pytest.approx([*before, *after], rel=1e-4)
+
+
+def test_a_callback_takes_back_what_was_applied():
+    model = unit_gradient_model(0.25)
+    applied = lrwidget.apply_lr(model, decay())
+    trained, _ = rates_with(model, lambda _model: applied.undo())
+    assert trained == pytest.approx([0.5, 0.25, 0.25, 0.25], rel=1e-4)
+
+
+def act_apply_float(model):
+    lrwidget.apply_lr(model, 0.1)
+
+
+def act_apply_and_undo(model):
+    lrwidget.apply_lr(model, decay()).undo()
+
+
+def act_range_test(model):
+    lrwidget.range_test(model, (np.ones((8, 1)), np.zeros((8, 1))), steps=3)
+
+
+def act_callback(model):
+    finder = lrwidget.LRRangeTest(steps=3)
+    model.fit(np.ones((8, 1)), np.zeros((8, 1)), verbose=0, epochs=3, callbacks=[finder])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="formats of TensorFlow's")
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("act", [act_apply_float, act_apply_and_undo, act_range_test, act_callback])
+def test_a_model_can_be_exported_and_checkpointed_afterwards(act, rate, tmp_path):
+    import tensorflow as tf
+
+    model = unit_gradient_model(RATES[rate]())
+    trained_rates(model, 1)
+    act(model)
+    model.export(tmp_path / "exported", verbose=False)
+    path = tf.train.Checkpoint(model=model).save(tmp_path / "checkpoint")
+    saved = model.optimizer.iterations.numpy()
+    trained_rates(model, 1)
+    tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched()
+    assert model.optimizer.iterations.numpy() == saved
+
+
 def test_keras_callbacks_move_an_applied_number():
     model = unit_gradient_model(decay())
     lrwidget.apply_lr(model, 0.5)
@@ -106,13 +180,25 @@ def test_a_model_saved_after_apply_loads_with_the_same_optimizer(tmp_path):
         np.testing.assert_array_equal(saved.numpy(), own.numpy())
 
 
+def test_undo_on_a_model_that_was_compiled_anew_says_so_and_changes_nothing():
+    model = unit_gradient_model(0.25)
+    applied = lrwidget.apply_lr(model, decay())
+    model.compile(keras.optimizers.SGD(0.5), loss=lambda y, predicted: predicted)
+    with pytest.raises(LRWidgetError, match="compiled anew"):
+        applied.undo()
+    assert trained_rates(model, 1) == pytest.approx([0.5], rel=1e-4)
+
+
 def test_what_was_applied_reads_as_a_sentence():
     model = compiled(keras.optimizers.SGD(0.5))
     assert str(lrwidget.apply_lr(model, 0.25)) == "Learning rate was 0.5, now 0.25."
     assert "ExponentialDecay schedule" in str(lrwidget.apply_lr(model, decay()))
 
 
-@pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf"), "fast", None, True])
+BAD_RATES = [0.0, -1.0, 1e-50, 1e39, 10**400, float("nan"), float("inf"), "fast", None, True]
+
+
+@pytest.mark.parametrize("bad", BAD_RATES, ids=lambda bad: repr(bad)[:9])
 def test_a_rate_that_cannot_be_used_is_refused_and_nothing_changed(bad):
     model = compiled(keras.optimizers.SGD(0.5))
     with pytest.raises(LRWidgetError, match="above 0"):
