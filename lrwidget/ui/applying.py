@@ -6,11 +6,9 @@ import keras
 
 from lrwidget.core.apply import apply_lr
 from lrwidget.core.learning_rate import code_of_optimizer, optimizer_of
-from lrwidget.errors import ConfigError, LRWidgetError
+from lrwidget.errors import ConfigError, LRWidgetError, ModelError
 from lrwidget.ui.kinds import LR
 from lrwidget.ui.state import WidgetState
-
-_COURSE = {"epochs", "batches"}
 
 
 class Applying:
@@ -41,11 +39,8 @@ class Applying:
             ConfigError: An unknown kind or number, or one that cannot be used.
         """
         with self._state.lock:
-            plan = self._state.plan.changed(kind=kind)
-            course = {name: numbers.pop(name) for name in _COURSE & numbers.keys()}
-            plan.changed(**course).changed(**numbers)
-            self._state.take_plan(kind=kind, **course)
-            self._state.take_plan(**numbers)
+            filled_in = dict.fromkeys(self._state.plan.changed(kind=kind).recipe.numbers)
+            self._state.take_plan(kind=kind, **{**filled_in, **numbers})
 
     @property
     def code(self) -> str:
@@ -81,14 +76,23 @@ class Applying:
 
         Raises:
             LRWidgetError: Nothing is left to take back.
+            ModelError: The model was compiled anew since; that change is forgotten.
             BusyError: A test runs.
         """
         with self._state.lock:
             if not self._state.changes:
                 raise LRWidgetError("Nothing to undo: no learning rate was applied from here.")
             change = self._state.changes[-1]
-            change.undo()
+            try:
+                change.undo()
+            except ModelError:
+                self._state.forget(change)
+                raise
             self._state.undone(change)
+
+    def _apply_pressed(self) -> None:
+        if not self._state.holds_back():
+            self.apply()
 
     def _pointed_at(self, lr: float) -> None:
         if self._state.aims_low:
@@ -100,7 +104,7 @@ class Applying:
         if kind != self._state.plan.kind:
             self._state.take_plan(kind=kind)
 
-    def _take_number(self, name: str, value: float) -> None:
+    def _take_number(self, name: str, value: float | None) -> None:
         self._state.take_plan(**{name: value})
 
 

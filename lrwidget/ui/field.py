@@ -7,7 +7,7 @@ from ipywidgets import Text
 from traitlets import Any as AnyTrait
 
 from lrwidget.errors import ConfigError
-from lrwidget.ui.guard import Shown
+from lrwidget.ui.guard import NotTakenError, Shown
 from lrwidget.ui.kinds import Kind
 
 
@@ -18,6 +18,7 @@ class Field(Text):
         kind: How the number is read and written.
         on_typed: Called with a number that a person typed, not with one set from Python.
         shown: Wraps a handler so that its errors reach the user.
+        may_be_empty: Whether None is what an emptied field means.
         options: The text field's own, such as `description` and `tooltip`.
     """
 
@@ -27,12 +28,13 @@ class Field(Text):
         self,
         kind: Kind,
         *,
-        on_typed: Callable[[float], None],
+        on_typed: Callable[[Any], None],
         shown: Shown,
+        may_be_empty: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(continuous_update=False, **options)
-        self._kind, self._on_typed = kind, on_typed
+        self._kind, self._on_typed, self._may_be_empty = kind, on_typed, may_be_empty
         self.observe(shown(self._typed), "value")
         self.observe(self._write, "number")
 
@@ -44,10 +46,14 @@ class Field(Text):
             return
         try:
             self._on_typed(self._read(change.new))
+        except ConfigError as error:
+            raise NotTakenError(str(error)) from error
         finally:
             self._write()
 
-    def _read(self, typed: str) -> float:
+    def _read(self, typed: str) -> float | None:
+        if self._may_be_empty and not typed.strip():
+            return None
         try:
             return self._kind.read(typed)
         except ValueError as error:

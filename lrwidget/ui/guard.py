@@ -4,9 +4,16 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from lrwidget.errors import ConfigError
 from lrwidget.ui.state import WidgetState
 
 Handler = Callable[..., None]
+
+
+class NotTakenError(ConfigError):
+    """What a person typed cannot be used; the number stays as it was."""
+
+
 Shown = Callable[[Handler], Handler]
 """Wraps a handler so that its errors reach the user."""
 
@@ -32,6 +39,6 @@ class Guard:
                 try:
                     handler(*args, **kwargs)
                 except Exception as error:
-                    self._state.show_error(error)
+                    self._state.refuse(error, was_typed=isinstance(error, NotTakenError))
 
         return guarded

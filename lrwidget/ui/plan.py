@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrwidget import schedules
 from lrwidget.core.ladder import FloatArray
@@ -16,6 +17,8 @@ LOWER_DIVISOR = 4.0
 """The lower end of a cycle is this far below the upper one: Smith's third to fourth part."""
 
 PREVIEW_POINTS = 400
+PREVIEW_STEPS = 2**17
+"""So many steps are looked at for the preview; of longer plans not each one is."""
 
 
 @dataclass(frozen=True)
@@ -47,40 +50,50 @@ class Plan:
         return bool(self.recipe.schedule)
 
     def changed(self, **values: Any) -> "Plan":
-        """Return the plan with other values; what depends on these is filled in anew.
+        """Return the plan with other values; with another length, what depends on it is anew.
 
         Args:
-            values: "kind", "epochs", "batches", "low_lr", or an argument of the schedule.
+            values: "kind", "epochs", "batches", "low_lr", or an argument of the schedule; None
+                for one that is to be filled in again.
 
         Raises:
-            ConfigError: There is no such kind, or the schedule takes no such number.
+            ConfigError: There is no such kind, the schedule takes no such number, or the plan
+                gets longer than steps can be counted.
         """
         own = {name: _read(name, values.pop(name)) for name in _OWN.keys() & values.keys()}
-        anew = not {"kind", "epochs", "batches"}.isdisjoint(own)
-        made = replace(self, **own, typed={} if anew else self.typed)
-        wanted = made.recipe.fill(1, 1)
+        made = replace(self, **own)
+        if made.epochs * (made.batches or 1) > kinds.MOST:
+            raise ConfigError(
+                f"{made.epochs} epochs of {made.batches or 1} batches are more than the "
+                f"{kinds.MOST} training steps that can be counted."
+            )
         for name in values:
-            if name not in wanted:
+            if name not in made.recipe.numbers:
                 raise ConfigError(
                     f"A {made.kind} learning rate takes no `{name}`; "
-                    f"it takes {sorted({*wanted, 'epochs', 'batches', 'low_lr'})}."
+                    f"it takes {sorted({*made.recipe.numbers, 'epochs', 'batches', 'low_lr'})}."
                 )
-        read = {name: _read(name, value) for name, value in values.items()}
-        return replace(made, typed={**made.typed, **read})
+        same_length = (made.epochs, made.batches) == (self.epochs, self.batches)
+        typed = {
+            name: value
+            for name, value in self.typed.items()
+            if same_length or name not in _OF_LENGTH
+        }
+        typed |= {name: _read(name, value) for name, value in values.items()}
+        return replace(made, typed={name: typed[name] for name in typed if typed[name] is not None})
 
     def lower(self, pick: float | None) -> float | None:
         """Return the lower end of the cycles; None where the kind has none."""
-        if not self.recipe.lower or pick is None:
-            return None
-        return self.low_lr if self.low_lr is not None else pick / LOWER_DIVISOR
+        if not self.recipe.lower or self.low_lr is not None:
+            return self.low_lr if self.recipe.lower else None
+        return None if pick is None else pick / LOWER_DIVISOR
 
     def numbers(self) -> dict[str, float]:
-        """Return the numbers besides the picks; empty while the length is not known."""
-        if not self.is_schedule:
-            return {}
-        if self.batches is None:
-            return dict(self.typed)
-        return {**self.recipe.fill(self.epochs, self.epochs * self.batches), **self.typed}
+        """Return the numbers besides the picks, without those of a length that is not known."""
+        known = self.batches is not None
+        filled = self.recipe.fill(self.epochs, self.epochs * (self.batches or 1)) if known else {}
+        typed = {name: self.typed[name] for name in self.typed if name in self.recipe.numbers}
+        return {**filled, **self.recipe.fixed, **typed}
 
     def arguments(self, pick: float) -> dict[str, float]:
         """Return what the schedule's class is called with."""
@@ -98,10 +111,10 @@ class Plan:
         """
         if not self.is_schedule:
             return pick
-        missing = [name for name in self.recipe.fill(1, 1) if name not in self.numbers()]
-        if missing:
+        if self.recipe.numbers - self.numbers().keys():
             raise ConfigError(
-                "How many batches are in an epoch is not known yet: run a test, or type it."
+                "How many batches are in an epoch is not known: type it. "
+                "For data that tell, a test fills it in."
             )
         low = self.lower(pick)
         if low is not None and low >= pick:
@@ -114,12 +127,19 @@ class Plan:
     def preview(self, pick: float) -> tuple[FloatArray, FloatArray]:
         """Return steps and the schedule's learning rate at each, shape (n,) both.
 
+        Of a long plan these are the lowest and the highest of every stretch, so that no peak
+        of a cycle is missed.
+
         Raises:
             ConfigError: As `learning_rate`.
         """
         schedule = self.learning_rate(pick)
-        steps = np.unique(np.linspace(0, self.length(), PREVIEW_POINTS).astype(np.int64))
-        return steps.astype(np.float64), np.asarray(schedule(steps), dtype=np.float64)
+        steps = np.unique(np.linspace(0, self.length(), PREVIEW_STEPS + 1).astype(np.int64))
+        lrs = np.asarray(schedule(steps), dtype=np.float64)
+        if len(steps) > PREVIEW_POINTS:
+            kept = _extremes(lrs, PREVIEW_POINTS // 2)
+            steps, lrs = steps[kept], lrs[kept]
+        return steps.astype(np.float64), lrs
 
     def length(self) -> int:
         """Return the training steps of the plan: those of all epochs, or of the schedule."""
@@ -150,6 +170,15 @@ class Plan:
         )
 
 
+def _extremes(values: FloatArray, stretches: int) -> NDArray[np.int64]:
+    """Return the places of both ends and of the lowest and highest value of each stretch."""
+    places = np.array_split(np.arange(len(values)), stretches)
+    lowest = [part[np.argmin(values[part])] for part in places]
+    highest = [part[np.argmax(values[part])] for part in places]
+    return np.unique([0, *lowest, *highest, len(values) - 1])
+
+
+_OF_LENGTH = {name for recipe in RECIPES.values() for name in recipe.of_length}
 _OWN = {"kind": None, "epochs": kinds.COUNT, "batches": kinds.COUNT, "low_lr": kinds.LR}
 
 
@@ -160,7 +189,7 @@ def _read(name: str, value: Any) -> Any:
             raise ConfigError(f"`kind` must be one of {list(RECIPES)}; got {value!r}.")
         return value
     kind = _OWN.get(name) or NUMBERS[name].kind
-    if value is None and name in ("batches", "low_lr"):
+    if value is None and name != "epochs":
         return None
     try:
         return kind.read(str(value))

@@ -14,7 +14,7 @@ from lrwidget.ui.guard import Shown
 from lrwidget.ui.recipes import NUMBERS, Number
 from lrwidget.ui.state import WidgetState
 
-HEIGHT = "206px"
+HEIGHT = "240px"
 NO_PICK = "Pick a learning rate: the schedule will be drawn here."
 
 OnPlan = Callable[[str, Any], None]
@@ -72,6 +72,7 @@ class PlanPanel(VBox):
             description=number.label,
             tooltip=number.hint,
             placeholder="?",
+            may_be_empty=name != "epochs",
         )
         made.add_class(f"lrw-plan-{name.replace('_', '-')}")
         return made
@@ -90,14 +91,20 @@ class PlanPanel(VBox):
             enable_hover=False,
         )
         self._x_axis = Axis(scale=self._scales["x"], label="training step", label_offset="34px")
-        self._y_axis = Axis(scale=self._scales["y"], side="left", tick_format=".2~e")
+        self._y_axis = Axis(
+            scale=self._scales["y"],
+            side="left",
+            label="learning rate",
+            label_offset="48px",
+            tick_format=".2~e",
+        )
         for each in (self._x_axis, self._y_axis):
             each.grid_lines = "none"
-        self._x_axis.tick_format = "~g"
+        self._x_axis.tick_format = "~s"
         return Figure(
             marks=[self._line],
             axes=[self._x_axis, self._y_axis],
-            fig_margin={"top": 10, "bottom": 48, "left": 56, "right": 18},
+            fig_margin={"top": 10, "bottom": 48, "left": 66, "right": 18},
             padding_y=0.0,
             display_toolbar=False,
             layout={"height": HEIGHT, "width": "100%", "min_width": "0"},
@@ -124,7 +131,7 @@ class PlanPanel(VBox):
     def _draw_numbers(self) -> None:
         state, plan = self._state, self._state.plan
         low = ["low_lr"] if plan.recipe.lower else []
-        wanted = {"epochs", "batches", *low, *plan.recipe.fill(1, 1)}
+        wanted = {"epochs", "batches", *low, *plan.recipe.numbers}
         own = {"epochs": plan.epochs, "batches": plan.batches, "low_lr": state.low_lr}
         numbers = own | plan.numbers()
         for name, each in self._fields.items():

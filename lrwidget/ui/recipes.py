@@ -1,7 +1,7 @@
 """The schedules that Apply can put on a model, and the numbers that each is filled in with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lrwidget.core.purpose import Target
 from lrwidget.ui import kinds
@@ -26,7 +26,9 @@ class Number:
 
 NUMBERS = {
     "step_size": Number("Half a cycle", kinds.LENGTH, "Steps from the lower to the upper end"),
-    "gamma": Number("Gamma", kinds.FACTOR, "The cycles' height shrinks by this from step to step"),
+    "gamma": Number(
+        "Gamma", kinds.GAMMA, "The cycles' height shrinks by this at every step, from the first on"
+    ),
     "total_steps": Number("Steps in all", kinds.COUNT, "Training steps until the end of the cycle"),
     "warmup_fraction": Number("Warm-up share", kinds.PART, "The part of the cycle until the peak"),
     "start_divisor": Number("Start divisor", kinds.DIVISOR, "Peak / first learning rate"),
@@ -34,6 +36,7 @@ NUMBERS = {
     "warmup_steps": Number("Warm-up steps", kinds.WHOLE, "Training steps until the peak"),
     "hold_steps": Number("Hold steps", kinds.WHOLE, "Training steps at the peak"),
     "decay_steps": Number("Decay steps", kinds.COUNT, "Training steps from the peak to the end"),
+    "start_lr": Number("First LR", kinds.ZERO_OR_LR, "The learning rate of the first step"),
     "end_lr": Number("Last LR", kinds.ZERO_OR_LR, "The learning rate at the end"),
 }
 
@@ -46,7 +49,8 @@ class Recipe:
         schedule: Name of a class in `lrwidget.schedules`; empty for the pick itself.
         upper: The class's argument that the pick is for.
         lower: Its argument that the second pick is for; empty where it has none.
-        fill: Returns the rest for (epochs, training steps in all).
+        fill: Returns what depends on the length, for (epochs, training steps in all).
+        fixed: The rest, with what is filled in whatever the length.
         target: What the suggestions are to be for.
     """
 
@@ -54,7 +58,18 @@ class Recipe:
     upper: str = ""
     lower: str = ""
     fill: Callable[[int, int], Numbers] = lambda _epochs, _total: {}
+    fixed: Numbers = field(default_factory=dict)
     target: Target = "constant"
+
+    @property
+    def of_length(self) -> set[str]:
+        """The numbers that depend on the length of the training."""
+        return set(self.fill(1, 1))
+
+    @property
+    def numbers(self) -> set[str]:
+        """All numbers that it takes besides the picks."""
+        return self.of_length | set(self.fixed)
 
 
 def _half_a_cycle(epochs: int, total: int) -> Numbers:
@@ -72,15 +87,6 @@ def _shrinking(epochs: int, total: int) -> Numbers:
     return {**_half_a_cycle(epochs, total), "gamma": round(1 - loss, 12)}
 
 
-def _one_cycle(_epochs: int, total: int) -> Numbers:
-    return {
-        "total_steps": total,
-        "warmup_fraction": 0.25,
-        "start_divisor": 25.0,
-        "end_divisor": 1e5,
-    }
-
-
 def _warm_up(_epochs: int, total: int) -> Numbers:
     """Return a tenth of the steps for the warm-up, four tenths to hold, the rest to come down."""
     warmup, hold = total // 10, 4 * total // 10
@@ -88,7 +94,6 @@ def _warm_up(_epochs: int, total: int) -> Numbers:
         "warmup_steps": warmup,
         "hold_steps": hold,
         "decay_steps": max(1, total - warmup - hold),
-        "end_lr": 0.0,
     }
 
 
@@ -99,6 +104,14 @@ RECIPES = {
     "triangular": Recipe("TriangularCyclicalLearningRate", *_CYCLE_ENDS, _half_a_cycle),
     "triangular2": Recipe("Triangular2CyclicalLearningRate", *_CYCLE_ENDS, _half_a_cycle),
     "exponential": Recipe("ExponentialCyclicalLearningRate", *_CYCLE_ENDS, _shrinking),
-    "one-cycle": Recipe("OneCycle", "max_lr", fill=_one_cycle, target="one_cycle"),
-    "warm-up + hold + cosine": Recipe("WarmupHoldCosine", "peak_lr", fill=_warm_up),
+    "one-cycle": Recipe(
+        "OneCycle",
+        "max_lr",
+        fill=lambda _epochs, total: {"total_steps": total},
+        fixed={"warmup_fraction": 0.25, "start_divisor": 25.0, "end_divisor": 1e5},
+        target="one_cycle",
+    ),
+    "warm-up + hold + cosine": Recipe(
+        "WarmupHoldCosine", "peak_lr", fill=_warm_up, fixed={"start_lr": 0.0, "end_lr": 0.0}
+    ),
 }

@@ -95,6 +95,8 @@ class WidgetState(HasTraits):
         super().__init__(**settings)
         self.lock = threading.RLock()
         self._started_at = 0.0
+        self._covered: tuple[BaseException | None, Notice] | None = None
+        self._holds_back = False
 
     @classmethod
     def of(cls, config: RangeTestConfig, smoothing: float) -> "WidgetState":
@@ -148,11 +150,13 @@ class WidgetState(HasTraits):
             if name == "smoothing":
                 self.curve = self.measured.curve(self.show, value)
             setattr(self, name, value)
+            self._accept()
 
     def take_auto_range(self, on: bool) -> None:
         """Leave both limits of the range to a probe, or fix them where they are."""
         with self.changing():
             self.probes_min = self.probes_max = on
+            self._accept()
 
     def take_show(self, name: str) -> None:
         """Put the measured curve called `name` on show."""
@@ -174,6 +178,7 @@ class WidgetState(HasTraits):
             self.suggestions, self.verdict = {}, Verdict()
             self.picked_lr = None
             self.plan = self.plan.changed(low_lr=None)
+            self.aims_low = False
             self.pick_is_applied = False
             self._say(text.starting(first.steps, config.probes))
             self.status = "running"
@@ -193,7 +198,7 @@ class WidgetState(HasTraits):
         with self.changing():
             self.progress = (update.sweep + update.step / update.steps) / update.sweeps
             self._measure(Measured(update.lrs, update.series()))
-            if self.status == "running":
+            if self.status == "running" and self._covered is None:
                 self._say(text.running(update))
 
     def ask_to_stop(self) -> None:
@@ -225,32 +230,61 @@ class WidgetState(HasTraits):
     def show_error(self, error: BaseException) -> None:
         """Say what went wrong; the state of the test stays what it is."""
         with self.changing():
+            self._covered = None
             self.error = error
             self.notice = Notice(text.failed(error), is_error=True)
+
+    def refuse(self, error: BaseException, was_typed: bool) -> None:
+        """Say why something was not done, until the next input that is taken.
+
+        Args:
+            error: Why.
+            was_typed: Whether a number that a person typed was not taken.
+        """
+        with self.changing():
+            covered = self._covered or (self.error, self.notice)
+            self.show_error(error)
+            self._covered, self._holds_back = covered, was_typed
+
+    def holds_back(self) -> bool:
+        """Say whether nothing is to be applied now: a number that was typed has not been taken.
+
+        It is said once. Leaving a field by a click on Apply types the number and applies, and
+        the refusal between the two would not be read.
+        """
+        with self.changing():
+            holds_back, self._holds_back = self._holds_back, False
+            if holds_back:
+                said = f"{self.notice.text} {text.HELD_BACK}"
+                self.notice = Notice(said, is_error=True)
+        return holds_back
 
     def pick(self, lr: float) -> None:
         """Take `lr`, finite and > 0, as the learning rate to apply."""
         with self.changing():
             self.picked_lr = lr
             self.pick_is_applied = False
-            if not self.is_busy:
-                self._say(text.picked(lr, self.curve.height(lr), self.show))
+            self._accept()
+            self._say_pick(lr)
 
     def take_plan(self, **values: Any) -> None:
         """Take new values for how the pick is to be used; see `Plan.changed`."""
         with self.changing():
-            target = self.plan.recipe.target
+            kind, target = self.plan.kind, self.plan.recipe.target
             self.plan = self.plan.changed(**values)
             self.pick_is_applied = False
+            self._accept()
+            if self.plan.kind != kind and self.picked_lr is not None:
+                self._say_pick(self.picked_lr)
             if self.plan.recipe.target != target:
                 self._suggest_for_another_target()
-            self.aims_low = self.aims_low and bool(self.plan.recipe.lower)
+            is_aiming = self.aims_low and "low_lr" not in values
+            self.aims_low = is_aiming and bool(self.plan.recipe.lower)
 
     def pick_low(self, lr: float) -> None:
         """Take `lr`, finite and > 0, as the lower end of the cycles."""
         with self.changing():
             self.take_plan(low_lr=lr)
-            self.aims_low = False
             if not self.is_busy:
                 self._say(text.picked_low(lr))
 
@@ -264,9 +298,14 @@ class WidgetState(HasTraits):
     def undone(self, change: AppliedLR) -> None:
         """Take note that the newest change was taken back."""
         with self.changing():
-            self.changes = self.changes[:-1]
-            self.pick_is_applied = False
+            self.forget(change)
             self._say(text.undone(change))
+
+    def forget(self, change: AppliedLR) -> None:
+        """Take note that a change is on the model no more."""
+        with self.changing():
+            self.changes = tuple(each for each in self.changes if each is not change)
+            self.pick_is_applied = False
 
     def suggestion(self, rule: str) -> Suggestion | None:
         """Return what `rule` suggests, None before the end of a test."""
@@ -293,6 +332,17 @@ class WidgetState(HasTraits):
     def _draw_anew(self) -> None:
         self.curve = self.measured.curve(self.show, self.smoothing)
 
+    def _say_pick(self, lr: float) -> None:
+        if not self.is_busy:
+            self._say(text.picked(lr, self.curve.height(lr), self.show))
+
+    def _accept(self) -> None:
+        """Take note of an input that was taken: what a refused one covered is to be seen again."""
+        if self._covered is not None:
+            self.error, self.notice = self._covered
+        self._covered, self._holds_back = None, False
+
     def _say(self, sentence: str) -> None:
+        self._covered, self._holds_back = None, False
         self.error = None
         self.notice = Notice(sentence)

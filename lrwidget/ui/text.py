@@ -6,6 +6,7 @@ from lrwidget.core.curve import Update
 from lrwidget.core.result import RangeTestResult, Restored
 from lrwidget.errors import LRWidgetError
 
+HELD_BACK = "Nothing was applied; press Apply again for the numbers on show."
 DOUBT = {True: "reliable", False: "doubtful"}
 
 
@@ -125,7 +126,7 @@ def applied(change: AppliedLR, steps_done: int) -> str:
         return said
     return (
         f"{said} The optimizer has done {steps_done} steps: the schedule goes on from there. "
-        "Compile the model anew to start at step 0."
+        "To start at step 0, compile the model anew and apply again."
     )
 
 

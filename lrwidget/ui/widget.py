@@ -108,7 +108,7 @@ class LRFinderWidget(Applying, VBox):
 
     def _make_parts(self) -> list[Widget]:
         state, shown = self._state, Guard(self._state)
-        buttons = ApplyButtons(state, self.apply, self.undo, self._show_code, shown)
+        buttons = ApplyButtons(state, self._apply_pressed, self.undo, self._show_code, shown)
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
         return [
             style,

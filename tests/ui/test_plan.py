@@ -1,5 +1,7 @@
 """Apply as: the schedules, their numbers, the second pick and the preview."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,27 @@ def test_preview_is_the_schedule_over_all_steps(picked, kind):
     np.testing.assert_allclose(line.y, np.asarray(schedule(line.x.astype(int))), rtol=1e-6)
 
 
+@pytest.mark.parametrize("half", [2, 23.5, 47, 100])
+def test_preview_of_many_cycles_reaches_their_ends(picked, half):
+    picked.plan("triangular", epochs=10, batches=1875, low_lr=0.01, step_size=half)
+    (line,) = part(picked, "preview").children[0].marks
+    assert len(line.x) < 1000
+    for stretch in np.array_split(line.y, 10):
+        assert stretch.min() < 0.0106
+        assert stretch.max() > 0.0194
+    picked.plan("constant", batches=BATCHES)
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_longest_plan_can_be_drawn(picked, kind):
+    picked.plan(kind, epochs=1000, batches=2_000_000)
+    (line,) = part(picked, "preview").children[0].marks
+    assert part(picked, "problem").value == ""
+    assert np.isfinite(line.y).all()
+    assert line.x[-1] == 2e9
+    picked.plan("constant", batches=BATCHES)
+
+
 def test_details_open_only_for_a_schedule(picked):
     panel = part(picked, "plan")
     assert panel.layout.display == "none"
@@ -99,7 +122,7 @@ def test_fields_on_show_are_those_of_the_schedule(picked):
             for name in NUMBERS
             if field(picked, name.replace("_", "-")).layout.display != "none"
         }
-        assert shown == set(RECIPES[kind].fill(1, 1))
+        assert shown == set(RECIPES[kind].numbers)
 
 
 def test_epochs_and_the_size_of_the_data_fill_the_numbers_in(picked):
@@ -116,8 +139,33 @@ def test_number_that_is_typed_stays_until_the_length_changes(picked):
     field(picked, "start-divisor").value = "10"
     picked.pick(0.05)
     assert picked._state.plan.arguments(0.05)["start_divisor"] == 10.0
+    field(picked, "total-steps").value = "150"
+    part(picked, "kind").value = "constant"
+    part(picked, "kind").value = "one-cycle"
+    assert field(picked, "start-divisor").value == "10"
+    assert field(picked, "total-steps").value == "150"
     field(picked, "epochs").value = "3"
+    assert field(picked, "start-divisor").value == "10"
+    assert field(picked, "total-steps").value == str(3 * BATCHES)
+    field(picked, "start-divisor").value = ""
     assert field(picked, "start-divisor").value == "25"
+
+
+def test_next_test_on_the_same_data_keeps_the_numbers_that_were_typed(make):
+    widget = make(new_data(), steps=5)
+    widget.run(block=True)
+    part(widget, "kind").value = "one-cycle"
+    field(widget, "total-steps").value = "150"
+    widget.run(block=True)
+    assert field(widget, "total-steps").value == "150"
+
+
+def test_plan_from_python_fills_in_what_it_does_not_name(picked):
+    picked.plan("one-cycle", total_steps=150, start_divisor=10.0)
+    picked.plan("one-cycle", end_divisor=50.0)
+    arguments = picked._state.plan.arguments(0.02)
+    assert arguments["total_steps"] == 10 * BATCHES
+    assert (arguments["start_divisor"], arguments["end_divisor"]) == (25.0, 50.0)
 
 
 @pytest.mark.parametrize(("name", "typed"), [("warmup-share", "1"), ("end-divisor", "0.5")])
@@ -128,6 +176,61 @@ def test_number_that_does_not_fit_is_refused_aloud(picked, name, typed):
     control.value = typed
     assert control.value == before
     assert repr(typed) in part(picked, "status").value
+
+
+def test_refused_number_is_told_until_one_is_taken(picked):
+    picked.plan("one-cycle")
+    said = part(picked, "status").value
+    field(picked, "epochs").value = "inf"
+    assert "'inf' is not a whole number" in part(picked, "status").value
+    field(picked, "epochs").value = "7"
+    assert part(picked, "status").value == said
+    assert picked.error is None
+
+
+def test_apply_right_after_a_refused_number_waits_for_a_second_press(picked, model):
+    picked.plan("one-cycle")
+    field(picked, "warmup-fraction").value = "40%"
+    part(picked, "apply").click()
+    assert "'40%' is not" in part(picked, "status").value
+    assert "Nothing was applied" in part(picked, "status").value
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
+    part(picked, "apply").click()
+    assert isinstance(model.optimizer._learning_rate, schedules.OneCycle)
+
+
+def test_refused_number_is_told_while_a_test_runs(make):
+    widget = make(slow_batches(0.005), steps=200)
+    widget.run()
+    part(widget, "kind").value = "one-cycle"
+    field(widget, "epochs").value = "many"
+    deadline = time.monotonic() + 30
+    while widget._state.progress < 0.5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "'many' is not" in part(widget, "status").value
+    widget.stop()
+    widget.wait()
+
+
+def test_error_of_apply_goes_once_its_cause_is_mended(picked):
+    picked.plan("triangular", low_lr=0.03)
+    part(picked, "apply").click()
+    assert "must be below" in part(picked, "status").value
+    field(picked, "low-lr").value = "0.003"
+    assert picked.error is None
+    assert "must be below" not in part(picked, "status").value
+
+
+def test_undo_after_a_new_compile_says_so_and_can_be_used_again():
+    model = new_model()
+    widget = LRFinderWidget(model, new_data())
+    widget.pick(0.02)
+    widget.apply()
+    model.compile("sgd", "mse")
+    part(widget, "undo").click()
+    assert "compiled anew" in part(widget, "status").value
+    assert part(widget, "undo").disabled
+    widget.close()
 
 
 def test_lower_end_is_a_part_of_the_pick_until_it_is_chosen(picked):
@@ -152,6 +255,37 @@ def test_lower_end_is_picked_on_the_plot_and_the_next_click_is_for_the_pick_agai
     assert not part(picked, "aim").value
     hits._handle_custom_msgs(hits, {"event": "element_click", "data": {"index": 0}})
     assert picked.picked_lr == picked.result.lrs[0]
+
+
+def test_lower_end_can_be_typed_first_and_emptied_again(picked):
+    picked._state.picked_lr = None
+    picked.plan("triangular")
+    field(picked, "low-lr").value = "0.003"
+    assert field(picked, "low-lr").value == "3.00e-3"
+    picked.pick(0.02)
+    assert picked._state.low_lr == 0.003
+    field(picked, "low-lr").value = ""
+    assert picked._state.low_lr == 0.005
+
+
+def test_aim_for_the_lower_end_goes_where_that_is_typed_or_a_test_starts(make):
+    widget = make(new_data(), steps=5)
+    widget.plan("triangular")
+    part(widget, "aim").value = True
+    field(widget, "low-lr").value = "0.003"
+    assert not part(widget, "aim").value
+    part(widget, "aim").value = True
+    widget.run(block=True)
+    assert not part(widget, "aim").value
+
+
+def test_sentence_about_one_kind_goes_with_it(picked):
+    constant = picked.result.suggest("auto", "constant").lr
+    picked.pick(constant)
+    part(picked, "kind").value = "one-cycle"
+    assert "For one-cycle" in part(picked, "status").value
+    part(picked, "kind").value = "constant"
+    assert part(picked, "status").value.startswith(f"Picked {format_lr(constant)}")
 
 
 def test_lower_end_above_the_pick_is_told_and_not_applied(picked, model):
@@ -194,8 +328,9 @@ def test_data_of_unknown_size_asks_for_it(make):
     widget.pick(0.02)
     part(widget, "kind").value = "one-cycle"
     assert field(widget, "batches").value == ""
-    assert "is not known yet" in part(widget, "problem").value
-    with pytest.raises(ConfigError, match="is not known yet"):
+    assert "is not known" in part(widget, "problem").value
+    assert field(widget, "warmup-fraction").value == "0.25"
+    with pytest.raises(ConfigError, match="is not known"):
         widget.apply()
     field(widget, "batches").value = "12"
     assert part(widget, "problem").value == ""
@@ -208,8 +343,12 @@ def test_plan_refuses_what_it_does_not_know(picked):
         picked.plan("sawtooth")
     with pytest.raises(ConfigError, match="takes no `gamma`"):
         picked.plan("one-cycle", gamma=0.9)
-    with pytest.raises(ConfigError, match="at least 1; got 0"):
+    with pytest.raises(ConfigError, match="from 1 to 2147483647; got 0"):
         picked.plan("one-cycle", epochs=0)
+    with pytest.raises(ConfigError, match="2147483647 training steps"):
+        picked.plan("one-cycle", epochs=10**9)
+    with pytest.raises(ConfigError, match="up to 1; got 2"):
+        picked.plan("exponential", gamma=2)
     assert picked._state.plan == before
 
 
