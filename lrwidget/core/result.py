@@ -139,11 +139,24 @@ class RangeTestResult:
         smoothed = smoothing.smooth(values, smoothing.DEFAULT_SMOOTHING)
         ax.plot(lrs, values, color="tab:blue", alpha=0.35, linewidth=1, label=show)
         ax.plot(lrs, smoothed, color="tab:blue", linewidth=2, label="smoothed")
-        for marker, suggestion in zip("*ov^sD", self.suggestions().values(), strict=False):
+        for number, (marker, suggestion) in enumerate(
+            zip("*ov^sD", self.suggestions().values(), strict=False)
+        ):
             if suggestion.lr is not None and len(lrs):
                 height = np.interp(np.log(suggestion.lr), np.log(lrs), smoothed)
                 label = f"{suggestion.rule}: {suggestion.lr:.2e}"
-                ax.plot(suggestion.lr, height, marker, markersize=9, label=label)
+                # "auto" comes first, below the others: larger, so that none of them covers it.
+                color, size = ("gold", 17) if suggestion.rule == "auto" else (f"C{number}", 8)
+                edge = "black" if suggestion.rule == "auto" else color
+                ax.plot(
+                    suggestion.lr,
+                    height,
+                    marker,
+                    markersize=size,
+                    color=color,
+                    markeredgecolor=edge,
+                    label=label,
+                )
         named = {"loss": "Training loss of the batch", "validation_loss": "Validation loss"}
         ax.set(xscale="log", xlabel="Learning rate", ylabel=named.get(show, show))
         if len(smoothed) and show in named:
