@@ -82,17 +82,19 @@ class CyclicalLearningRate(keras.optimizers.schedules.LearningRateSchedule):
         self.step_size = checked_number("step_size", step_size, above=0.0)
         if not callable(scale_fn):
             raise ConfigError(f"`scale_fn` must be a function; got scale_fn={scale_fn!r}.")
-        if scale_mode not in get_args(ScaleMode):
+        if not isinstance(scale_mode, str) or scale_mode not in get_args(ScaleMode):
             raise ConfigError(
                 f'`scale_mode` must be "cycle" or "iterations"; got scale_mode={scale_mode!r}.'
             )
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f"`name` must be a string that is not empty; got name={name!r}.")
         self.scale_fn = scale_fn
         self.scale_mode = scale_mode
         self.name = name
 
     def __call__(self, step: Steps) -> Tensor:
         """Return the learning rate of a step, or of each step of an array, in its shape."""
-        with keras.name_scope(self.name):
+        with keras.name_scope(self.name.replace("/", "_")):
             step = as_steps(step)
             cycles_done, position = cycle_position(step, 2 * self.step_size)
             height = ops.minimum(position, 2 * self.step_size - position) / self.step_size

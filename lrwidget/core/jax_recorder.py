@@ -6,7 +6,7 @@ step is left, before Keras, its callbacks or the next of several steps a call se
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import Any
@@ -18,15 +18,16 @@ from keras import ops
 from lrwidget.core.ladder import FloatArray
 from lrwidget.core.own_loss import (
     as_number,
-    first_told,
     loss_trackers,
+    means_of_other_names,
     overheard,
     reported,
+    told_or_reported,
     trains_as_keras,
 )
 from lrwidget.core.recorder import Recorder
 from lrwidget.core.schedules import float_type
-from lrwidget.core.train_step import Shadow, Step
+from lrwidget.core.train_step import Shadow, Step, Wrapped
 from lrwidget.errors import ModelError
 
 State = Any  # trainable, non-trainable, optimizer and metrics variables: four lists of arrays
@@ -42,9 +43,11 @@ class JaxRecorder(Recorder):
         ModelError: Keras does not let anything be added to its steps.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        _check(model)
-        super().__init__(model)
+    def __init__(
+        self, model: keras.Model, optimizer: keras.optimizers.Optimizer | None, name: str
+    ) -> None:
+        _check(model, optimizer)
+        super().__init__(model, optimizer, name)
         self._rows: deque[Any] = deque(maxlen=self.capacity)
         self._count = 0
 
@@ -65,20 +68,21 @@ class JaxRecorder(Recorder):
         def train_step(state: State, data: Any) -> tuple[Any, State]:
             model = self.model()
             lr = _current_lr(model.optimizer, state[2])
-            logs, state, loss = _with_own_loss(model, step, state, data)
+            logs, state, loss = _with_own_loss(model, self._name, step, state, data)
             return (logs, ops.stack([lr, loss])), state
 
         return train_step
 
     def shadows(self) -> list[Shadow]:
         """Let Keras, which makes its train function of the compiled step, see no notes."""
-        model = self.model()
-        make_function = model._make_function
 
-        def make_noting(step: Step, *args: Any, **kwargs: Any) -> Step:
-            return make_function(self._noting(step), *args, **kwargs)
+        def wrap(make_function: Step) -> Step:
+            def make_noting(step: Step, *args: Any, **kwargs: Any) -> Step:
+                return make_function(self._noting(step), *args, **kwargs)
 
-        return [Shadow(model, "_make_function", make_noting)]
+            return make_noting
+
+        return [Wrapped(self.model(), "_make_function", wrap)]
 
     def _noting(self, step: Step) -> Step:
         def noting(state: State, data: Any) -> tuple[Any, State]:
@@ -90,7 +94,12 @@ class JaxRecorder(Recorder):
         return noting
 
 
-def _check(model: keras.Model) -> None:
+def _check(model: keras.Model, optimizer: keras.optimizers.Optimizer | None) -> None:
+    if optimizer not in (None, model.optimizer):
+        raise ModelError(
+            "On the JAX backend a training step knows `model.optimizer` only; got "
+            f"optimizer={optimizer and optimizer.name}, another one."
+        )
     if getattr(keras.config, "is_nnx_enabled", bool)():
         raise ModelError(
             "LRMonitor cannot look into a step of Keras' NNX mode. Start Python with the "
@@ -109,52 +118,78 @@ def _current_lr(optimizer: keras.optimizers.Optimizer, state: list[Any]) -> Any:
 
 
 def _with_own_loss(
-    model: keras.Model, step: Step, state: State, data: Any
+    model: keras.Model, name: str, step: Step, state: State, data: Any
 ) -> tuple[Any, State, Any]:
     """Run a step; return what it reports, its new state, and the loss of its batch alone."""
-    trackers = loss_trackers(model)
+    trackers = loss_trackers(model, name)
     if not (trackers and trains_as_keras(model)):
-        return _with_measured_loss(model, step, state, data)
+        return _with_measured_loss(model, name, step, state, data)
     with overheard(trackers[0]) as told:
         logs, state = step(state, data)
-    return logs, state, as_number(told[-1]) if told else reported(logs)
+    return logs, state, as_number(told[-1]) if told else reported(_without_notes(logs), name)
 
 
 def _with_measured_loss(
-    model: keras.Model, step: Step, state: State, data: Any
+    model: keras.Model, name: str, step: Step, state: State, data: Any
 ) -> tuple[Any, State, Any]:
     """Let the running means begin at this step, and add what was before afterwards.
 
     What they are told may be out of reach, in an inner trace such as that of a gradient; the
     state is what comes out of it.
     """
-    *others, before = state
-    sums = _places_of_sums(model)
+    *rest, before = state
+    named = _places_of_sums(model, loss_trackers(model, name))
+    others = _places_of_sums(model, means_of_other_names(model, name))
+    sums = [*named, *others]
     ours = {place for _, *places in sums for place in places}
     anew = [ops.zeros_like(value) if k in ours else value for k, value in enumerate(before)]
     with ExitStack() as stack:
         for tracker, total, count in sums:
             stack.enter_context(_reporting_all(tracker, before[total], before[count]))
-        logs, (*others, after) = step((*others, anew), data)
-    loss = first_told([(after[total], after[count]) for _, total, count in sums], reported(logs))
+        logs, (*rest, after) = step((*rest, anew), data)
+        told_by_others = [
+            (_result(tracker, after[total], after[count]), (after[total], after[count]))
+            for tracker, total, count in others
+        ]
     added = [before[k] + value if k in ours else value for k, value in enumerate(after)]
-    return logs, (*others, added), loss
+    loss = told_or_reported(
+        [(after[total], after[count]) for _, total, count in named],
+        told_by_others,
+        reported(_without_notes(logs), name),
+    )
+    return logs, (*rest, added), loss
 
 
-def _places_of_sums(model: keras.Model) -> list[tuple[keras.metrics.Mean, int, int]]:
-    """Return each running mean of the loss, and where its total and its count are in the state."""
+def _without_notes(logs: Any) -> Any:
+    """Return the logs of a step without what other recorders noted beside them."""
+    while isinstance(logs, tuple):
+        logs, _ = logs
+    return logs
+
+
+def _places_of_sums(
+    model: keras.Model, means: list[keras.metrics.Mean]
+) -> list[tuple[keras.metrics.Mean, int, int]]:
+    """Return each running mean, and where its total and its count are in the state."""
     place = {id(variable): k for k, variable in enumerate(model.metrics_variables)}
-    return [(each, place[id(each.total)], place[id(each.count)]) for each in loss_trackers(model)]
+    return [(each, place[id(each.total)], place[id(each.count)]) for each in means]
+
+
+def _result(
+    tracker: keras.metrics.Mean, total: Any, count: Any, result: Callable[[], Any] | None = None
+) -> Any:
+    """Return what a running mean reports with these sums."""
+    with keras.StatelessScope([(tracker.total, total), (tracker.count, count)]):
+        return (result or tracker.result)()
 
 
 @contextmanager
 def _reporting_all(tracker: keras.metrics.Mean, total: Any, count: Any) -> Iterator[None]:
     """Let a running mean that begins anew report the mean of what was before, too."""
+    own_result = tracker.result
 
     def result() -> Any:
-        sums = [(tracker.total, total + tracker.total), (tracker.count, count + tracker.count)]
-        with keras.StatelessScope(sums):
-            return type(tracker).result(tracker)
+        return _result(tracker, total + tracker.total, count + tracker.count, own_result)
 
     with Shadow(tracker, "result", result):
         yield

@@ -20,12 +20,19 @@ class Monitor(keras.callbacks.Callback):
     What it records goes on from one `fit` to the next. The steps are noted inside of the
     compiled step and read now and then, so that a step costs next to nothing more.
 
+    Args:
+        optimizer: See LRMonitor.
+        monitor: See LRMonitor.
+
     Attributes:
         validation: `val_loss` by the number of steps trained when it was measured.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, optimizer: keras.optimizers.Optimizer | None = None, monitor: str = "loss"
+    ) -> None:
         super().__init__()
+        self._optimizer, self._loss_name = optimizer, monitor
         self._recorder: Recorder | None = None
         self._fit = RunningFit()
         self._next = 0
@@ -94,7 +101,7 @@ class Monitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Let the steps of this `fit` be noted."""
         self.detach()
-        recorder = recorder_of(self.model)
+        recorder = recorder_of(self.model, self._optimizer, self._loss_name)
         recorder.attach(self, self.model.history)
         self._recorder, self._next, self._may_wait = recorder, recorder.count, recorder.capacity
         self._group = self.model.steps_per_execution

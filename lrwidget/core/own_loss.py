@@ -14,18 +14,27 @@ import numpy as np
 from keras import ops
 
 from lrwidget.core.schedules import float_type
-from lrwidget.core.train_step import Shadow
+from lrwidget.core.train_step import Shadow, Wrapped
 from lrwidget.errors import ModelError
 
 
-def loss_trackers(model: keras.Model) -> list[keras.metrics.Mean]:
+def loss_trackers(model: keras.Model, name: str = "loss") -> list[keras.metrics.Mean]:
     """Return the metrics that may be a model's running mean loss: Keras' own, the user's.
 
     A train step of the user's has one of its own beside Keras' where it does not replace
     `metrics`; it tells one of the two.
     """
     means = [metric for metric in model.metrics if isinstance(metric, keras.metrics.Mean)]
-    return [metric for metric in means if metric.name == "loss"]
+    return [metric for metric in means if metric.name == name]
+
+
+def means_of_other_names(model: keras.Model, name: str) -> list[keras.metrics.Mean]:
+    """Return the running means, one of which a train step of the user's may report as `name`."""
+    if trains_as_keras(model):
+        return []
+    plain = keras.metrics.Mean.update_state
+    means = [each for each in model.metrics if getattr(type(each), "update_state", 0) is plain]
+    return [metric for metric in means if metric.name != name]
 
 
 def trains_as_keras(model: keras.Model) -> bool:
@@ -43,10 +52,18 @@ def overheard(tracker: keras.metrics.Mean) -> Iterator[list[Any]]:
         yield told
 
 
-def reported(logs: Any) -> Any:
-    """Return the loss that a step reports, NaN where it reports none."""
-    loss = logs.get("loss", np.nan) if isinstance(logs, dict) else np.nan
-    return as_number(loss)
+def reported(logs: Any, name: str = "loss") -> Any:
+    """Return the loss that a step reports, NaN where it reports none.
+
+    Raises:
+        ModelError: None of this name, which is not the usual one.
+    """
+    names = list(logs) if isinstance(logs, dict) else []
+    if name not in [*names, "loss"]:
+        raise ModelError(
+            f"The training step reports {names}, not {name!r}. Pass one of these as `monitor=`."
+        )
+    return as_number(logs[name] if name in names else np.nan)
 
 
 def as_number(loss: Any) -> Any:
@@ -56,7 +73,10 @@ def as_number(loss: Any) -> Any:
     return ops.mean(number) if ops.ndim(number) else number
 
 
-def first_told(sums: list[tuple[Any, Any]], otherwise: Any) -> Any:
+Sums = tuple[Any, Any]  # total and count of what a running mean was told
+
+
+def first_told(sums: list[Sums], otherwise: Any) -> Any:
     """Return the first mean of one step that was told anything.
 
     Args:
@@ -70,10 +90,28 @@ def first_told(sums: list[tuple[Any, Any]], otherwise: Any) -> Any:
     return loss
 
 
+def told_or_reported(named: list[Sums], others: list[tuple[Any, Sums]], loss: Any) -> Any:
+    """Return the loss of one step by what running means were told in it.
+
+    Args:
+        named: Of each running mean of the loss's name, total and count of this step.
+        others: Of each one of another name, its value after this step, and these sums. The loss
+            that the step reports may be one of them: the one that has just this value.
+        loss: What the step reports.
+    """
+    found = first_told(named, loss)
+    for value, (total, count) in others:
+        is_reported = ops.isclose(as_number(value), loss, rtol=1e-6, atol=0.0)
+        told = first_told([(total, count)], found)
+        found = ops.where(is_reported, told, found)
+    return found
+
+
 class Twins:
     """Running means beside those of a model: told the same, but begun anew at each step."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._of: weakref.WeakKeyDictionary[keras.metrics.Mean, keras.metrics.Mean] = (
             weakref.WeakKeyDictionary()
         )
@@ -84,7 +122,8 @@ class Twins:
         Raises:
             ModelError: A tracker is of a kind of which no second one can be made.
         """
-        for tracker in loss_trackers(model):
+        name = self._name
+        for tracker in [*loss_trackers(model, name), *means_of_other_names(model, name)]:
             if tracker not in self._of:
                 self._of[tracker] = _twin_of(tracker)
 
@@ -99,13 +138,21 @@ class Twins:
 
     def loss(self, model: keras.Model, logs: Any) -> Any:
         """Return the loss of the step that has just been made, by its logs where none was told."""
-        twins = [self._of[each] for each in loss_trackers(model) if each in self._of]
-        sums = [(twin.total.value, twin.count.value) for twin in twins]
-        return first_told(sums, reported(logs))
+        named = [each for each in loss_trackers(model, self._name) if each in self._of]
+        others = [each for each in means_of_other_names(model, self._name) if each in self._of]
+        return told_or_reported(
+            [self._sums(each) for each in named],
+            [(each.result(), self._sums(each)) for each in others],
+            reported(logs, self._name),
+        )
+
+    def _sums(self, tracker: keras.metrics.Mean) -> Sums:
+        twin = self._of[tracker]
+        return twin.total.value, twin.count.value
 
 
 def _twin_of(tracker: keras.metrics.Mean) -> keras.metrics.Mean:
-    kind = type(tracker)
+    kind: Any = type(tracker)
     if kind.update_state is keras.metrics.Mean.update_state:
         return keras.metrics.Mean(name=tracker.name, dtype=tracker.dtype)
     try:
@@ -118,11 +165,13 @@ def _twin_of(tracker: keras.metrics.Mean) -> keras.metrics.Mean:
 
 
 def _telling(tracker: keras.metrics.Mean, other: Callable[..., Any]) -> Shadow:
-    """Let someone else be told what a running mean is told, first."""
-    own_update = tracker.update_state
+    """Let someone else be told what a running mean is told, first; several others if nested."""
 
-    def update_state(*args: Any, **kwargs: Any) -> Any:
-        other(*args, **kwargs)
-        return own_update(*args, **kwargs)
+    def wrap(own_update: Callable[..., Any]) -> Callable[..., Any]:
+        def update_state(*args: Any, **kwargs: Any) -> Any:
+            other(*args, **kwargs)
+            return own_update(*args, **kwargs)
 
-    return Shadow(tracker, "update_state", update_state)
+        return update_state
+
+    return Wrapped(tracker, "update_state", wrap)

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from lrwidget.core.ladder import FloatArray
+from lrwidget.core.learning_rate import optimizer_of, optimizers_of
 from lrwidget.core.own_loss import (
     Twins,
     as_number,
@@ -43,10 +44,15 @@ class Recorder(Addition, ABC):
 
     Args:
         model: A compiled model; held weakly, so that a cache does not keep it alive.
+        optimizer: The one whose learning rate is noted; None for that of the model.
+        name: What the step reports its loss as.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(
+        self, model: keras.Model, optimizer: keras.optimizers.Optimizer | None, name: str
+    ) -> None:
         self._model = weakref.ref(model)
+        self._optimizer, self._name = optimizer, name
         self._fit: Callable[[], Any] = lambda: None
         self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
         self.capacity = max(CAPACITY, 2 * int(model.steps_per_execution))
@@ -77,6 +83,14 @@ class Recorder(Addition, ABC):
         At most `capacity` steps are kept.
         """
 
+    def is_of(self, optimizer: keras.optimizers.Optimizer | None, name: str) -> bool:
+        """Say whether this optimizer's learning rate and the loss of this name are noted."""
+        return self._optimizer is optimizer and self._name == name
+
+    def optimizer(self) -> keras.optimizers.Optimizer | None:
+        """Return the optimizer whose learning rate is noted, if the model has one."""
+        return self._optimizer or getattr(self.model(), "optimizer", None)
+
     def model(self) -> keras.Model:
         """Return the model while it lives."""
         model = self._model()
@@ -88,9 +102,11 @@ class Recorder(Addition, ABC):
 class StepRecorder(Recorder):
     """Notes the steps in variables. The metrics that the user sees stay the same, bit for bit."""
 
-    def __init__(self, model: keras.Model) -> None:
-        super().__init__(model)
-        self._twins = Twins()
+    def __init__(
+        self, model: keras.Model, optimizer: keras.optimizers.Optimizer | None, name: str
+    ) -> None:
+        super().__init__(model, optimizer, name)
+        self._twins = Twins(name)
         self._overhears = False
         settings = {"trainable": False, "aggregation": "only_first_replica"}
         with _variable_scope(model):
@@ -115,8 +131,10 @@ class StepRecorder(Recorder):
 
     def read(self, start: int) -> FloatArray:
         """Return learning rate and loss of the steps from number `start` on, shape (n, 2)."""
-        rows = ops.convert_to_numpy(self._rows).astype(np.float64)
-        return rows[np.arange(start, self.count) % self.capacity]
+        steps = np.arange(start, self.count)
+        if not len(steps):
+            return np.empty((0, 2))
+        return ops.convert_to_numpy(self._rows).astype(np.float64)[steps % self.capacity]
 
     def shadows(self) -> list[Shadow]:
         """Let the running means be followed where the step itself cannot overhear them.
@@ -130,7 +148,7 @@ class StepRecorder(Recorder):
         """Return the step with the notes; on several devices, the mean of their losses."""
 
         def train_step(data: Any) -> Any:
-            lr = _current_lr(self.model())
+            lr = _current_lr(self.optimizer())
             logs, loss = self._with_own_loss(step, data)
             self._note(lr, _mean_over_replicas(loss))
             return logs
@@ -140,14 +158,14 @@ class StepRecorder(Recorder):
     def _with_own_loss(self, step: Step, data: Any) -> tuple[Any, Any]:
         """Run a step; return what it reports, and the loss of its batch alone."""
         model = self.model()
-        trackers = loss_trackers(model)
+        trackers = loss_trackers(model, self._name)
         if not (trackers and self._overhears):
             self._twins.begin()
             logs = step(data)
             return logs, self._twins.loss(model, logs)
         with overheard(trackers[0]) as told:
             logs = step(data)
-        return logs, as_number(told[-1]) if told else reported(logs)
+        return logs, as_number(told[-1]) if told else reported(logs, self._name)
 
     def _note(self, lr: Any, loss: Any) -> None:
         row = ops.stack([lr, loss])
@@ -181,8 +199,7 @@ def _after(value: Any) -> AbstractContextManager[Any]:
     return tf.control_dependencies([value])
 
 
-def _current_lr(model: keras.Model) -> Any:
-    optimizer = getattr(model, "optimizer", None)
+def _current_lr(optimizer: keras.optimizers.Optimizer | None) -> Any:
     lr = np.nan if optimizer is None else optimizer.learning_rate
     return ops.cast(ops.copy(ops.convert_to_tensor(lr)), float_type())
 
@@ -210,25 +227,49 @@ def _mean_over_replicas(loss: Any) -> Any:
     return replica.all_reduce(tf.distribute.ReduceOp.MEAN, loss)
 
 
-_recorders: weakref.WeakKeyDictionary[keras.Model, Recorder] = weakref.WeakKeyDictionary()
+_recorders: weakref.WeakKeyDictionary[keras.Model, list[Recorder]] = weakref.WeakKeyDictionary()
 
 
-def recorder_of(model: keras.Model) -> Recorder:
-    """Return the recorder of a model, the one of its last `fit` if it has room for its steps.
+def recorder_of(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer | None, name: str
+) -> Recorder:
+    """Return the recorder of a model, one of an earlier `fit` if it has room for its steps.
+
+    Args:
+        model: A compiled model.
+        optimizer: The one whose learning rate is meant; None where the model has but one.
+        name: What the training step reports its loss as.
 
     Raises:
-        ModelError: Nothing can be added to the steps of this model.
+        ModelError: It is not clear which optimizer is meant, there is no other loss than "loss",
+            or nothing can be added to the steps of this model.
     """
-    known = _recorders.get(model)
-    if known is None or known.capacity < 2 * int(model.steps_per_execution):
-        known = _new_recorder(model)
-        _recorders[model] = known
-    return known
+    if optimizer is not None or len(optimizers_of(model)) > 1:
+        optimizer_of(model, optimizer)
+    if name != "loss" and type(model).train_step is keras.Model.train_step:
+        raise ModelError(
+            f"`monitor` is for a model with a `train_step` of its own; got monitor={name!r}. "
+            'That of Keras reports its loss as "loss".'
+        )
+    held = [None, *optimizers_of(model)]
+    usable = [
+        each
+        for each in _recorders.get(model, [])
+        if each.optimizer() in held and each.capacity >= 2 * int(model.steps_per_execution)
+    ]
+    for recorder in usable:
+        if recorder.is_of(optimizer, name):
+            return recorder
+    new = _new_recorder(model, optimizer, name)
+    _recorders[model] = [*usable, new]
+    return new
 
 
-def _new_recorder(model: keras.Model) -> Recorder:
+def _new_recorder(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer | None, name: str
+) -> Recorder:
     if keras.backend.backend() != "jax":
-        return StepRecorder(model)
+        return StepRecorder(model, optimizer, name)
     from lrwidget.core.jax_recorder import JaxRecorder
 
-    return JaxRecorder(model)
+    return JaxRecorder(model, optimizer, name)

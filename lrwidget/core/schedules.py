@@ -6,7 +6,7 @@ A model saved with one of these schedules loads after `import lrwidget.schedules
 """
 
 import math
-import numbers
+import operator
 from typing import Any, Literal, get_args
 
 import keras
@@ -170,10 +170,10 @@ def one_cycle(
 
 
 def as_steps(step: Steps) -> Tensor:
-    """Return steps as a tensor: integers as they are, anything else as floats."""
+    """Return steps as a tensor: integers in a type that holds each step, all else as floats."""
     step = ops.convert_to_tensor(step)
     whole = "int" in keras.backend.standardize_dtype(step.dtype)
-    return step if whole else ops.cast(step, float_type())
+    return ops.cast(step, "int" if whole else float_type())
 
 
 def portion(steps: Tensor, of: float) -> Tensor:
@@ -206,8 +206,8 @@ def checked_number(
     """Return a setting as a float, or say what is wrong with it."""
     limit = f"above {above:g}" if above > -math.inf else f"of at least {at_least:g}"
     try:
-        number = math.nan if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(value, bool | str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not (math.isfinite(number) and number > above and number >= at_least):
         raise ConfigError(f"`{name}` must be a finite number {limit}; got {name}={value!r}.")
@@ -216,13 +216,17 @@ def checked_number(
 
 def checked_count(name: str, value: Any, *, at_least: int = 0) -> int:
     """Return a setting that counts steps as an int, or say what is wrong with it."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    try:
+        count = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        count = None
+    if count is None:
         raise ConfigError(
             f"`{name}` must be a whole number of steps; got {name}={value!r}. Round it."
         )
-    if value < at_least:
-        raise ConfigError(f"`{name}` must be at least {at_least}; got {name}={value}.")
-    return int(value)
+    if count < at_least:
+        raise ConfigError(f"`{name}` must be at least {at_least}; got {name}={count}.")
+    return count
 
 
 def checked_fraction(name: str, value: Any) -> float:

@@ -189,6 +189,24 @@ class Shadow:
             self._attributes[self._name] = self._own
 
 
+class Wrapped(Shadow):
+    """Lets an attribute of one object be a wrapper of what it is on entering.
+
+    Args:
+        owner: The object.
+        name: The attribute.
+        wrap: Takes what the attribute is, returns what it is to be for a while.
+    """
+
+    def __init__(self, owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
+        super().__init__(owner, name, None)
+        self._owner, self._wrap = owner, wrap
+
+    def __enter__(self) -> None:
+        self._value = self._wrap(getattr(self._owner, self._name))
+        super().__enter__()
+
+
 class Exchanged:
     """Enters shadows one after another, as often as wanted, but not twice at a time."""
 

@@ -11,6 +11,9 @@ MAX_POINTS = 1000
 
 MAX_EPOCH_MARKS = 60
 
+STEPS_AT_FIRST = 10.0
+"""What the axis shows until a step is known."""
+
 ROOM_AHEAD = 0.25
 """Room for what is still to come, as a share of what is there."""
 
@@ -32,7 +35,7 @@ class LivePlot:
         self._marked = 0
         self._validation: list[tuple[int, float]] = []
         exact = {"min": 0.0, "max": 1.0, "allow_padding": False}
-        self._steps = steps = LinearScale(**exact)
+        self._steps = steps = LinearScale(**exact | {"max": STEPS_AT_FIRST})
         self._loss_scale, self._lr_scale = LinearScale(**exact), LinearScale(**exact)
         self._whole_height = LinearScale(**exact)
         on_loss = {"x": steps, "y": self._loss_scale}

@@ -3,6 +3,8 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+import keras
+
 from lrwidget.core.monitor import Monitor
 
 if TYPE_CHECKING:
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_DRAWINGS = 0.1
 """More often would slow down `fit`, and nobody would see it."""
 
-REST = 400
+REST = 200
 """So many times as long as a drawing lasts there is none: a long `fit` has more to draw.
 
 By measurement, drawing costs a `fit` more than its own length; docs/benchmarks.md has the numbers.
@@ -49,23 +51,35 @@ class LRMonitor(Monitor):
 
     Args:
         live: Whether to draw while `fit` runs.
+        optimizer: For a model that holds several, such as a GAN, the one whose learning rate is
+            recorded. Each of two monitors can record one; the history has those of the last.
+        monitor: Which of the values that the model's own `train_step` returns is the loss.
 
     Raises:
-        ModelError: When `fit` begins: on the JAX backend in Keras' NNX mode, or with a Keras
-            older than 3.8.
+        ModelError: When `fit` begins: the model holds several optimizers and none is chosen, or
+            not the chosen one; its step reports no such loss; on the JAX backend in Keras' NNX
+            mode, with a Keras older than 3.8, or with another optimizer than `model.optimizer`.
     """
 
-    def __init__(self, live: bool = False) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        live: bool = False,
+        *,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        monitor: str = "loss",
+    ) -> None:
+        super().__init__(optimizer, monitor)
         self.live = bool(live)
         self._plot: LivePlot | None = None
         self._next_drawing = 0.0
+        self._last_length = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Let the steps of this `fit` be noted, and show the figure."""
         super().on_train_begin(logs)
         self._plot = self._new_plot() if self.live else None
-        self._draw()
+        self._last_length = 0.0
+        self._next_drawing = time.monotonic() + SECONDS_BETWEEN_DRAWINGS
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Draw what is known, if that is due."""
@@ -91,7 +105,8 @@ class LRMonitor(Monitor):
         lrs, losses = self.rows().T
         self._plot.draw(lrs, losses, over)
         end = time.monotonic()
-        self._next_drawing = end + max(SECONDS_BETWEEN_DRAWINGS, REST * (end - began))
+        usual, self._last_length = min(self._last_length, end - began), end - began
+        self._next_drawing = end + max(SECONDS_BETWEEN_DRAWINGS, REST * usual)
 
     def _new_plot(self) -> "LivePlot | None":
         """Return a plot on show, or None where nobody could see one."""

@@ -66,6 +66,25 @@ class OwnTrainStep(keras.Model):
         return logs, (weights, others, slots, sums)
 
 
+class OwnNames(OwnTrainStep):
+    """A running mean that is reported under another name than its own, beside a second one."""
+
+    def __init__(self, replaces_metrics, name="total_loss", reports="loss"):
+        super().__init__(replaces_metrics, True, "running mean")
+        self.other = keras.metrics.Mean(name="penalty")
+        self.tracker = keras.metrics.Mean(name=name)
+        self.reported_name = reports
+
+    @property
+    def metrics(self):
+        return [self.other, self.tracker] if self.replaces_metrics else super().metrics
+
+    def keep_books(self, loss):
+        self.other.update_state(ops.sqrt(loss))
+        self.tracker.update_state(loss)
+        return {self.reported_name: self.tracker.result(), "penalty": self.other.result()}
+
+
 class OwnLoss(keras.Model):
     """A loss of the user's that tells a running mean inside of what is differentiated."""
 

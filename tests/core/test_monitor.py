@@ -18,7 +18,7 @@ from keras import layers, ops
 from lrwidget.core.monitor import Monitor
 from lrwidget.errors import ModelError
 from lrwidget.schedules import OneCycle, OneCycleMomentum
-from tests.core.own_steps import OwnLoss, OwnTrainStep
+from tests.core.own_steps import OwnLoss, OwnNames, OwnTrainStep
 
 BACKEND = keras.backend.backend()
 not_on_torch = pytest.mark.skipif(BACKEND == "torch", reason="PyTorch's steps are not compiled")
@@ -193,6 +193,8 @@ BOOKS = {
     "loss without a running mean": lambda: OwnTrainStep(False, False, "loss"),
     "loss beside a running mean": lambda: OwnTrainStep(True, True, "loss"),
     "own loss in Keras' step": OwnLoss,
+    "running mean of another name": lambda: OwnNames(True),
+    "running mean of another name beside Keras'": lambda: OwnNames(False),
 }
 
 
@@ -215,6 +217,70 @@ def test_an_own_step_is_recorded_and_reports_what_it_does_without_a_monitor(make
     assert equal(weights, expected_weights)
     plain = trained_on_own_step(lambda: OwnTrainStep(False, False, "loss"))[1]
     assert monitor.losses == pytest.approx([logs["loss"] for logs in plain], rel=1e-5)
+
+
+def test_the_loss_can_have_any_name():
+    named, plain = Monitor(monitor="d_loss"), Monitor()
+    trained_on_own_step(lambda: OwnNames(True, "d_loss", "d_loss"), named)
+    trained_on_own_step(lambda: OwnTrainStep(False, False, "loss"), plain)
+    assert named.losses == pytest.approx(plain.losses, rel=1e-5)
+
+
+@pytest.mark.parametrize("make", [make_model, lambda: trained(OwnNames(True))])
+def test_a_loss_that_is_not_reported_is_refused(make):
+    model = make()
+    with pytest.raises(ModelError, match="'g_loss'"):
+        model.fit(X, Y, verbose=0, callbacks=[Monitor(monitor="g_loss")])
+    if BACKEND != "jax":  # there, Keras leaves a model whose step raised without its weights
+        model.fit(X, Y, verbose=0)
+
+
+def trained(model):
+    keras.utils.set_random_seed(0)
+    model.compile("sgd", "mse")
+    return model
+
+
+def with_two_optimizers():
+    model = trained(OwnTrainStep(True, True, "running mean"))
+    model.second_optimizer = keras.optimizers.SGD(0.5)
+    return model
+
+
+def test_of_several_optimizers_one_has_to_be_chosen():
+    model = with_two_optimizers()
+    with pytest.raises(ModelError, match=r"2 optimizer.*optimizer=model\.optimizer"):
+        model.fit(X, Y, verbose=0, callbacks=[Monitor()])
+    with pytest.raises(ModelError, match="got optimizer="):
+        model.fit(X, Y, verbose=0, callbacks=[Monitor(keras.optimizers.SGD(0.5))])
+    chosen = Monitor(model.optimizer)
+    model.fit(X, Y, verbose=0, callbacks=[chosen])
+    assert chosen.lrs == pytest.approx([0.01, 0.01])
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="a step of JAX is given the model's optimizer alone")
+def test_two_monitors_record_an_optimizer_each():
+    model = with_two_optimizers()
+    monitors = [Monitor(model.optimizer), Monitor(model.second_optimizer)]
+    for epochs in (1, 2):
+        model.fit(X, Y, batch_size=BATCH, verbose=0, epochs=epochs, callbacks=monitors)
+    assert monitors[0].lrs == pytest.approx(np.full(15, 0.01))
+    assert monitors[1].lrs == pytest.approx(np.full(15, 0.5))
+    assert equal([monitors[0].losses], [monitors[1].losses])
+
+
+def test_two_monitors_record_a_loss_each_and_the_logs_stay_the_same():
+    monitors = Monitor(), Monitor(monitor="penalty")
+    *reports, _ = trained_on_own_step(lambda: OwnNames(True), *monitors)
+    assert reports == list(trained_on_own_step(lambda: OwnNames(True))[:2])
+    assert monitors[1].losses == pytest.approx(np.sqrt(monitors[0].losses), rel=1e-5)
+
+
+@only_on_jax
+def test_another_optimizer_is_refused_on_jax():
+    model = with_two_optimizers()
+    with pytest.raises(ModelError, match="another one"):
+        model.fit(X, Y, verbose=0, callbacks=[Monitor(model.second_optimizer)])
 
 
 class OfTheUsers(keras.metrics.Mean):

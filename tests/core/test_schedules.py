@@ -118,6 +118,14 @@ def test_every_form_of_a_step_gives_the_same_learning_rate(make, as_step):
 
 
 @each_schedule
+@pytest.mark.parametrize("kind", ["uint8", "int8", "int16", "uint32"])
+def test_narrow_steps_are_counted_as_wide_ones(make, kind):
+    steps = np.arange(0, 120, 7)
+    narrow, wide = (np.asarray(make()(steps.astype(each))) for each in (kind, "int64"))
+    np.testing.assert_array_equal(narrow, wide)
+
+
+@each_schedule
 def test_steps_may_be_fractions_and_of_any_shape(make):
     schedule = make()
     steps = np.array([[0.0, 2.5], [10.25, 33.75]])
@@ -280,6 +288,10 @@ BAD = {
     "step size of 0": (lambda: cyclical(step_size=0), "step_size.*above 0"),
     "scale is a number": (lambda: cyclical(scale_fn=2.0), "scale_fn.*function"),
     "unknown mode": (lambda: cyclical(scale_mode="epochs"), "scale_mode.*'epochs'"),
+    "mode is no text": (lambda: cyclical(scale_mode=np.ones(2)), "scale_mode"),
+    "no name": (lambda: cyclical(name=None), "name.*None"),
+    "bytes": (lambda: schedules.OneCycle(b"0.1", 10), "max_lr.*b'0.1'"),
+    "peak beyond floats": (lambda: schedules.OneCycle(10**400, 10), "max_lr.*finite"),
     "LR is a function": (
         lambda: schedules.TriangularCyclicalLearningRate(lambda: 0.1, 0.2, 10),
         "initial_learning_rate",
@@ -298,9 +310,17 @@ def test_a_value_that_cannot_be_used_is_refused_when_constructed(make, message):
     assert isinstance(info.value, ValueError)
 
 
+def test_a_name_may_have_slashes_as_it_could_in_the_retired_package():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(cyclical(name="my/rate")), "mse")
+    model.fit(np.ones((2, 1)), np.ones((2, 1)), verbose=0)
+    assert model.optimizer._learning_rate.get_config()["name"] == "my/rate"
+
+
 def test_numbers_may_come_from_numpy_and_keras():
     given = schedules.OneCycle(np.float32(0.5), np.int64(10))
     assert given.get_config() == schedules.OneCycle(0.5, 10).get_config()
+    assert schedules.OneCycle(0.5, keras.ops.convert_to_tensor(10)).total_steps == 10
     tensor = keras.ops.convert_to_tensor(0.5)
     assert schedules.TriangularCyclicalLearningRate(tensor, 1, 10).initial_learning_rate == 0.5
 

@@ -58,35 +58,43 @@ def test_epochs_are_marked_and_validation_losses_are_points(shown):
     assert points.y == pytest.approx(history["val_loss"])
 
 
-def test_it_draws_at_most_ten_times_a_second_and_once_more_at_the_end(shown, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(monitor.time, "monotonic", lambda: now[0])
-    drawn = []
-    monkeypatch.setattr(LivePlot, "draw", lambda plot, lrs, losses, over: drawn.append(len(lrs)))
+class SlowSteps(keras.callbacks.Callback):
+    """Steps that take 30 ms, by a clock that stands still otherwise."""
 
-    class Clock(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            now[0] += 0.03
+    now = 0.0
 
+    def on_train_batch_end(self, batch, logs=None):
+        self.now += 0.03
+
+
+def steps_drawn(monkeypatch, batches, lengths):
+    """Fit, each drawing taking one of `lengths`, the last for all that follow; return the steps."""
+    clock, drawn = SlowSteps(), []
+    monkeypatch.setattr(monitor.time, "monotonic", lambda: clock.now)
+
+    def draw(plot, lrs, losses, over):
+        clock.now += lengths[min(len(drawn), len(lengths) - 1)]
+        drawn.append(len(lrs))
+
+    monkeypatch.setattr(LivePlot, "draw", draw)
     model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
     model.compile("sgd", "mse")
-    x = np.ones((20, 1))
-    model.fit(x, x, batch_size=1, verbose=0, callbacks=[LRMonitor(live=True), Clock()])
-    assert drawn == [0, 4, 8, 12, 16, 20]
+    x = np.ones((batches, 1))
+    model.fit(x, x, batch_size=1, verbose=0, callbacks=[LRMonitor(live=True), clock])
+    return drawn
 
 
-def test_a_drawing_that_takes_long_is_made_less_often(shown, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(monitor.time, "monotonic", lambda: now[0])
-    drawn = []
+def test_it_draws_at_most_ten_times_a_second_and_once_more_at_the_end(shown, monkeypatch):
+    assert steps_drawn(monkeypatch, 22, [0.0]) == [4, 8, 12, 16, 20, 22]
 
-    def slow_draw(plot, lrs, losses, over):
-        drawn.append(len(lrs))
-        now[0] += 1.0
 
-    monkeypatch.setattr(LivePlot, "draw", slow_draw)
-    fit(LRMonitor(live=True), epochs=3)
-    assert drawn == [0, 24]
+def test_drawings_that_take_long_are_made_less_often(shown, monkeypatch):
+    drawn = steps_drawn(monkeypatch, 500, [0.01])
+    assert 0.01 * len(drawn) < 0.015 * 500 * 0.03
+
+
+def test_one_drawing_that_takes_long_holds_up_no_other(shown, monkeypatch):
+    assert steps_drawn(monkeypatch, 14, [0.5, 0.0]) == [4, 8, 12, 14]
 
 
 def test_every_fit_of_one_monitor_has_a_figure_of_its_own(shown):
