@@ -34,6 +34,7 @@ import lrwidget
 
 BATCH = 64
 STEPS_OF_A_TURN = 100
+LONGEST_TURN = 60.0  # seconds; whoever waits longer waits for a `fit` that failed
 
 
 class Turns:
@@ -41,13 +42,14 @@ class Turns:
 
     def __init__(self) -> None:
         self.seconds = np.zeros(2)
-        self.both = threading.Barrier(2)
+        self.both = threading.Barrier(2, timeout=LONGEST_TURN)
         self._may_run = threading.Semaphore(1), threading.Semaphore(0)
         self._side, self._began = 0, 0.0
 
     def begin(self, side: int) -> None:
         """Wait until it is this side's turn."""
-        self._may_run[side].acquire()
+        if not self._may_run[side].acquire(timeout=LONGEST_TURN):
+            raise TimeoutError("The other `fit` did not end its turn.")
         self._side, self._began = side, time.perf_counter()
 
     def end(self, side: int) -> None:
@@ -60,12 +62,16 @@ class Turns:
         return self.seconds[self._side] + time.perf_counter() - self._began
 
 
-class TurnTaker(keras.callbacks.Callback):
-    """Makes a `fit` run only in its turns; to come before all other callbacks."""
+class InTurns(keras.callbacks.Callback):
+    """A callback that knows whose turn it is."""
 
     def __init__(self, turns: Turns, side: int) -> None:
         super().__init__()
         self.turns, self.side = turns, side
+
+
+class TurnTaker(InTurns):
+    """Makes a `fit` run only in its turns; to come before all other callbacks."""
 
     def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: ARG002
         self.turns.both.wait()
@@ -77,16 +83,12 @@ class TurnTaker(keras.callbacks.Callback):
             self.turns.begin(self.side)
 
 
-class LastTurn(keras.callbacks.Callback):
+class LastTurn(InTurns):
     """Ends the last turn of a `fit`; to come after all other callbacks.
 
     What Keras does after that is left out: it sometimes waits, with a monitor or without, until a
     thread of tf.data notices that `fit` is over.
     """
-
-    def __init__(self, turns: Turns, side: int) -> None:
-        super().__init__()
-        self.turns, self.side = turns, side
 
     def on_train_end(self, logs: dict | None = None) -> None:  # noqa: ARG002
         self.turns.end(self.side)

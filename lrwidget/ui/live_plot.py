@@ -21,6 +21,13 @@ MOSTLY = 0.7
 """A range that fills less than this share of its axis gets a narrower one."""
 
 
+class _Figure(Figure):
+    """A figure whose text is short: bqplot's would ask all its parts for theirs on display."""
+
+    def __repr__(self) -> str:
+        return "Learning rate and loss of a fit, drawn live by LRMonitor"
+
+
 class LivePlot:
     """A bqplot figure with the loss on the left axis and the learning rate on the right one.
 
@@ -91,7 +98,7 @@ class LivePlot:
             tick_format="~s",
             grid_lines="none",
         )
-        return Figure(
+        return _Figure(
             marks=[self._marks, self._lr, self._loss, self._points],
             axes=[self._step_axis, self._loss_axis, self._lr_axis],
             # Its own would be two widgets more to send.

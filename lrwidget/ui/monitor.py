@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_DRAWINGS = 0.1
 """More often would slow down `fit`, and nobody would see it."""
 
-REST = 200
+REST = 400
 """So many times as long as a drawing lasts there is none: a long `fit` has more to draw.
 
 By measurement, drawing costs a `fit` more than its own length; docs/benchmarks.md has the numbers.
+Of the last two drawings the shorter one counts: one that was held up says little of the next.
 """
+
+FIRST_LENGTH = 1.0 / REST
+"""Stands for a drawing before the first, which is slow: the second is due after a second."""
 
 
 class LRMonitor(Monitor):
@@ -25,7 +29,8 @@ class LRMonitor(Monitor):
 
     The loss of a step is that of its batch alone, not the running mean that Keras reports. Every
     step is recorded on every backend, with `steps_per_execution` too. Records of several `fit`
-    calls follow one another.
+    calls follow one another. Weights and metrics come out as without it; only what a step draws
+    with `tf.random`, rather than with `keras.random`, begins anew, as in any step traced again.
 
     The history that `fit` returns has three more entries, each with one item for each finished
     epoch: "step_lr" and "step_loss", the list of every step's learning rate and loss in it, and
@@ -72,13 +77,13 @@ class LRMonitor(Monitor):
         self.live = bool(live)
         self._plot: LivePlot | None = None
         self._next_drawing = 0.0
-        self._last_length = 0.0
+        self._last_length = FIRST_LENGTH
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Let the steps of this `fit` be noted, and show the figure."""
         super().on_train_begin(logs)
         self._plot = self._new_plot() if self.live else None
-        self._last_length = 0.0
+        self._last_length = FIRST_LENGTH
         self._next_drawing = time.monotonic() + SECONDS_BETWEEN_DRAWINGS
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:

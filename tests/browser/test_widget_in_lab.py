@@ -249,7 +249,7 @@ def places(notebook):
 
 
 @pytest.mark.parametrize("kind", ["constant", "exponential", "one-cycle"])
-@pytest.mark.parametrize("width", [600, 1000])
+@pytest.mark.parametrize("width", [400, 520, 600, 1000])
 def test_no_text_is_cut_off(finished, width, kind):
     finished.execute(f"widget.pick(1e-3); widget.plan({kind!r})")
     finished.find(".lrw-code-toggle").click()
@@ -259,7 +259,8 @@ def test_no_text_is_cut_off(finished, width, kind):
     set_width(finished, width)
     cut = finished.page.locator(".lrw").evaluate(
         """root => [...root.querySelectorAll("button, .widget-label, input, select")]
-             .filter(part => part.scrollWidth > part.clientWidth + 1)
+             .filter(part => part.scrollWidth > part.clientWidth + 1
+                          || part.scrollHeight > part.clientHeight + 1)
              .filter(part => getComputedStyle(part).clipPath === "none")
              .map(part => part.className + ": " + part.textContent)"""
     )
