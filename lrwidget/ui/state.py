@@ -5,15 +5,12 @@ notebook's own thread both make changes and a widget model bears one writer at a
 observe the facts and redraw within the same lock.
 """
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Dict, Enum, Float, HasTraits, Instance, Int, Tuple, Unicode
+from traitlets import Bool, Dict, Enum, Float, Instance, Int, Tuple, Unicode
 
 from lrwidget.core.apply import AppliedLR
 from lrwidget.core.config import RangeTestConfig
@@ -24,6 +21,7 @@ from lrwidget.errors import ModelError
 from lrwidget.ui import text
 from lrwidget.ui.curve import Curve, Measured
 from lrwidget.ui.plan import Plan
+from lrwidget.ui.said import Said
 from lrwidget.ui.verdict import Verdict
 
 STATUSES = (
@@ -45,18 +43,8 @@ SETTINGS = (*LEFT_TO_PROBE, *LEFT_TO_PROBE.values(), "steps", "mode", "sweeps", 
 EARLIER = 5
 """So many earlier tests stay on the plot."""
 
-WELCOME = "Ready. A test leaves the model exactly as it is."
 
-
-@dataclass(frozen=True)
-class Notice:
-    """The sentence of status, and whether it tells of an error."""
-
-    text: str
-    is_error: bool = False
-
-
-class WidgetState(HasTraits):
+class WidgetState(Said):
     """What is set, what is known of the test, what is picked, what is said."""
 
     min_lr = Float()
@@ -88,15 +76,9 @@ class WidgetState(HasTraits):
     aims_low = Bool(False, help="Whether the next click on the plot is for the lower end.")
     code_shown = Bool(False, help="Whether the code of what is to be applied is on show.")
 
-    notice = Instance(Notice, (WELCOME,))
-    error = Instance(BaseException, allow_none=True)
-
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.lock = threading.RLock()
         self._started_at = 0.0
-        self._covered: tuple[BaseException | None, Notice] | None = None
-        self._holds_back = False
 
     @classmethod
     def of(cls, config: RangeTestConfig, smoothing: float) -> "WidgetState":
@@ -108,12 +90,6 @@ class WidgetState(HasTraits):
     def config(self, base: RangeTestConfig) -> RangeTestConfig:
         """Return `base` with the settings on show; ConfigError where they do not fit together."""
         return replace(base, **{name: getattr(self, name) for name in SETTINGS})
-
-    @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Hold the lock, and tell the views of all changes at once at the end."""
-        with self.lock, self.hold_trait_notifications():
-            yield
 
     @property
     def next_step(self) -> str:
@@ -198,7 +174,7 @@ class WidgetState(HasTraits):
         with self.changing():
             self.progress = (update.sweep + update.step / update.steps) / update.sweeps
             self._measure(Measured(update.lrs, update.series()))
-            if self.status == "running" and self._covered is None:
+            if self.status == "running" and not self.is_refusing:
                 self._say(text.running(update))
 
     def ask_to_stop(self) -> None:
@@ -226,38 +202,6 @@ class WidgetState(HasTraits):
         with self.changing():
             self.show_error(error)
             self.status = "failed"
-
-    def show_error(self, error: BaseException) -> None:
-        """Say what went wrong; the state of the test stays what it is."""
-        with self.changing():
-            self._covered = None
-            self.error = error
-            self.notice = Notice(text.failed(error), is_error=True)
-
-    def refuse(self, error: BaseException, was_typed: bool) -> None:
-        """Say why something was not done, until the next input that is taken.
-
-        Args:
-            error: Why.
-            was_typed: Whether a number that a person typed was not taken.
-        """
-        with self.changing():
-            covered = self._covered or (self.error, self.notice)
-            self.show_error(error)
-            self._covered, self._holds_back = covered, was_typed
-
-    def holds_back(self) -> bool:
-        """Say whether nothing is to be applied now: a number that was typed has not been taken.
-
-        It is said once. Leaving a field by a click on Apply types the number and applies, and
-        the refusal between the two would not be read.
-        """
-        with self.changing():
-            holds_back, self._holds_back = self._holds_back, False
-            if holds_back:
-                said = f"{self.notice.text} {text.HELD_BACK}"
-                self.notice = Notice(said, is_error=True)
-        return holds_back
 
     def pick(self, lr: float) -> None:
         """Take `lr`, finite and > 0, as the learning rate to apply."""
@@ -335,14 +279,3 @@ class WidgetState(HasTraits):
     def _say_pick(self, lr: float) -> None:
         if not self.is_busy:
             self._say(text.picked(lr, self.curve.height(lr), self.show))
-
-    def _accept(self) -> None:
-        """Take note of an input that was taken: what a refused one covered is to be seen again."""
-        if self._covered is not None:
-            self.error, self.notice = self._covered
-        self._covered, self._holds_back = None, False
-
-    def _say(self, sentence: str) -> None:
-        self._covered, self._holds_back = None, False
-        self.error = None
-        self.notice = Notice(sentence)
