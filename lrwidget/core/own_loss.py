@@ -18,7 +18,7 @@ from lrwidget.core.train_step import Shadow, Wrapped
 from lrwidget.errors import ModelError
 
 
-def loss_trackers(model: keras.Model, name: str = "loss") -> list[keras.metrics.Mean]:
+def loss_trackers(model: keras.Model, name: str) -> list[keras.metrics.Mean]:
     """Return the metrics that may be a model's running mean loss: Keras' own, the user's.
 
     A train step of the user's has one of its own beside Keras' where it does not replace
@@ -52,7 +52,7 @@ def overheard(tracker: keras.metrics.Mean) -> Iterator[list[Any]]:
         yield told
 
 
-def reported(logs: Any, name: str = "loss") -> Any:
+def reported(logs: Any, name: str) -> Any:
     """Return the loss that a step reports, NaN where it reports none.
 
     Raises:

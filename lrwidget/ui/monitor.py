@@ -38,8 +38,9 @@ class LRMonitor(Monitor):
 
     With `live=True` in a notebook, each `fit` shows one figure: loss on the left axis, learning
     rate on the right one, against the step, with a mark at each end of an epoch and a point for
-    each validation loss. It is drawn at most ten times a second. Outside of a notebook there is
-    nothing to draw on, and `live` changes nothing.
+    each validation loss. It is drawn at most ten times a second, usually every one to three
+    seconds, so that `fit` does not wait for it. Outside of a notebook there is nothing to draw
+    on, and `live` changes nothing.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
