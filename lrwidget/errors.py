@@ -5,10 +5,13 @@
     ├── ModelError           (also a ValueError)   a model that cannot be tested as it is
     ├── DataError            (also a ValueError)   data that is not a stream of batches
     ├── BusyError            (also a RuntimeError) the model is in a range test right now
-    └── TooLargeError        (also a MemoryError)  no second copy of the model fits into memory
+    ├── TooLargeError        (also a MemoryError)  no second copy of the model fits into memory
+    └── NotRestoredError     (also a RuntimeError) a variable of the model could not be restored
 
 An error of the user's own model or data passes through unchanged.
 """
+
+from collections.abc import Callable
 
 
 class LRWidgetError(Exception):
@@ -33,3 +36,33 @@ class BusyError(LRWidgetError, RuntimeError):
 
 class TooLargeError(LRWidgetError, MemoryError):
     """No second copy of the model fits into memory."""
+
+
+class NotRestoredError(LRWidgetError, RuntimeError):
+    """Some variables of a model could not be restored; everything else is.
+
+    Args:
+        names: The variables that still have the values of the range test.
+        retry: Tries to restore them again.
+
+    Attributes:
+        names: The variables that still have the values of the range test.
+    """
+
+    def __init__(self, names: list[str], retry: Callable[[], None]) -> None:
+        self.names = names
+        self._retry = retry
+        super().__init__(
+            f"{len(names)} variable(s) could not be restored after the range test, at two tries: "
+            f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}. Everything else is "
+            "restored. Remove the cause, such as a lack of memory, and call `retry()` of this "
+            "error, or load the model again."
+        )
+
+    def retry(self) -> None:
+        """Try to restore the model again.
+
+        Raises:
+            NotRestoredError: It still fails.
+        """
+        self._retry()

@@ -47,6 +47,16 @@ def detached(dataset: tf.data.Dataset, seed: int) -> tf.data.Dataset:
     return dataset_ops._VariantDataset(variant, dataset.element_spec)
 
 
+def captured_variables(dataset: tf.data.Dataset) -> list[tf.Variable]:
+    """Return the variables that the functions of a pipeline read or write.
+
+    Such as the seeds of an augmentation layer in `map`, or the state of a tf.random.Generator.
+    """
+    functions = [each for part in _with_inputs(dataset) for each in part._functions()]
+    found = [variable for each in functions for variable in each.function.graph.variables]
+    return list({id(variable): variable for variable in found}.values())
+
+
 def _with_inputs(dataset: tf.data.Dataset) -> Iterator[tf.data.Dataset]:
     yield dataset
     for source in dataset._inputs():

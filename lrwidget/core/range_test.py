@@ -2,27 +2,28 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from lrwidget.core.batches import as_batches
+from lrwidget.core.additions import added_by_building
+from lrwidget.core.batches import Batches, source_of
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Curve, StopFlag, Update, result_of
+from lrwidget.core.data_state import DataState
 from lrwidget.core.interrupts import UninterruptedExit
 from lrwidget.core.ladder import Mode
 from lrwidget.core.learning_rate import learning_rate_moved_by, optimizer_kind, optimizer_of
 from lrwidget.core.probe import found_range
+from lrwidget.core.random_state import RandomState, own_operation_seeds, own_seed_generator
 from lrwidget.core.reserve import check_free, reserved
 from lrwidget.core.result import RangeTestResult
-from lrwidget.core.snapshot import Snapshot, build, state_variables, unchanged_random_state
+from lrwidget.core.snapshot import Snapshot, state_variables
 from lrwidget.core.steps import step_groups_for
 from lrwidget.core.sweeps import Sweeps
 from lrwidget.core.thread_state import KerasThreadState
-from lrwidget.errors import DataError
 
 # The validation loss is measured on so many batches.
 _VALIDATION_BATCHES = 8
@@ -140,108 +141,110 @@ class RangeTest:
         self._optimizer = optimizer_of(model, optimizer)
         check_free(model)
         seed = secrets.randbits(31) if config.seed is None else config.seed
-        self._model = model
+        self._model, self._data = model, [data, validation_data]
         self._config = replace(config, seed=seed)
-        with unchanged_random_state():
-            self._batches = [
-                as_batches(data, config.batch_size, seed + sweep, class_weight)
-                for sweep in range(config.sweeps)
-            ]
-            # Other data than that of the first sweep, which must not depend on it.
-            self._probe_batches = (
-                as_batches(data, config.batch_size, seed + config.sweeps, class_weight)
-                if config.probes
-                else None
-            )
-            self._validation = _validation_batches(validation_data, config.batch_size, seed)
-        _check_inputs(model, self._batches[0].dataset)
-        build(model, self._batches[0].dataset.element_spec)
+        self._seeds = [seed + sweep for sweep in range(config.sweeps)]
+        if config.probes:
+            # Other data than that of the first sweep, which must not depend on the probe.
+            self._seeds.insert(0, seed + config.sweeps)
+        self._source = source_of(data, config.batch_size, class_weight)
+        self._validation_source = (
+            None if validation_data is None else source_of(validation_data, config.batch_size)
+        )
         self._thread_state = KerasThreadState()
 
     @property
     def batches_per_pass(self) -> int | None:
         """Batches until the data repeats; None where that is not known."""
-        return self._batches[0].per_pass
+        return self._source.per_pass
 
     def run(
         self,
         on_update: Callable[[Update], object] | None = None,
         stop: StopFlag | None = None,
         on_range: Callable[[RangeTestConfig], object] | None = None,
+        alone: bool = True,
     ) -> RangeTestResult:
-        """Run the test and put the model back; see `range_test`.
+        """Run the test and restore the model; see `range_test`.
 
         Args:
             on_update: As for `range_test`.
             stop: As for `range_test`.
             on_range: Called with the settings once a probe has found their limits.
+            alone: Whether nothing else runs meanwhile. If not, the global random state of
+                Python, numpy and TensorFlow is left as it comes: another cell of the notebook
+                may have set a seed or drawn from it.
         """
         self._thread_state.enter()
-        strategy = self._model.distribute_strategy
+        model, strategy = self._model, self._model.distribute_strategy
+        random_state = RandomState()
         with UninterruptedExit() as stack:
             stack.enter_context(strategy.scope())
-            stack.enter_context(reserved(self._model))
-            snapshot = stack.enter_context(_preserved(self._model))
-            groups = step_groups_for(self._model, self._optimizer, self._config.monitor)
+            stack.enter_context(reserved(model))
+            stack.enter_context(own_seed_generator())
+            if alone and model.run_eagerly:
+                stack.enter_context(own_operation_seeds())
+            snapshot = Snapshot(self._source.variables, random_state, alone)
+            stack.callback(snapshot.restore)
+            for data in self._data:
+                state = DataState(data)
+                stack.callback(state.restore)
+                snapshot.include(state.variables)
+            first = stack.enter_context(closing(self._source.stream(self._seeds[0])))
+            groups = step_groups_for(model, self._optimizer, self._config.monitor)
+            additions = stack.enter_context(
+                added_by_building(model, first.dataset.element_spec, groups)
+            )
+            own = state_variables(model)
+            snapshot.include(own)
             stack.enter_context(learning_rate_moved_by(self._optimizer, groups.rate))
-            sweeps = Sweeps(groups, snapshot, strategy, stop)
-            curves = self._curves(sweeps, on_update, on_range)
+            validation = self._validation_batches()
+            sweeps = Sweeps(groups, snapshot, additions, strategy, stop)
+            curves = self._curves(first, sweeps, validation, on_update, on_range)
         kind = optimizer_kind(self._optimizer)
-        return result_of(curves, curves[-1].config, snapshot.restored(), kind, "tensorflow")
+        known = {id(variable) for variable in own}
+        left_behind = [each for each in state_variables(model) if id(each) not in known]
+        restored = snapshot.restored(left_behind)
+        return result_of(curves, curves[-1].config, restored, kind, "tensorflow")
 
     def _curves(
         self,
+        first: Batches,
         sweeps: Sweeps,
+        validation: list[Any],
         on_update: Callable[[Update], object] | None,
         on_range: Callable[[RangeTestConfig], object] | None,
     ) -> list[Curve]:
         """Return the curve of every sweep; if stopped before the first, that of the probe."""
         config = self._config
-        if self._probe_batches is not None:
-            probe = sweeps.run(Curve(config.of_probe()), self._probe_batches)
+        streams = self._streams(first)
+        if config.probes:
+            probe = sweeps.run(Curve(config.of_probe()), next(streams))
             if probe.stop_reason == "stopped":
                 return [probe]
             config = config.with_found(*found_range(probe.config.ladder(), probe.losses))
             if on_range is not None:
                 on_range(config)
         curves: list[Curve] = []
-        for sweep, batches in enumerate(self._batches):
+        for sweep, batches in enumerate(streams):
             curve = Curve(config, sweep)
-            curves.append(sweeps.run(curve, batches, self._validation, on_update))
+            curves.append(sweeps.run(curve, batches, validation, on_update))
             if curve.stop_reason == "stopped":
                 break
         return curves
 
+    def _streams(self, first: Batches) -> Iterator[Batches]:
+        """Yield the data of the probe, if any, then of each sweep; each is started when due."""
+        yield first
+        for seed in self._seeds[1:]:
+            yield self._source.stream(seed)
 
-@contextmanager
-def _preserved(model: keras.Model) -> Iterator[Snapshot]:
-    """Put the model back on every way out."""
-    snapshot = Snapshot(state_variables(model))
-    try:
-        yield snapshot
-    finally:
-        snapshot.restore()
-
-
-def _validation_batches(data: Any, batch_size: int, seed: int) -> list[Any]:
-    """Return the fixed subset of the validation data, in memory."""
-    if data is None:
-        return []
-    batches = as_batches(data, batch_size, seed)
-    count = min(_VALIDATION_BATCHES, batches.per_pass or _VALIDATION_BATCHES)
-    return list(batches.dataset.take(count))
-
-
-def _check_inputs(model: keras.Model, dataset: tf.data.Dataset) -> None:
-    """Refuse samples where the model wants batches of them."""
-    inputs = getattr(model, "inputs", None) or []
-    spec = dataset.element_spec
-    given = tf.nest.flatten(spec[0] if isinstance(spec, tuple) else spec)
-    if len(inputs) != len(given):
-        return
-    for wanted, got in zip(inputs, given, strict=True):
-        if got.shape.rank is not None and got.shape.rank == len(wanted.shape) - 1:
-            raise DataError(
-                f"The dataset is not batched: it gives samples of shape {tuple(got.shape)}, and "
-                f"the model needs batches of shape {tuple(wanted.shape)}. Add `.batch(32)` to it."
+    def _validation_batches(self) -> list[Any]:
+        """Return the first batches of the validation data, in memory."""
+        if self._validation_source is None:
+            return []
+        with closing(self._validation_source.stream(self._seeds[-1])) as batches:
+            count = min(
+                _VALIDATION_BATCHES, self._validation_source.per_pass or _VALIDATION_BATCHES
             )
+            return list(batches.dataset.take(count))

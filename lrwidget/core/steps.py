@@ -4,15 +4,23 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from lrwidget.core.building import Built
 from lrwidget.core.curve import Logs
 from lrwidget.core.ladder import FloatArray
-from lrwidget.core.learning_rate import get_learning_rate, holder_of, new_rate_variable
+from lrwidget.core.learning_rate import (
+    get_learning_rate,
+    holder_of,
+    new_rate_variable,
+    optimizers_of,
+)
+from lrwidget.core.misfit import explained
 from lrwidget.errors import ModelError
 
 # A call lasts about this long, so that stopping and drawing stay prompt.
@@ -58,16 +66,47 @@ class StepGroups:
         self._test_step: Callable[[Any], Any] | None = None
         self._kept: list[tf.Variable] = []
         self._groups: dict[tf.TypeSpec, Callable[..., Any]] = {}
+        self._built: Built | None = None
+
+    def adopt(self, built: Built) -> Built:
+        """Use the optimizers as the traced steps know them, with the slots of a new start.
+
+        Args:
+            built: What has just been built, on an optimizer that was not.
+
+        Returns:
+            What to undo at the end: `built`, or in its place what an earlier test built, which
+            then has the values of `built`.
+        """
+        new = built.variables()
+        if self._built is None or not self._groups:
+            self._built = built
+            return built
+        built.undo()
+        self._built.redo()
+        old = self._built.variables()
+        if [variable.shape for variable in old] != [variable.shape for variable in new]:
+            # Built by the training step itself, perhaps from the weights: it must do so again.
+            self._built.undo()
+            built.redo()
+            self._groups.clear()
+            self._built = built
+            return built
+        for variable, value in zip(old, new, strict=True):
+            variable.assign(value)
+        return self._built
 
     def prepare(self, iterator: Any) -> None:
         """Trace for the form of data that `iterator` gives, without training."""
         spec = tf.type_spec_from_value(iterator)
-        if spec not in self._groups:
-            self._groups[spec] = (
-                self._eager_group
-                if self._eager
-                else self._traced_group(spec, iterator.element_spec)
-            )
+        if spec in self._groups:
+            return
+        if self._eager:
+            self._groups[spec] = self._eager_group
+            self.variables += touched_variables(self._step, iterator.element_spec)
+            return
+        with explained(self._living_model(), iterator.element_spec):
+            self._groups[spec] = self._traced_group(spec, iterator.element_spec)
 
     def run(self, iterator: Any, lrs: FloatArray) -> Logs:
         """Train one step at each learning rate, for about 0.1 s.
@@ -125,9 +164,11 @@ class StepGroups:
 
     def _eager_group(self, iterator: Any, lrs: tf.Tensor) -> Any:
         rows: list[dict[str, tf.Tensor]] = []
+        model = self._living_model()
         end = time.monotonic() + SECONDS_PER_GROUP
         for lr in lrs:
-            rows.append(self._update(self._step, iterator, lr))
+            with explained(model, iterator.element_spec):
+                rows.append(self._update(self._step, iterator, lr))
             if time.monotonic() > end:
                 break
         return len(rows), {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
@@ -189,11 +230,11 @@ class StepGroups:
 
         def train_step(batch: Any) -> Any:
             model.reset_metrics()
-            return model.train_step(batch)
+            return model.train_step(keras.tree.map_structure(_none_for_optional, batch))
 
         strategy = model.distribute_strategy
         logs = strategy.run(train_step, args=(batch,))
-        reported = dict(logs) if isinstance(logs, dict) else {}
+        reported = _flat(logs) if isinstance(logs, dict) else {}
         means = {name: _mean_over_replicas(value, strategy) for name, value in reported.items()}
         numbers = {name: value for name, value in means.items() if value.shape.rank == 0}
         if self._monitor not in numbers:
@@ -203,6 +244,31 @@ class StepGroups:
                 "the name of another."
             )
         return numbers
+
+
+def _none_for_optional(value: Any) -> Any:
+    """Return None for what stands for it in a tf.data pipeline of Python batches."""
+    return None if isinstance(value, tf.experimental.Optional) else value
+
+
+def _flat(logs: dict[str, Any]) -> dict[str, Any]:
+    """Return what a step reports by name; a metric may report several values as a dict."""
+    flat: dict[str, Any] = {}
+    for name, value in logs.items():
+        flat.update(_flat(value) if isinstance(value, dict) else {name: value})
+    return flat
+
+
+def touched_variables(step: Callable[[Any], Any], batch_spec: Any) -> list[tf.Variable]:
+    """Return the variables that a step reads or writes, as far as it can be traced.
+
+    For a step that runs eagerly; what traced code does to Python objects stays, so the caller
+    restores those.
+    """
+    with suppress(Exception):
+        traced = tf.function(step, input_signature=[batch_spec], autograph=False)
+        return list(traced.get_concrete_function().graph.variables)
+    return []
 
 
 def _mean_over_replicas(value: Any, strategy: tf.distribute.Strategy) -> tf.Tensor:
@@ -235,6 +301,7 @@ def step_groups_for(
         model.jit_compile,
         *model.metrics,
         *model.trainable_variables,
+        *(variable for each in optimizers_of(model) for variable in each.variables),
     ]
     known, groups = _cache.get(model, ([], None))
     same = len(known) == len(parts) and all(a is b for a, b in zip(known, parts, strict=True))

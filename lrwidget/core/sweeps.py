@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from lrwidget.core.additions import Additions
 from lrwidget.core.batches import Batches
 from lrwidget.core.curve import Curve, StopFlag, Update
 from lrwidget.core.ladder import FloatArray
@@ -21,7 +22,8 @@ class Sweeps:
 
     Args:
         groups: The compiled steps.
-        snapshot: Of the start; what the compiled steps touch besides is added to it.
+        snapshot: Of the start; the variables that only the compiled steps know are added to it.
+        additions: What building and tracing add to the model; complete once a step is traced.
         strategy: The model's own.
         stop: Looked at after every group of steps.
     """
@@ -30,10 +32,11 @@ class Sweeps:
         self,
         groups: StepGroups,
         snapshot: Snapshot,
+        additions: Additions,
         strategy: tf.distribute.Strategy,
         stop: StopFlag | None,
     ) -> None:
-        self._groups, self._snapshot = groups, snapshot
+        self._groups, self._snapshot, self._additions = groups, snapshot, additions
         self._strategy, self._stop = strategy, stop
         self._is_first = True
 
@@ -61,6 +64,7 @@ class Sweeps:
         iterator = _iterate(batches.dataset, self._strategy)
         try:
             self._groups.prepare(iterator)
+            self._additions.finish()
             self._snapshot.include(self._groups.variables)
             while not curve.ended_by(self._stop):
                 lrs = _lrs_until_validation(curve) if validation else curve.lrs_to_come
@@ -80,6 +84,7 @@ class Sweeps:
         finally:
             # Ends the threads that read ahead: they may run Python code of the user's.
             del iterator
+            batches.close()
 
 
 def _iterate(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:

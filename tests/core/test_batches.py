@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from lrwidget.core.batches import as_batches
+from lrwidget.core.batches import source_of
 from lrwidget.errors import DataError
 from tests.core.battery import FEATURES, SAMPLES, batches, features, labels
 
@@ -17,7 +17,9 @@ BATCH = 10
 
 
 def first(data, count, seed=0):
-    return list(itertools.islice(as_batches(data, BATCH, seed).dataset.as_numpy_iterator(), count))
+    return list(
+        itertools.islice(source_of(data, BATCH).stream(seed).dataset.as_numpy_iterator(), count)
+    )
 
 
 class Sequence(keras.utils.PyDataset):
@@ -126,7 +128,7 @@ def test_a_torch_dataloader_gives_its_batches():
 
 def test_data_that_is_empty_on_its_second_pass_says_so():
     passes = iter([[(features(), labels())] * 2, [(features(), labels())] * 2, []])
-    batches_ = as_batches(lambda: iter(next(passes)), BATCH, 0)
+    batches_ = source_of(lambda: iter(next(passes)), BATCH).stream(0)
     with pytest.raises(tf.errors.OpError):
         list(itertools.islice(batches_.dataset, 5))
     assert isinstance(batches_.failure, DataError)

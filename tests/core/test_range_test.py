@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 import lrwidget
-from lrwidget.core.batches import as_batches
+from lrwidget.core.batches import source_of
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.range_test import RangeTest
 from lrwidget.core.steps import step_groups_for
@@ -57,7 +57,7 @@ def test_each_loss_is_what_keras_computes_for_that_batch_alone(name):
         model, data, min_lr=1e-12, max_lr=1e-11, steps=updates, batch_size=10, seed=1
     )
     gathered = model.optimizer.gradient_accumulation_steps or 1
-    stream = iter(as_batches(data, batch_size=10, seed=1).dataset)
+    stream = iter(source_of(data, batch_size=10).stream(seed=1).dataset)
     losses = []
     for x, y, *weights in itertools.islice(stream, updates * gathered):
         model.reset_metrics()
@@ -236,11 +236,15 @@ def test_a_model_that_is_not_compiled_is_refused():
         (batches().unbatch(), r"not batched.*\.batch\(32\)"),
         (iter(batches()), "only once"),
         ([], "empty"),
-        ((features(), labels()[:5]), r"same first dimension.*\(48, 6\).*\(5,\)"),
-        ((features(),), "tuple of 1"),
+        ((features(), labels()[:5]), "same number of samples.*48.*5"),
+        ((features(),), r"no targets.*\(x, y\)"),
+        (features(), r"no targets.*\(x, y\)"),
+        ({"x": features(), "y": labels()}, r"no targets.*\(x, y\)"),
+        ([features(), labels()], r"list of 2 arrays.*\(x, y\) as a tuple"),
+        ((), "tuple of 0"),
+        ((features(), labels(), None, None), "tuple of 4"),
         ((features(0), labels(0)), "empty"),
-        (features(), "not a stream of batches"),
-        (7, "int is not a stream of batches"),
+        (7, "Data of type int"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

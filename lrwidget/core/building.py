@@ -1,0 +1,135 @@
+"""Built: what a range test builds, so that an optimizer that was not built is so again.
+
+Keras builds an optimizer's slots with its first step, from the weights and the settings of that
+moment. Slots that a range test left behind would keep the user's later settings from working.
+"""
+
+import copy
+from collections.abc import Iterable
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import keras
+
+
+class Built:
+    """The attributes of objects that are not built yet, and what building makes of them.
+
+    The objects work on copies of their containers meanwhile, so that the original ones never
+    change: TensorFlow exports and checkpoints no list from which something was removed.
+
+    Args:
+        objects: Optimizers; those that are built already are left alone.
+    """
+
+    def __init__(self, objects: Iterable[Any]) -> None:
+        self._objects = [each for each in objects if not each.built]
+        self._before = [dict(vars(each)) for each in self._objects]
+        self._after: list[dict[str, Any]] = []
+        self._changed: list[set[str]] | None = None
+        for each in self._objects:
+            vars(each).update(_copies_of_containers(vars(each)))
+
+    def finish(self) -> None:
+        """Say that building is over: attributes that change from now on are the user's."""
+        if self._changed is None:
+            self._changed = self._changes()
+
+    def undo(self) -> None:
+        """Make every object what it was before it was built."""
+        changes = self._changed or self._changes()
+        self._after = [
+            {name: vars(each)[name] for name in names if name in vars(each)}
+            for each, names in zip(self._objects, changes, strict=True)
+        ]
+        for each, before, names in zip(self._objects, self._before, changes, strict=True):
+            for name in names:
+                vars(each).pop(name, None)
+            vars(each).update({name: before[name] for name in names if name in before})
+
+    def redo(self) -> None:
+        """Make every object what it was when `undo` was called."""
+        for each, after in zip(self._objects, self._after, strict=True):
+            vars(each).update(after)
+
+    def variables(self) -> list[keras.Variable]:
+        """Return the variables of the objects as they are now."""
+        return [variable for each in self._objects for variable in each.variables]
+
+    def _changes(self) -> list[set[str]]:
+        return [
+            {name for name in before.keys() | vars(each).keys() if _differs(name, before, each)}
+            for each, before in zip(self._objects, self._before, strict=True)
+        ]
+
+
+def _differs(name: str, before: dict[str, Any], holder: Any) -> bool:
+    missing = object()
+    return before.get(name, missing) is not vars(holder).get(name, missing)
+
+
+def _copies_of_containers(attributes: dict[str, Any]) -> dict[str, Any]:
+    containers = {
+        name: value for name, value in attributes.items() if isinstance(value, list | dict | set)
+    }
+    copies = {name: copy.copy(value) for name, value in containers.items()}
+    by_id = {id(containers[name]): copies[name] for name in containers}
+    tracker = copy.copy(attributes["_tracker"])
+    tracker.config = {
+        name: (is_kind, by_id.get(id(stored), stored))
+        for name, (is_kind, stored) in tracker.config.items()
+    }
+    tracker.stored_ids = {name: set(ids) for name, ids in tracker.stored_ids.items()}
+    return {**copies, "_tracker": tracker}
+
+
+def build(model: keras.Model, batch_spec: Any) -> None:
+    """Build what `fit` would build with its first step: layers, metrics, optimizer slots.
+
+    Args:
+        model: A compiled model.
+        batch_spec: Shapes and types of a batch, as `train_step` takes it.
+    """
+    strategy = getattr(model, "distribute_strategy", None)
+    with strategy.scope() if strategy else nullcontext(), suppress(Exception):
+        # A model that cannot be called on its data, such as a GAN, builds itself when its
+        # training step is traced; what is wrong with any other shows there as well.
+        model._symbolic_build(data_batch=batch_spec)
+
+
+class UnbuiltLayers:
+    """The layers of a model that are not built, to be made so again where building fails.
+
+    A layer that was built for data that did not fit would refuse the right data later.
+
+    Args:
+        model: Any model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        layers = [layer for layer in model._flatten_layers() if not layer.built]
+        self._before = [(layer, dict(vars(layer)), _contents(layer)) for layer in layers]
+
+    def undo(self) -> None:
+        """Make every layer what it was."""
+        for layer, attributes, contents in self._before:
+            vars(layer).clear()
+            vars(layer).update(attributes)
+            for container, content in contents:
+                if isinstance(container, list):
+                    if len(container) != len(content):
+                        container[:] = content
+                elif len(container) != len(content):
+                    container.clear()
+                    container.update(content)
+            layer._tracker.unlock()  # building locks it
+
+
+def _contents(layer: Any) -> list[tuple[Any, Any]]:
+    tracker = layer._tracker
+    containers = [
+        *(value for value in vars(layer).values() if isinstance(value, list | dict | set)),
+        *(stored for _, stored in tracker.config.values()),
+        *tracker.stored_ids.values(),
+    ]
+    return [(container, copy.copy(container)) for container in containers]

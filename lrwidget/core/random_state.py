@@ -1,0 +1,149 @@
+"""The global random state: saved and restored, or left to others.
+
+Python, numpy, Keras, TensorFlow and PyTorch each have random state that belongs to the whole
+process. The user's data and training steps may draw from it.
+"""
+
+import random
+import sys
+import weakref
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.backend.common import global_state
+
+_SEED_GENERATOR = "global_seed_generator"
+
+_Part = tuple[Callable[[Any], Any], Any]
+
+
+class RandomState:
+    """The global random state as it is now."""
+
+    def __init__(self) -> None:
+        self._parts = _parts()
+
+    def restore(self) -> None:
+        """Restore it, whatever drew from it since."""
+        for set_state, state in self._parts.values():
+            set_state(state)
+
+    def checksum(self) -> int:
+        """Return a checksum of the state as it was saved."""
+        return self._checksum_of(self._parts)
+
+    def checksum_now(self) -> int:
+        """Return the same of the state as it is now; what did not exist then is left out."""
+        return self._checksum_of(_parts())
+
+    def _checksum_of(self, parts: dict[str, _Part]) -> int:
+        states = [parts[name][1] for name in self._parts if name in parts]
+        return zlib.crc32(b"".join(_as_bytes(state) for state in states))
+
+
+def _as_bytes(state: Any) -> bytes:
+    if isinstance(state, np.ndarray):
+        return state.tobytes()  # the repr of an array takes milliseconds
+    if isinstance(state, dict):
+        return b"".join(_as_bytes(value) for value in state.values())
+    return repr(state).encode()
+
+
+def _parts() -> dict[str, _Part]:
+    """Return, by name, how to set a global random state, and the state as it is now."""
+    parts: dict[str, _Part] = {
+        "python": (random.setstate, random.getstate()),
+        "numpy": (np.random.set_state, np.random.get_state(legacy=False)),
+    }
+    generator = global_state.get_global_attribute(_SEED_GENERATOR)
+    if generator is not None:
+        state = np.array(keras.ops.convert_to_numpy(generator.state))
+        parts["keras"] = generator.state.assign, state
+    if keras.backend.backend() == "tensorflow":
+        from tensorflow.python.eager import context
+
+        # After tf.random.set_seed, TensorFlow draws the seeds of later operations from here.
+        operation_seeds = getattr(context.context(), "_rng", None)
+        if operation_seeds is not None:
+            parts["tensorflow"] = operation_seeds.setstate, operation_seeds.getstate()
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "get_rng_state"):
+        # A DataLoader draws its seeds from here.
+        state = torch.get_rng_state()
+        parts["torch"] = lambda values: torch.set_rng_state(torch.from_numpy(values)), state.numpy()
+    return parts
+
+
+@contextmanager
+def unchanged_random_state() -> Iterator[None]:
+    """Restore the global random state at the end, whatever drew from it."""
+    state = RandomState()
+    try:
+        yield
+    finally:
+        state.restore()
+
+
+_clones: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+_first_generator: list[Any] = []
+
+
+@contextmanager
+def own_seed_generator() -> Iterator[None]:
+    """Give this thread a Keras seed generator that draws the same numbers as the global one.
+
+    Other cells of a notebook may draw from the global one meanwhile. A copy is kept for each, so
+    that a compiled step that has captured it can be used again.
+    """
+    original = global_state.get_global_attribute(_SEED_GENERATOR)
+    global_state.set_global_attribute(_SEED_GENERATOR, _clone_of(original))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(_SEED_GENERATOR, original)
+
+
+def _clone_of(original: Any) -> Any:
+    if original is None:
+        seed = _next_default_seed()
+        if not _first_generator:
+            _first_generator.append(keras.random.SeedGenerator(seed))
+        clone = _first_generator[0]
+        clone.state.assign(np.array([seed, 0]))
+        return clone
+    if original not in _clones:
+        _clones[original] = keras.random.SeedGenerator(0)
+    clone = _clones[original]
+    clone.state.assign(original.state)
+    return clone
+
+
+def _next_default_seed() -> int:
+    """Return the seed that Keras would draw for its global generator, without drawing it."""
+    generator = random.Random()
+    generator.setstate(random.getstate())
+    return generator.randint(1, int(1e9))
+
+
+@contextmanager
+def own_operation_seeds() -> Iterator[None]:
+    """Let random operations of TensorFlow that run eagerly count for themselves.
+
+    Such an operation with a seed draws its next number each time it runs, and TensorFlow keeps
+    that count where nobody can read it, one for each pair of global and operation seed. With
+    another global seed the counts of the user's operations stay as they are.
+    """
+    from tensorflow.python.eager import context
+
+    eager = context.context()
+    seed, generator = eager._seed, getattr(eager, "_rng", None)
+    eager._seed = random.SystemRandom().getrandbits(31)
+    eager._rng = random.Random(eager._seed)
+    try:
+        yield
+    finally:
+        eager._seed, eager._rng = seed, generator
