@@ -14,8 +14,10 @@ from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Curve, StopFlag, Update, result_of
 from lrwidget.core.interrupts import UninterruptedExit
 from lrwidget.core.ladder import Mode
-from lrwidget.core.learning_rate import learning_rate_moved_by, optimizer_kind, optimizer_of
+from lrwidget.core.learning_rate import optimizer_kind
 from lrwidget.core.probe import found_range
+from lrwidget.core.purpose import OptimizerKind
+from lrwidget.core.rate_choice import rate_of
 from lrwidget.core.reserve import check_free, reserved
 from lrwidget.core.result import RangeTestResult
 from lrwidget.core.snapshot import Snapshot, build, state_variables, unchanged_random_state
@@ -43,6 +45,7 @@ def range_test(
     validation_data: Any = None,
     class_weight: dict[int, float] | None = None,
     optimizer: keras.optimizers.Optimizer | None = None,
+    learning_rate: Any = None,
     monitor: str = "loss",
     on_update: Callable[[Update], object] | None = None,
     stop: StopFlag | None = None,
@@ -73,7 +76,12 @@ def range_test(
             passes more, about half of the time of the test again. "auto" then reads both
             losses (docs/regret.md tells what that is worth); the training data will do.
         class_weight: Weight of each class by its number, as for `fit`.
-        optimizer: For a model that holds several, the one whose learning rate is moved.
+        optimizer: For a model that holds several, the one whose learning rate is moved. None takes
+            the only one that the training step uses. Of a MultiOptimizer, one of those inside;
+            None moves all of them by one factor, and `lrs` are those of the default one.
+        learning_rate: In place of an optimizer, for a step that keeps its learning rate
+            elsewhere: the keras.Variable that it reads, or a function that takes a float and
+            sets it. A function is called before each step, and the steps run one by one.
         monitor: Which of the values that the model's own `train_step` returns is the loss.
         on_update: Called about ten times a second, in this thread, with an `Update`.
         stop: Looked at about ten times a second; once set, the test ends as "stopped".
@@ -105,6 +113,7 @@ def range_test(
         validation_data=validation_data,
         class_weight=class_weight,
         optimizer=optimizer,
+        learning_rate=learning_rate,
     )
     return test.run(on_update=on_update, stop=stop)
 
@@ -122,6 +131,7 @@ class RangeTest:
         validation_data: As for `range_test`.
         class_weight: As for `range_test`.
         optimizer: As for `range_test`.
+        learning_rate: As for `range_test`.
 
     Raises:
         LRWidgetError: The model or the data cannot be used; nothing has changed.
@@ -136,8 +146,9 @@ class RangeTest:
         validation_data: Any = None,
         class_weight: dict[int, float] | None = None,
         optimizer: keras.optimizers.Optimizer | None = None,
+        learning_rate: Any = None,
     ) -> None:
-        self._optimizer = optimizer_of(model, optimizer)
+        self._rate = rate_of(model, optimizer, learning_rate)
         check_free(model)
         seed = secrets.randbits(31) if config.seed is None else config.seed
         self._model = model
@@ -182,12 +193,15 @@ class RangeTest:
             stack.enter_context(strategy.scope())
             stack.enter_context(reserved(self._model))
             snapshot = stack.enter_context(_preserved(self._model))
-            groups = step_groups_for(self._model, self._optimizer, self._config.monitor)
-            stack.enter_context(learning_rate_moved_by(self._optimizer, groups.rate))
+            groups = step_groups_for(self._model, self._rate, self._config.monitor)
+            snapshot.include(groups.rate.variables)
+            stack.enter_context(groups.rate.handed_over())
             sweeps = Sweeps(groups, snapshot, strategy, stop)
             curves = self._curves(sweeps, on_update, on_range)
-        kind = optimizer_kind(self._optimizer)
-        return result_of(curves, curves[-1].config, snapshot.restored(), kind, "tensorflow")
+        leader = groups.rate.leader
+        kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
+        result = result_of(curves, curves[-1].config, snapshot.restored(), kind, "tensorflow")
+        return replace(result, notes=groups.rate.notes)
 
     def _curves(
         self,

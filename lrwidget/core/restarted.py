@@ -1,0 +1,70 @@
+"""RestartedSchedule: a schedule whose step 0 is a later step of the optimizer."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from lrwidget.core.schedules import Steps, Tensor, registered
+
+
+@registered
+class RestartedSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that begins when an optimizer has already taken steps.
+
+    What an optimizer has counted stays as it is: Adam's bias correction depends on it. A model
+    saved with it loads after `import lrwidget.schedules`.
+
+    Args:
+        schedule: Any schedule of Keras or lrwidget, or one of the user's.
+        start: The optimizer's step that is step 0 of the schedule, >= 0.
+        factor: What the schedule's learning rates are multiplied by.
+    """
+
+    def __init__(
+        self,
+        schedule: keras.optimizers.schedules.LearningRateSchedule,
+        start: int,
+        factor: float = 1.0,
+    ) -> None:
+        self.schedule, self.start, self.factor = schedule, int(start), float(factor)
+
+    def __call__(self, step: Steps) -> Tensor:
+        """Return the learning rate of a step of the optimizer, or of each of an array."""
+        lr = self.schedule(ops.maximum(ops.convert_to_tensor(step) - self.start, 0))
+        return lr if self.factor == 1.0 else lr * self.factor
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same schedule again."""
+        schedule = keras.saving.serialize_keras_object(self.schedule)
+        return {"schedule": schedule, "start": self.start, "factor": self.factor}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "RestartedSchedule":
+        """Make a schedule from what `get_config` returned."""
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(schedule, config["start"], config["factor"])
+
+
+def users_schedule(rate: Any) -> Any:
+    """Return the schedule that a user applied; anything else as it is."""
+    return rate.schedule if isinstance(rate, RestartedSchedule) else rate
+
+
+def start_of(rate: Any) -> int:
+    """Return the optimizer's step that is step 0 of a schedule."""
+    return rate.start if isinstance(rate, RestartedSchedule) else 0
+
+
+def last_step_of(schedule: Any) -> int | None:
+    """Return how many steps a schedule takes until it stays as it is; None if not known."""
+    kinds = keras.optimizers.schedules
+    if isinstance(getattr(schedule, "total_steps", None), int):
+        return int(schedule.total_steps)
+    if isinstance(schedule, kinds.CosineDecay):
+        return int(schedule.decay_steps + schedule.warmup_steps)
+    if isinstance(schedule, kinds.PolynomialDecay) and not schedule.cycle:
+        return int(schedule.decay_steps)
+    names = ("warmup_steps", "hold_steps", "decay_steps")
+    parts = [getattr(schedule, name, None) for name in names]
+    return sum(parts) if all(isinstance(part, int) for part in parts) else None
