@@ -236,7 +236,8 @@ def _assigned(
     if not set_ones:
         raise ModelError(
             "The function passed as `learning_rate=` changes no variable of the model, nor one "
-            "that it can see itself. Let it assign to a keras.Variable that the training step reads."
+            "that it can see itself. Let it assign to a keras.Variable that the training step "
+            "reads."
         )
     variable, value = set_ones[0]
     is_the_rate = np.isclose(float(copies_of([variable])[0]), lr, rtol=1e-2)

@@ -123,6 +123,24 @@ def is_setter(value: Any) -> bool:
     return callable(value) and not is_schedule and not isinstance(value, type)
 
 
+def variable_of(learning_rate: Any) -> Any:
+    """Return the variable that holds a learning rate: the one given, or set by a function.
+
+    Raises:
+        ConfigError: Something else, or a function that can see no variable, or several.
+    """
+    if is_variable(learning_rate):
+        VariableRate(learning_rate)
+        return learning_rate
+    found = variables_seen_by(learning_rate) if is_setter(learning_rate) else []
+    if len(found) != 1:
+        raise ConfigError(
+            "To record a learning rate, `learning_rate` must be the keras.Variable that the "
+            f"training step reads; got {learning_rate!r}, which leads to {len(found)} of them."
+        )
+    return found[0]
+
+
 def variables_seen_by(function: Callable[..., Any]) -> list[Any]:
     """Return the variables of one number that a function can see, the nearest first."""
     found = in_reach([function], (keras.Variable, *_native_variables()), _may_hold_a_rate)

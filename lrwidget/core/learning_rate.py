@@ -82,12 +82,20 @@ def steps_as_keras(model: keras.Model) -> bool:
 
 
 def several_optimizers(
-    held: list[keras.optimizers.Optimizer], what: str = "The model holds"
+    held: list[keras.optimizers.Optimizer], used: list[keras.optimizers.Optimizer] | None = None
 ) -> ModelError:
-    """Return the error where it is not clear which of several optimizers is meant."""
+    """Return the error where it is not clear which of several optimizers is meant.
+
+    Args:
+        held: Those of the model.
+        used: Those that its training step uses, where that is known.
+    """
+    names = [each.name for each in used or []]
+    also = f" The training step uses {len(names)} of them, {names}." if names else ""
     return ModelError(
-        f"{what} {len(held)} optimizer(s), {[each.name for each in held]}; got optimizer=None. "
-        "Pass the one whose learning rate is meant, such as optimizer=model.optimizer."
+        f"The model holds {len(held)} optimizer(s), {[each.name for each in held]}; got "
+        f"optimizer=None.{also} Pass the one whose learning rate is meant, such as "
+        "optimizer=model.optimizer."
     )
 
 

@@ -99,7 +99,7 @@ class OptimizerRate(Rate):
         if not used:
             raise _not_read(self._heads)
         if len(used) > 1:
-            raise several_optimizers([head for head, _ in used], "The training step uses")
+            raise several_optimizers(self._heads, [head for head, _ in used])
         head, members = used[0]
         members = leading_first(head, members)
         self._move(members)

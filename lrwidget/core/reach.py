@@ -66,12 +66,19 @@ def _is_library(module: str) -> bool:
 
 
 def attributes_of(value: Any) -> dict[str, Any]:
-    """Return the attributes of an object, without the notes that Keras keeps on it."""
+    """Return the attributes of an object, without the notes that Keras keeps on it.
+
+    Also without the functions by which this package shadows methods for a while.
+    """
     return {
         name: held
         for name, held in _all_attributes(value)
-        if name not in _BOOKKEEPING and not name.startswith("_self_")
+        if name not in _BOOKKEEPING and not name.startswith("_self_") and not _is_ours(held)
     }
+
+
+def _is_ours(value: Any) -> bool:
+    return isinstance(value, types.FunctionType) and value.__module__.startswith("lrwidget.")
 
 
 def _all_attributes(value: Any) -> Iterator[tuple[str, Any]]:
