@@ -7,6 +7,7 @@ from lrwidget.core.cyclical import (
     TriangularCyclicalLearningRate,
 )
 from lrwidget.core.momentum import OneCycleMomentum
+from lrwidget.core.restarted import RestartedSchedule
 from lrwidget.core.schedules import OneCycle, WarmupHoldCosine
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ExponentialCyclicalLearningRate",
     "OneCycle",
     "OneCycleMomentum",
+    "RestartedSchedule",
     "Triangular2CyclicalLearningRate",
     "TriangularCyclicalLearningRate",
     "WarmupHoldCosine",

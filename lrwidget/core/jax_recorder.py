@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from lrwidget.core.families import family_of
 from lrwidget.core.ladder import FloatArray
 from lrwidget.core.own_loss import (
     as_number,
@@ -25,8 +26,7 @@ from lrwidget.core.own_loss import (
     told_or_reported,
     trains_as_keras,
 )
-from lrwidget.core.recorder import Recorder
-from lrwidget.core.schedules import float_type
+from lrwidget.core.recorder import Recorder, current_lrs
 from lrwidget.core.train_step import Shadow, Step, Wrapped
 from lrwidget.errors import ModelError
 
@@ -43,11 +43,9 @@ class JaxRecorder(Recorder):
         ModelError: Keras does not let anything be added to its steps.
     """
 
-    def __init__(
-        self, model: keras.Model, optimizer: keras.optimizers.Optimizer | None, name: str
-    ) -> None:
-        _check(model, optimizer)
-        super().__init__(model, optimizer, name)
+    def __init__(self, model: keras.Model, rates: list[Any], name: str) -> None:
+        _check(model, rates)
+        super().__init__(model, rates, name)
         self._rows: deque[Any] = deque(maxlen=self.capacity)
         self._count = 0
 
@@ -57,19 +55,20 @@ class JaxRecorder(Recorder):
         return self._count
 
     def read(self, start: int) -> FloatArray:
-        """Return learning rate and loss of the steps from number `start` on, shape (n, 2)."""
+        """Return what was noted of the steps from number `start` on, shape (n, width)."""
         known = len(self._rows)
         rows = list(islice(self._rows, max(0, known - (self._count - start)), known))
-        return np.array([np.asarray(row) for row in rows], dtype=np.float64).reshape(-1, 2)
+        return np.array([np.asarray(row) for row in rows], dtype=np.float64).reshape(-1, self.width)
 
     def extend(self, step: Step) -> Step:
         """Return the step with its note beside its logs."""
 
         def train_step(state: State, data: Any) -> tuple[Any, State]:
             model = self.model()
-            lr = _current_lr(model.optimizer, state[2])
+            with _state_of(model, state):
+                lrs = current_lrs(self.rates)
             logs, state, loss = _with_own_loss(model, self._name, step, state, data)
-            return (logs, ops.stack([lr, loss])), state
+            return (logs, ops.stack([lrs[0], loss, *lrs[1:]])), state
 
         return train_step
 
@@ -94,11 +93,13 @@ class JaxRecorder(Recorder):
         return noting
 
 
-def _check(model: keras.Model, optimizer: keras.optimizers.Optimizer | None) -> None:
-    if optimizer not in (None, model.optimizer):
+def _check(model: keras.Model, rates: list[Any]) -> None:
+    known = [*family_of(model.optimizer), *model.variables, *model.optimizer.variables]
+    strangers = [rate for rate in rates if not any(rate is each for each in known)]
+    if strangers:
         raise ModelError(
-            "On the JAX backend a training step knows `model.optimizer` only; got "
-            f"optimizer={optimizer and optimizer.name}, another one."
+            "On the JAX backend a training step knows `model.optimizer` and the model's variables "
+            f"only; got {[each.name for each in strangers]}, another one."
         )
     if getattr(keras.config, "is_nnx_enabled", bool)():
         raise ModelError(
@@ -112,9 +113,11 @@ def _check(model: keras.Model, optimizer: keras.optimizers.Optimizer | None) -> 
         )
 
 
-def _current_lr(optimizer: keras.optimizers.Optimizer, state: list[Any]) -> Any:
-    with keras.StatelessScope(zip(optimizer.variables, state, strict=True)):
-        return ops.cast(ops.convert_to_tensor(optimizer.learning_rate), float_type())
+def _state_of(model: keras.Model, state: list[Any]) -> keras.StatelessScope:
+    """Let variables have the values that a compiled step is given."""
+    kinds = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
+    pairs = [zip(each, values, strict=True) for each, values in zip(kinds, state, strict=False)]
+    return keras.StatelessScope([pair for each in pairs for pair in each])
 
 
 def _with_own_loss(

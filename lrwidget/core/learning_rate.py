@@ -4,14 +4,15 @@ Keras has no public way to read the schedule that an optimizer holds, nor to put
 where a schedule was; this is the one file that knows how an optimizer keeps it.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 
+from lrwidget.core.families import family_of, known_to_train
 from lrwidget.core.purpose import OptimizerKind
+from lrwidget.core.reach import in_reach, is_object_of_user, is_of_user
 from lrwidget.errors import ModelError
 
 LearningRate = Any  # a keras.Variable (constant), a LearningRateSchedule or a callable
@@ -30,33 +31,108 @@ def optimizer_of(
 
     Args:
         model: A compiled model.
-        chosen: One of the optimizers that the model holds; None where it has but one.
+        chosen: One of the optimizers that the model holds; None where it is clear which one.
 
     Raises:
         ModelError: The model is not compiled, has no optimizer, has several and none is
             chosen, or does not have the chosen one.
     """
+    check_compiled(model)
+    if chosen is not None:
+        return _checked_choice(model, chosen)
+    optimizer = _only_optimizer(model)
+    if optimizer is None:
+        raise several_optimizers(optimizers_of(model))
+    return optimizer
+
+
+def check_compiled(model: keras.Model) -> None:
+    """Raise ModelError unless `model` is a compiled Keras model that holds an optimizer."""
     if not isinstance(model, keras.Model):
         raise ModelError(f"`model` must be a keras.Model; got {type(model).__name__}.")
     if not model.compiled:
         raise ModelError(
             "The model is not compiled. Call `model.compile(optimizer=..., loss=...)` first."
         )
+
+
+def candidates_of(
+    model: keras.Model, chosen: keras.optimizers.Optimizer | None = None
+) -> list[keras.optimizers.Optimizer]:
+    """Return the optimizers whose learning rate may be meant; a traced step tells which it is.
+
+    Raises:
+        ModelError: The model is not compiled, has no optimizer, or not the chosen one.
+    """
+    check_compiled(model)
+    if chosen is not None:
+        return [_checked_choice(model, chosen)]
+    if steps_as_keras(model) and model.optimizer is not None:
+        return [model.optimizer]
     held = optimizers_of(model)
     if not held:
-        raise ModelError(
-            "The model has no optimizer whose learning rate could be moved. "
-            "Call `model.compile(optimizer=..., loss=...)` with one."
-        )
-    if chosen is None and len(held) == 1:
-        return held[0]
-    if not any(optimizer is chosen for optimizer in held):
+        raise _no_optimizer()
+    inside = [inner for each in held for inner in family_of(each)[1:]]
+    return [each for each in held if not any(each is inner for inner in inside)]
+
+
+def steps_as_keras(model: keras.Model) -> bool:
+    """Say whether a model takes Keras' own training step, which uses `model.optimizer`."""
+    return getattr(model.train_step, "__func__", None) is keras.Model.train_step
+
+
+def several_optimizers(
+    held: list[keras.optimizers.Optimizer], used: list[keras.optimizers.Optimizer] | None = None
+) -> ModelError:
+    """Return the error where it is not clear which of several optimizers is meant.
+
+    Args:
+        held: Those of the model.
+        used: Those that its training step uses, where that is known.
+    """
+    names = [each.name for each in used or []]
+    also = f" The training step uses {len(names)} of them, {names}." if names else ""
+    return ModelError(
+        f"The model holds {len(held)} optimizer(s), {[each.name for each in held]}; got "
+        f"optimizer=None.{also} Pass the one whose learning rate is meant, such as "
+        "optimizer=model.optimizer."
+    )
+
+
+def _no_optimizer() -> ModelError:
+    return ModelError(
+        "The model has no optimizer whose learning rate could be moved. Call "
+        "`model.compile(optimizer=..., loss=...)` with one, or pass `learning_rate=`: the "
+        "keras.Variable that the training step reads, or a function that sets it."
+    )
+
+
+def _checked_choice(
+    model: keras.Model, chosen: keras.optimizers.Optimizer
+) -> keras.optimizers.Optimizer:
+    held = optimizers_of(model)
+    if not any(each is chosen for optimizer in held for each in family_of(optimizer)):
         raise ModelError(
             f"The model holds {len(held)} optimizer(s), {[each.name for each in held]}; "
-            f"got optimizer={chosen and chosen.name}. Pass the one whose learning rate is meant, "
-            "such as optimizer=model.optimizer."
+            f"got optimizer={getattr(chosen, 'name', repr(chosen))}. Pass the one whose learning "
+            "rate is meant, such as optimizer=model.optimizer."
         )
     return chosen
+
+
+def _only_optimizer(model: keras.Model) -> keras.optimizers.Optimizer | None:
+    """Return the optimizer that a model trains with, as far as that is known without a trace."""
+    held = optimizers_of(model)
+    if steps_as_keras(model) and model.optimizer is not None:
+        return model.optimizer
+    known = known_to_train(model)
+    if known and any(each is known[0] for each in held):
+        return known[0]
+    if not held:
+        raise _no_optimizer()
+    own = members_of_type(vars(model).values(), keras.optimizers.Optimizer)
+    nearest = list({id(optimizer): optimizer for optimizer in own}.values()) or held
+    return nearest[0] if len(nearest) == 1 else None
 
 
 def code_of_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> str:
@@ -87,9 +163,20 @@ def optimizer_kind(optimizer: keras.optimizers.Optimizer) -> OptimizerKind:
 
 
 def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
-    """Return the optimizers that a model holds: the compiled one, and those a GAN has besides."""
-    held = members_of_type(vars(model).values(), keras.optimizers.Optimizer)
-    return list({id(optimizer): optimizer for optimizer in held}.values())
+    """Return the optimizers that a model holds, the nearest first.
+
+    The compiled one, those that a GAN has besides, and those of submodels, containers and
+    objects of the user's, at any depth, and those that a training step of the user's sees in
+    its closure and globals. What an optimizer wraps is not listed beside it.
+    """
+    enters = is_object_of_user if steps_as_keras(model) else is_of_user
+    found = in_reach(
+        [model, model.train_step],
+        (keras.optimizers.Optimizer,),
+        lambda value: isinstance(value, keras.layers.Layer) or enters(value),
+    )
+    own = [model.optimizer] if getattr(model, "optimizer", None) is not None else []
+    return list({id(optimizer): optimizer for optimizer in [*own, *found]}.values())
 
 
 def members_of_type(attributes: Iterable[Any], kind: type) -> list[Any]:
@@ -111,6 +198,16 @@ def get_learning_rate(optimizer: keras.optimizers.Optimizer) -> LearningRate:
         A keras.Variable for a constant, else the very schedule or callable.
     """
     return holder_of(optimizer)._learning_rate
+
+
+def rate_value(optimizer: keras.optimizers.Optimizer) -> float:
+    """Return the learning rate of an optimizer's next step."""
+    rate = get_learning_rate(optimizer)
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        rate = rate(holder_of(optimizer)._iterations)
+    elif callable(rate):
+        rate = rate()
+    return float(keras.ops.convert_to_numpy(rate))
 
 
 def set_learning_rate(optimizer: keras.optimizers.Optimizer, new: LearningRate) -> None:
@@ -150,19 +247,6 @@ def _list_variables(holder: keras.optimizers.Optimizer, rate: LearningRate) -> N
         vars(holder)["_tracker"] = tracker
     is_variable, _ = tracker.config["variables"]
     tracker.config["variables"] = is_variable, holder._variables
-
-
-@contextmanager
-def learning_rate_moved_by(
-    optimizer: keras.optimizers.Optimizer, variable: keras.Variable
-) -> Iterator[None]:
-    """Let `variable` decide the learning rate, and put the old object back at the end."""
-    old = get_learning_rate(optimizer)
-    set_learning_rate(optimizer, variable)
-    try:
-        yield
-    finally:
-        set_learning_rate(optimizer, old)
 
 
 def new_rate_variable(lr: float) -> keras.Variable:

@@ -1,6 +1,7 @@
 """Monitor: learning rate and loss of every step of a `fit`; LRMonitor without its drawing."""
 
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from lrwidget.core.ladder import FloatArray
 from lrwidget.core.recorder import Recorder, recorder_of
+from lrwidget.core.restarted import ScheduleEnd
 from lrwidget.core.train_step import RunningFit, add_to_step, take_from_step
 
 if TYPE_CHECKING:
@@ -23,16 +25,21 @@ class Monitor(keras.callbacks.Callback):
     Args:
         optimizer: See LRMonitor.
         monitor: See LRMonitor.
+        learning_rate: See LRMonitor.
 
     Attributes:
         validation: `val_loss` by the number of steps trained when it was measured.
     """
 
     def __init__(
-        self, optimizer: keras.optimizers.Optimizer | None = None, monitor: str = "loss"
+        self,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        monitor: str = "loss",
+        learning_rate: Any = None,
     ) -> None:
         super().__init__()
         self._optimizer, self._loss_name = optimizer, monitor
+        self._learning_rate = learning_rate
         self._recorder: Recorder | None = None
         self._fit = RunningFit()
         self._next = 0
@@ -42,6 +49,8 @@ class Monitor(keras.callbacks.Callback):
         self._epoch_start = 0
         self._history = _StepHistory({})
         self._parts: list[FloatArray] = []
+        self._lr_parts: list[dict[str, FloatArray]] = []
+        self._end: ScheduleEnd | None = None
         self._epoch_parts: list[NDArray[np.int64]] = []
         self.validation: dict[int, float] = {}
 
@@ -49,6 +58,22 @@ class Monitor(keras.callbacks.Callback):
     def lrs(self) -> FloatArray:
         """Learning rates, shape (steps,), whatever moved them."""
         return self.rows()[:, 0]
+
+    @property
+    def lrs_by_optimizer(self) -> dict[str, FloatArray]:
+        """Learning rates by the optimizer's name, each of shape (steps,), NaN where not recorded.
+
+        A MultiOptimizer has several; `lrs` are those of its default one.
+        """
+        self.collect()
+        names = dict.fromkeys(name for part in self._lr_parts for name in part)
+        missing = [np.full(len(part), np.nan) for part in self._parts]
+        return {
+            name: np.concatenate(
+                [part.get(name, gap) for part, gap in zip(self._lr_parts, missing, strict=True)]
+            )
+            for name in names
+        }
 
     @property
     def losses(self) -> FloatArray:
@@ -65,7 +90,8 @@ class Monitor(keras.callbacks.Callback):
         """Return a pandas DataFrame with one row for each training step.
 
         Columns: `step` (0-based, over every `fit` recorded), `epoch`, `lr` and `loss`; with
-        validation, `validation_loss` on the last step before it was measured, else NaN.
+        several optimizers in one, `lr_` and its name for each; with validation,
+        `validation_loss` on the last step before it was measured, else NaN.
 
         Raises:
             ImportError: pandas is not installed.
@@ -81,6 +107,9 @@ class Monitor(keras.callbacks.Callback):
             "lr": rows[:, 0],
             "loss": rows[:, 1],
         }
+        by_optimizer = self.lrs_by_optimizer
+        if len(by_optimizer) > 1:
+            columns |= {f"lr_{name}": lrs for name, lrs in by_optimizer.items()}
         if self.validation:
             measured = np.full(len(rows), np.nan)
             measured[np.array(list(self.validation)) - 1] = list(self.validation.values())
@@ -93,7 +122,8 @@ class Monitor(keras.callbacks.Callback):
             rows = self._recorder.read(self._next)
             if len(rows):
                 self._next += len(rows)
-                self._parts.append(rows)
+                self._parts.append(rows[:, :2])
+                self._lr_parts.append(_by_name(self._recorder.rates, rows))
                 self._epoch_parts.append(np.full(len(rows), self._epoch))
             self._may_wait = self._recorder.capacity
         return sum(map(len, self._parts))
@@ -101,7 +131,8 @@ class Monitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Let the steps of this `fit` be noted."""
         self.detach()
-        recorder = recorder_of(self.model, self._optimizer, self._loss_name)
+        recorder = recorder_of(self.model, self._optimizer, self._loss_name, self._learning_rate)
+        self._end = ScheduleEnd.ahead_of(recorder.rates, self.collect())
         recorder.attach(self, self.model.history)
         self._recorder, self._next, self._may_wait = recorder, recorder.count, recorder.capacity
         self._group = self.model.steps_per_execution
@@ -126,6 +157,9 @@ class Monitor(keras.callbacks.Callback):
         """Read what is left, and put the learning rate of the last step into the history."""
         steps = self.collect()
         self._history.finish(_joined(self._parts[self._epoch_start :]))
+        if self._end is not None and self._end.is_passed(steps):
+            warn(self._end.message(float(self._parts[-1][-1, 0])), stacklevel=2)
+            self._end = None
         if logs is None or not steps:
             return
         logs.setdefault("learning_rate", float(self._parts[-1][-1, 0]))
@@ -175,6 +209,16 @@ class _StepHistory:
         for column, name in enumerate(("step_lr", "step_loss") if self._finished else ()):
             epochs = self._history.setdefault(name, [])
             epochs[self._before :] = [columns[column] for columns in self._finished]
+
+
+def _by_name(rates: list[Any], rows: FloatArray) -> dict[str, FloatArray]:
+    """Return the learning rates among recorded rows by name; the loss is in the second column."""
+    columns = [0, *range(2, rows.shape[1])]
+    names: list[str] = []
+    for rate in rates:
+        same = sum(rate.name == other.name for other in rates[: len(names)])
+        names.append(f"{rate.name}_{same + 1}" if same else rate.name)
+    return {name: rows[:, column] for name, column in zip(names, columns, strict=False)}
 
 
 def _joined(parts: list[FloatArray]) -> FloatArray:

@@ -15,9 +15,11 @@ from lrwidget.core.curve import Curve, StopFlag, Update, result_of
 from lrwidget.core.data_state import DataState
 from lrwidget.core.interrupts import UninterruptedExit
 from lrwidget.core.ladder import Mode
-from lrwidget.core.learning_rate import learning_rate_moved_by, optimizer_kind, optimizer_of
+from lrwidget.core.learning_rate import optimizer_kind
 from lrwidget.core.probe import found_range
+from lrwidget.core.purpose import OptimizerKind
 from lrwidget.core.random_state import RandomState, own_operation_seeds, own_seed_generator
+from lrwidget.core.rate_choice import rate_of
 from lrwidget.core.reserve import check_free, reserved
 from lrwidget.core.result import RangeTestResult
 from lrwidget.core.snapshot import Snapshot, state_variables
@@ -44,6 +46,7 @@ def range_test(
     validation_data: Any = None,
     class_weight: dict[int, float] | None = None,
     optimizer: keras.optimizers.Optimizer | None = None,
+    learning_rate: Any = None,
     monitor: str = "loss",
     on_update: Callable[[Update], object] | None = None,
     stop: StopFlag | None = None,
@@ -74,7 +77,12 @@ def range_test(
             passes more, about half of the time of the test again. "auto" then reads both
             losses (docs/regret.md tells what that is worth); the training data will do.
         class_weight: Weight of each class by its number, as for `fit`.
-        optimizer: For a model that holds several, the one whose learning rate is moved.
+        optimizer: For a model that holds several, the one whose learning rate is moved. None takes
+            the only one that the training step uses. Of a MultiOptimizer, one of those inside;
+            None moves all of them by one factor, and `lrs` are those of the default one.
+        learning_rate: In place of an optimizer, for a step that keeps its learning rate
+            elsewhere: the keras.Variable that it reads, or a function that takes a float and
+            sets it. A function is called before each step, and the steps run one by one.
         monitor: Which of the values that the model's own `train_step` returns is the loss.
         on_update: Called about ten times a second, in this thread, with an `Update`.
         stop: Looked at about ten times a second; once set, the test ends as "stopped".
@@ -106,6 +114,7 @@ def range_test(
         validation_data=validation_data,
         class_weight=class_weight,
         optimizer=optimizer,
+        learning_rate=learning_rate,
     )
     return test.run(on_update=on_update, stop=stop)
 
@@ -123,6 +132,7 @@ class RangeTest:
         validation_data: As for `range_test`.
         class_weight: As for `range_test`.
         optimizer: As for `range_test`.
+        learning_rate: As for `range_test`.
 
     Raises:
         LRWidgetError: The model or the data cannot be used; nothing has changed.
@@ -137,8 +147,9 @@ class RangeTest:
         validation_data: Any = None,
         class_weight: dict[int, float] | None = None,
         optimizer: keras.optimizers.Optimizer | None = None,
+        learning_rate: Any = None,
     ) -> None:
-        self._optimizer = optimizer_of(model, optimizer)
+        self._rate = rate_of(model, optimizer, learning_rate)
         check_free(model)
         seed = secrets.randbits(31) if config.seed is None else config.seed
         self._model, self._data = model, [data, validation_data]
@@ -191,21 +202,23 @@ class RangeTest:
                 stack.callback(state.restore)
                 snapshot.include(state.variables)
             first = stack.enter_context(closing(self._source.stream(self._seeds[0])))
-            groups = step_groups_for(model, self._optimizer, self._config.monitor)
+            groups = step_groups_for(model, self._rate, self._config.monitor)
             additions = stack.enter_context(
                 added_by_building(model, first.dataset.element_spec, groups)
             )
             own = state_variables(model)
-            snapshot.include(own)
-            stack.enter_context(learning_rate_moved_by(self._optimizer, groups.rate))
+            snapshot.include([*own, *groups.rate.variables])
+            stack.enter_context(groups.rate.handed_over())
             validation = self._validation_batches()
             sweeps = Sweeps(groups, snapshot, additions, strategy, stop)
             curves = self._curves(first, sweeps, validation, on_update, on_range)
-        kind = optimizer_kind(self._optimizer)
         known = {id(variable) for variable in own}
         left_behind = [each for each in state_variables(model) if id(each) not in known]
         restored = snapshot.restored(left_behind)
-        return result_of(curves, curves[-1].config, restored, kind, "tensorflow")
+        leader = groups.rate.leader
+        kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
+        result = result_of(curves, curves[-1].config, restored, kind, "tensorflow")
+        return replace(result, notes=groups.rate.notes)
 
     def _curves(
         self,

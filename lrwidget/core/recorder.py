@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from lrwidget.core.families import family_of, is_multi, training_members
+from lrwidget.core.given_rate import variable_of
 from lrwidget.core.ladder import FloatArray
 from lrwidget.core.learning_rate import optimizer_of, optimizers_of
 from lrwidget.core.own_loss import (
@@ -22,7 +24,7 @@ from lrwidget.core.own_loss import (
 )
 from lrwidget.core.schedules import float_type
 from lrwidget.core.train_step import Addition, Shadow, Step
-from lrwidget.errors import ModelError
+from lrwidget.errors import ConfigError, ModelError
 
 CAPACITY = 2048
 """Steps that are kept until they have to be read.
@@ -44,15 +46,18 @@ class Recorder(Addition, ABC):
 
     Args:
         model: A compiled model; held weakly, so that a cache does not keep it alive.
-        optimizer: The one whose learning rate is noted; None for that of the model.
+        rates: What is noted: the learning rates of optimizers, or variables; it may be empty.
         name: What the step reports its loss as.
+
+    Attributes:
+        checks_use: Whether a step is refused that uses none of the rates.
     """
 
-    def __init__(
-        self, model: keras.Model, optimizer: keras.optimizers.Optimizer | None, name: str
-    ) -> None:
+    def __init__(self, model: keras.Model, rates: list[Any], name: str) -> None:
         self._model = weakref.ref(model)
-        self._optimizer, self._name = optimizer, name
+        self.rates, self._name = rates, name
+        self.width = 1 + max(1, len(rates))
+        self.checks_use = False
         self._fit: Callable[[], Any] = lambda: None
         self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
         self.capacity = max(CAPACITY, 2 * int(model.steps_per_execution))
@@ -78,18 +83,17 @@ class Recorder(Addition, ABC):
 
     @abstractmethod
     def read(self, start: int) -> FloatArray:
-        """Return learning rate and loss of the steps from number `start` on, shape (n, 2).
+        """Return what was noted of the steps from number `start` on, shape (n, width).
 
-        At most `capacity` steps are kept.
+        Columns: learning rate, loss, then the learning rates of further optimizers. At most
+        `capacity` steps are kept.
         """
 
-    def is_of(self, optimizer: keras.optimizers.Optimizer | None, name: str) -> bool:
-        """Say whether this optimizer's learning rate and the loss of this name are noted."""
-        return self._optimizer is optimizer and self._name == name
-
-    def optimizer(self) -> keras.optimizers.Optimizer | None:
-        """Return the optimizer whose learning rate is noted, if the model has one."""
-        return self._optimizer or getattr(self.model(), "optimizer", None)
+    def is_of(self, rates: list[Any], name: str) -> bool:
+        """Say whether just these learning rates and the loss of this name are noted."""
+        same = len(rates) == len(self.rates)
+        same = same and all(a is b for a, b in zip(rates, self.rates, strict=True))
+        return same and self._name == name
 
     def model(self) -> keras.Model:
         """Return the model while it lives."""
@@ -102,17 +106,15 @@ class Recorder(Addition, ABC):
 class StepRecorder(Recorder):
     """Notes the steps in variables. The metrics that the user sees stay the same, bit for bit."""
 
-    def __init__(
-        self, model: keras.Model, optimizer: keras.optimizers.Optimizer | None, name: str
-    ) -> None:
-        super().__init__(model, optimizer, name)
+    def __init__(self, model: keras.Model, rates: list[Any], name: str) -> None:
+        super().__init__(model, rates, name)
         self._twins = Twins(name)
         self._overhears = False
         settings = {"trainable": False, "aggregation": "only_first_replica"}
         with _variable_scope(model):
             self._count = keras.Variable(0, dtype="int", name="steps", **settings)
             self._rows = keras.Variable(
-                np.zeros((self.capacity, 2)), dtype=float_type(), name="rows", **settings
+                np.zeros((self.capacity, self.width)), dtype=float_type(), name="rows", **settings
             )
 
     def attach(self, reader: Reader, fit: Any) -> None:
@@ -130,10 +132,10 @@ class StepRecorder(Recorder):
         return int(ops.convert_to_numpy(self._count))
 
     def read(self, start: int) -> FloatArray:
-        """Return learning rate and loss of the steps from number `start` on, shape (n, 2)."""
+        """Return what was noted of the steps from number `start` on, shape (n, width)."""
         steps = np.arange(start, self.count)
         if not len(steps):
-            return np.empty((0, 2))
+            return np.empty((0, self.width))
         return ops.convert_to_numpy(self._rows).astype(np.float64)[steps % self.capacity]
 
     def shadows(self) -> list[Shadow]:
@@ -148,9 +150,12 @@ class StepRecorder(Recorder):
         """Return the step with the notes; on several devices, the mean of their losses."""
 
         def train_step(data: Any) -> Any:
-            lr = _current_lr(self.optimizer())
+            lrs = current_lrs(self.rates)
+            is_used = self._watch()
             logs, loss = self._with_own_loss(step, data)
-            self._note(lr, _mean_over_replicas(loss))
+            if not is_used():
+                raise not_used(self.rates)
+            self._note(lrs, _mean_over_replicas(loss))
             return logs
 
         return train_step
@@ -167,8 +172,18 @@ class StepRecorder(Recorder):
             logs = step(data)
         return logs, as_number(told[-1]) if told else reported(logs, self._name)
 
-    def _note(self, lr: Any, loss: Any) -> None:
-        row = ops.stack([lr, loss])
+    def _watch(self) -> Callable[[], bool]:
+        """Return what says later whether the part of the graph made until then uses the rates."""
+        if not (
+            self.checks_use and _on_tensorflow() and self.rates and _replicas(self.model()) == 1
+        ):
+            return lambda: True
+        from lrwidget.core.graph_use import uses_since_now
+
+        return uses_since_now(self.rates)
+
+    def _note(self, lrs: list[Any], loss: Any) -> None:
+        row = ops.stack([lrs[0], loss, *lrs[1:]])
         count = ops.convert_to_tensor(self._count)
         place = count % self.capacity
         if _on_tensorflow() and _replicas(self.model()) == 1:
@@ -199,9 +214,10 @@ def _after(value: Any) -> AbstractContextManager[Any]:
     return tf.control_dependencies([value])
 
 
-def _current_lr(optimizer: keras.optimizers.Optimizer | None) -> Any:
-    lr = np.nan if optimizer is None else optimizer.learning_rate
-    return ops.cast(ops.copy(ops.convert_to_tensor(lr)), float_type())
+def current_lrs(rates: list[Any]) -> list[Any]:
+    """Return the learning rates of optimizers, or those in variables, as they are now."""
+    values = [getattr(rate, "learning_rate", rate) for rate in rates] or [np.nan]
+    return [ops.cast(ops.copy(ops.convert_to_tensor(each)), float_type()) for each in values]
 
 
 def _on_tensorflow() -> bool:
@@ -231,7 +247,10 @@ _recorders: weakref.WeakKeyDictionary[keras.Model, list[Recorder]] = weakref.Wea
 
 
 def recorder_of(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer | None, name: str
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer | None,
+    name: str,
+    learning_rate: Any = None,
 ) -> Recorder:
     """Return the recorder of a model, one of an earlier `fit` if it has room for its steps.
 
@@ -239,37 +258,64 @@ def recorder_of(
         model: A compiled model.
         optimizer: The one whose learning rate is meant; None where the model has but one.
         name: What the training step reports its loss as.
+        learning_rate: In place of an optimizer: the variable that the step reads, or a function
+            that sets one.
 
     Raises:
         ModelError: It is not clear which optimizer is meant, there is no other loss than "loss",
             or nothing can be added to the steps of this model.
+        ConfigError: A `learning_rate` that cannot be recorded.
     """
-    if optimizer is not None or len(optimizers_of(model)) > 1:
-        optimizer_of(model, optimizer)
+    rates = _recorded_rates(model, optimizer, learning_rate)
     if name != "loss" and type(model).train_step is keras.Model.train_step:
         raise ModelError(
             f"`monitor` is for a model with a `train_step` of its own; got monitor={name!r}. "
             'That of Keras reports its loss as "loss".'
         )
-    held = [None, *optimizers_of(model)]
+    held = [each for head in optimizers_of(model) for each in family_of(head)]
     usable = [
         each
         for each in _recorders.get(model, [])
-        if each.optimizer() in held and each.capacity >= 2 * int(model.steps_per_execution)
+        if each.capacity >= 2 * int(model.steps_per_execution)
+        and all(any(rate is one for one in [*held, learning_rate]) for rate in each.rates)
     ]
-    for recorder in usable:
-        if recorder.is_of(optimizer, name):
-            return recorder
-    new = _new_recorder(model, optimizer, name)
-    _recorders[model] = [*usable, new]
-    return new
+    fitting = [each for each in usable if each.is_of(rates, name)]
+    if not fitting:
+        fitting = [_new_recorder(model, rates, name)]
+        _recorders[model] = [*usable, *fitting]
+    # Whoever chooses an optimizer may also watch one that does not train.
+    fitting[0].checks_use = optimizer is None
+    return fitting[0]
 
 
-def _new_recorder(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer | None, name: str
-) -> Recorder:
+def _recorded_rates(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer | None, learning_rate: Any
+) -> list[Any]:
+    """Return the optimizers whose learning rates are to be recorded, or the variable."""
+    if learning_rate is not None:
+        if optimizer is not None:
+            raise ConfigError("Pass `optimizer=` or `learning_rate=`, not both.")
+        return [variable_of(learning_rate)]
+    if optimizer is None and not optimizers_of(model):
+        return []
+    head = optimizer_of(model, optimizer)
+    if is_multi(head) and not head.optimizers:
+        return []  # it makes them only with the first step
+    return training_members(model, head)
+
+
+def _new_recorder(model: keras.Model, rates: list[Any], name: str) -> Recorder:
     if keras.backend.backend() != "jax":
-        return StepRecorder(model, optimizer, name)
+        return StepRecorder(model, rates, name)
     from lrwidget.core.jax_recorder import JaxRecorder
 
-    return JaxRecorder(model, optimizer, name)
+    return JaxRecorder(model, rates, name)
+
+
+def not_used(rates: list[Any]) -> ModelError:
+    """Return the error where a training step uses none of some learning rates."""
+    return ModelError(
+        f"The training step does not use the learning rate of {[each.name for each in rates]}. "
+        "Pass `optimizer=` with the optimizer that trains, or `learning_rate=` with the "
+        "keras.Variable that the step reads."
+    )

@@ -64,6 +64,8 @@ class RangeTestResult:
         sweep_validation_losses: The same for each sweep, shape (sweeps, n).
         optimizer: What took the steps, as `suggest` takes it.
         versions: Versions of the libraries that ran it, by name.
+        notes: What to know about the learning rates, in sentences: that one factor moved those of
+            several optimizers, or that an optimizer limits its own. Usually empty.
     """
 
     lrs: FloatArray
@@ -77,6 +79,7 @@ class RangeTestResult:
     sweep_validation_losses: FloatArray
     optimizer: OptimizerKind = "other"
     versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         arrays = (self.lrs, self.losses, self.sweep_losses, *self.metrics.values())
@@ -203,6 +206,7 @@ class RangeTestResult:
             "restored": dataclasses.asdict(self.restored),
             "config": dataclasses.asdict(self.config),
             "versions": self.versions,
+            "notes": list(self.notes),
         }
         Path(path).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
@@ -236,6 +240,7 @@ class RangeTestResult:
             restored=Restored(**content["restored"]),
             optimizer=content["optimizer"],
             versions=content["versions"],
+            notes=tuple(content.get("notes", ())),
         )
 
 

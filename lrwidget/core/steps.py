@@ -1,6 +1,5 @@
 """StepGroups: compiled groups of training steps, with the learning rate as an input."""
 
-import sys
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -13,14 +12,12 @@ import tensorflow as tf
 
 from lrwidget.core.building import Built
 from lrwidget.core.curve import Logs
+from lrwidget.core.fingerprint import Fingerprint
+from lrwidget.core.given_rate import FunctionRate
 from lrwidget.core.ladder import FloatArray
-from lrwidget.core.learning_rate import (
-    get_learning_rate,
-    holder_of,
-    new_rate_variable,
-    optimizers_of,
-)
 from lrwidget.core.misfit import explained
+from lrwidget.core.rate import Rate
+from lrwidget.core.snapshot import state_variables
 from lrwidget.errors import ModelError
 
 # A call lasts about this long, so that stopping and drawing stay prompt.
@@ -42,27 +39,24 @@ class StepGroups:
 
     Args:
         model: A compiled and built model; held weakly, so that a cache does not keep it alive.
-        optimizer: The optimizer whose learning rate is moved.
+        rate: What decides the learning rate meanwhile.
         monitor: Which of the reported values is the loss.
 
     Attributes:
-        rate: The variable that must decide the optimizer's learning rate meanwhile.
+        rate: The same; it is handed over while steps are traced and run.
         traces: How often the training step was traced.
         variables: What the traced steps read or write, whoever holds it.
     """
 
-    def __init__(
-        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, monitor: str = "loss"
-    ) -> None:
-        own = get_learning_rate(optimizer)
-        self.rate = own if isinstance(own, keras.Variable) else new_rate_variable(0.0)
+    def __init__(self, model: keras.Model, rate: Rate, monitor: str = "loss") -> None:
+        self.rate = rate
         self.traces = 0
         self.variables: list[tf.Variable] = []
         self._model = weakref.ref(model)
-        self._holder = holder_of(optimizer)
         self._monitor = monitor
         self._eager = bool(model.run_eagerly)
         self._jit_compile = bool(model.jit_compile)
+        self._is_checked = False
         self._test_step: Callable[[Any], Any] | None = None
         self._kept: list[tf.Variable] = []
         self._groups: dict[tf.TypeSpec, Callable[..., Any]] = {}
@@ -102,6 +96,7 @@ class StepGroups:
         if spec in self._groups:
             return
         if self._eager:
+            self.rate.settle_untraced(self._living_model())
             self._groups[spec] = self._eager_group
             self.variables += touched_variables(self._step, iterator.element_spec)
             return
@@ -118,8 +113,11 @@ class StepGroups:
         Returns:
             What each step reported, by name, each of shape (m,), m <= n.
         """
-        group = self._groups[tf.type_spec_from_value(iterator)]
-        done, logs = group(iterator, tf.constant(lrs[:_STEPS_PER_GROUP], self.rate.dtype))
+        group, lrs = self._groups[tf.type_spec_from_value(iterator)], lrs[:_STEPS_PER_GROUP]
+        if isinstance(self.rate, FunctionRate):
+            done, logs = self._one_by_one(self.rate, group, iterator, lrs)
+        else:
+            done, logs = group(iterator, tf.constant(lrs, self.rate.dtype))
         return {
             name: values.numpy()[: int(done)].astype(np.float64) for name, values in logs.items()
         }
@@ -168,10 +166,35 @@ class StepGroups:
         end = time.monotonic() + SECONDS_PER_GROUP
         for lr in lrs:
             with explained(model, iterator.element_spec):
-                rows.append(self._update(self._step, iterator, lr))
+                rows.append(self._checked_update(iterator, lr))
             if time.monotonic() > end:
                 break
         return len(rows), {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def _checked_update(self, iterator: Any, lr: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Take an update of an eager model; the first one shows whether the optimizer is used."""
+        if self._is_checked:
+            return self._update(self._step, iterator, lr)
+        counters = self.rate.counters()
+        logs = self._update(self._step, iterator, lr)
+        self.rate.check_counted(counters)
+        self._is_checked = True
+        return logs
+
+    def _one_by_one(
+        self, rate: FunctionRate, group: Callable[..., Any], iterator: Any, lrs: FloatArray
+    ) -> Any:
+        """Let the user's function set each learning rate from Python, for about 0.1 s."""
+        rate.check_effect(self.variables or state_variables(self._living_model()), lrs)
+        rows: list[dict[str, tf.Tensor]] = []
+        end = time.monotonic() + SECONDS_PER_GROUP
+        for lr in lrs:
+            rate.set(float(lr))
+            _, row = group(iterator, tf.constant([lr], rate.dtype))
+            rows.append(row)
+            if time.monotonic() > end:
+                break
+        return len(rows), {name: tf.concat([row[name] for row in rows], 0) for name in rows[0]}
 
     def _traced_group(self, spec: tf.TypeSpec, batch_spec: Any) -> Callable[..., Any]:
         step = tf.function(
@@ -183,6 +206,8 @@ class StepGroups:
         traced = step.get_concrete_function()
         dtypes = {name: value.dtype for name, value in traced.structured_outputs.items()}
         self.variables += traced.graph.variables
+        captured = traced.graph.external_captures
+        self.rate.settle(self._living_model(), lambda variable: _is_captured(variable, captured))
 
         # Every operation in this loop costs each step a few microseconds.
         def group(iterator: Any, lrs: tf.Tensor) -> Any:
@@ -211,11 +236,12 @@ class StepGroups:
         """Take the batches of one optimizer update at one learning rate."""
         self.rate.assign(lr)
         logs = step(iterator.get_next())
-        accumulation = self._holder.gradient_accumulation_steps
-        if not accumulation:
+        leader = self.rate.leader
+        if leader is None or not leader.gradient_accumulation_steps:
             return logs
+        accumulation = leader.gradient_accumulation_steps
         # Updates fall on multiples of the accumulation, wherever the optimizer stands now.
-        rest = tf.cast(-self._holder._iterations.value % accumulation, tf.int32)
+        rest = tf.cast(-leader._iterations.value % accumulation, tf.int32)
 
         def one_batch(index: tf.Tensor, sums: Any) -> Any:
             more = step(iterator.get_next())
@@ -278,34 +304,31 @@ def _mean_over_replicas(value: Any, strategy: tf.distribute.Strategy) -> tf.Tens
     return tf.reduce_mean(tf.stack(values), axis=0)
 
 
-_cache: weakref.WeakKeyDictionary[keras.Model, tuple[list[Any], StepGroups]] = (
+def _is_captured(variable: Any, captured: list[Any]) -> bool:
+    """Say whether a variable, on any device, is among what a graph takes from outside."""
+    native = getattr(variable, "_value", variable)
+    on_devices = getattr(native, "values", [native])
+    handles = [getattr(each, "handle", None) for each in on_devices]
+    return any(handle is each for handle in handles if handle is not None for each in captured)
+
+
+_cache: weakref.WeakKeyDictionary[keras.Model, tuple[Fingerprint, StepGroups]] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def step_groups_for(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, monitor: str = "loss"
-) -> StepGroups:
+def step_groups_for(model: keras.Model, rate: Rate, monitor: str = "loss") -> StepGroups:
     """Return the compiled steps of a model, kept from an earlier range test where they still fit.
 
-    They fit as long as the model was not compiled again, the same variables are trained, and
-    the optimizer takes its learning rate from the same place.
+    They fit as long as nothing has changed that a trace of the training step may read: a second
+    test sees what a first `fit` would see.
     """
-    own = get_learning_rate(optimizer)
-    parts = [
-        optimizer,
-        sys.intern(monitor),
-        own if isinstance(own, keras.Variable) else None,
-        getattr(model.train_step, "__func__", model.train_step),
-        model.run_eagerly,
-        model.jit_compile,
-        *model.metrics,
-        *model.trainable_variables,
-        *(variable for each in optimizers_of(model) for variable in each.variables),
-    ]
-    known, groups = _cache.get(model, ([], None))
-    same = len(known) == len(parts) and all(a is b for a, b in zip(known, parts, strict=True))
-    if groups is None or not same:
-        groups = StepGroups(model, optimizer, monitor)
-        _cache[model] = (parts, groups)
+    roots = [model, model.train_step, type(rate), rate.traced(), monitor]
+    fingerprint = Fingerprint(roots, rate.exchanged())
+    known, groups = _cache.get(model, (None, None))
+    if groups is None or known != fingerprint:
+        groups = StepGroups(model, rate, monitor)
+        _cache[model] = (fingerprint, groups)
+    elif isinstance(groups.rate, FunctionRate) and isinstance(rate, FunctionRate):
+        groups.rate.renew(rate)
     return groups

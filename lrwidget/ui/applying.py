@@ -16,6 +16,7 @@ class Applying:
 
     _model: keras.Model
     _optimizer: keras.optimizers.Optimizer | None
+    _learning_rate: Any
     _state: WidgetState
 
     def pick(self, lr: float) -> None:
@@ -62,9 +63,13 @@ class Applying:
         """
         with self._state.lock:
             new = self._state.plan.learning_rate(self._needed_pick())
-            change = apply_lr(self._model, new, self._optimizer)
-            optimizer = optimizer_of(self._model, self._optimizer)
-            self._state.applied(change, int(optimizer.iterations.numpy()))
+            change = apply_lr(self._model, new, self._optimizer, learning_rate=self._learning_rate)
+            self._state.applied(change, self._steps_done())
+
+    def _steps_done(self) -> int:
+        if self._learning_rate is not None:
+            return 0
+        return int(optimizer_of(self._model, self._optimizer).iterations.numpy())
 
     def _needed_pick(self) -> float:
         if self._state.picked_lr is None:

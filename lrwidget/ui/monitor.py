@@ -59,12 +59,16 @@ class LRMonitor(Monitor):
         live: Whether to draw while `fit` runs.
         optimizer: For a model that holds several, such as a GAN, the one whose learning rate is
             recorded. Each of two monitors can record one; the history has those of the last.
+            Of a MultiOptimizer all are recorded, in `lrs_by_optimizer`; `lrs` has the default one.
         monitor: Which of the values that the model's own `train_step` returns is the loss.
+        learning_rate: In place of an optimizer, for a step that keeps its learning rate
+            elsewhere: the keras.Variable that it reads, or a function that sets one.
 
     Raises:
         ModelError: When `fit` begins: the model holds several optimizers and none is chosen, or
-            not the chosen one; its step reports no such loss; on the JAX backend in Keras' NNX
-            mode, with a Keras older than 3.8, or with another optimizer than `model.optimizer`.
+            not the chosen one, or one that its step does not use; its step reports no such loss;
+            on the JAX backend in Keras' NNX mode, with a Keras older than 3.8, or with another
+            optimizer than `model.optimizer`.
     """
 
     def __init__(
@@ -73,8 +77,9 @@ class LRMonitor(Monitor):
         *,
         optimizer: keras.optimizers.Optimizer | None = None,
         monitor: str = "loss",
+        learning_rate: Any = None,
     ) -> None:
-        super().__init__(optimizer, monitor)
+        super().__init__(optimizer, monitor, learning_rate)
         self.live = bool(live)
         self._plot: LivePlot | None = None
         self._next_drawing = 0.0

@@ -125,8 +125,8 @@ def applied(change: AppliedLR, steps_done: int) -> str:
     if not steps_done or isinstance(change.current, float):
         return said
     return (
-        f"{said} The optimizer has done {steps_done} steps: the schedule goes on from there. "
-        "To start at step 0, compile the model anew and apply again."
+        f"{said} The optimizer has done {steps_done} steps; the schedule starts at its step 0 "
+        "with the next one."
     )
 
 

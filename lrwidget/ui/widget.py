@@ -53,6 +53,8 @@ class LRFinderWidget(Applying, VBox):
             times in a test and can be put on show, and "auto" reads both losses.
         class_weight: Weight of each class by its number, as for `fit`.
         optimizer: For a model that holds several, the one whose learning rate is moved.
+        learning_rate: In place of an optimizer, a keras.Variable that the training step reads as
+            its learning rate, or a function that sets it; see `lrwidget.range_test`.
         monitor: Which of the values that the model's own `train_step` returns is the loss.
 
     Raises:
@@ -79,6 +81,7 @@ class LRFinderWidget(Applying, VBox):
         validation_data: Any = None,
         class_weight: dict[int, float] | None = None,
         optimizer: keras.optimizers.Optimizer | None = None,
+        learning_rate: Any = None,
         monitor: str = "loss",
     ) -> None:
         config = RangeTestConfig.of(
@@ -97,8 +100,9 @@ class LRFinderWidget(Applying, VBox):
             "validation_data": validation_data,
             "class_weight": class_weight,
             "optimizer": optimizer,
+            "learning_rate": learning_rate,
         }
-        self._optimizer = optimizer
+        self._optimizer, self._learning_rate = optimizer, learning_rate
         self._state = WidgetState.of(config, smoothing)
         self._runner = Runner(self._state)
         super().__init__(self._make_parts())

@@ -52,9 +52,16 @@ def test_the_next_fit_trains_with_an_applied_schedule(old, fits):
     model = unit_gradient_model(RATES[old]())
     trained_rates(model, fits)
     schedule = decay(0.5)
-    lrwidget.apply_lr(model, schedule)
-    expected = [float(schedule(fits)), float(schedule(fits + 1))]
-    assert trained_rates(model) == pytest.approx(expected, rel=1e-4)
+    applied = lrwidget.apply_lr(model, schedule)
+    assert trained_rates(model) == pytest.approx([0.5, 0.25], rel=1e-4)
+    assert applied.current is schedule
+
+
+def test_without_restart_a_schedule_goes_on_where_the_optimizer_is():
+    model = unit_gradient_model(0.25)
+    trained_rates(model, 1)
+    lrwidget.apply_lr(model, decay(0.5), restart=False)
+    assert trained_rates(model) == pytest.approx([0.25, 0.125], rel=1e-4)
 
 
 @pytest.mark.parametrize("new", [0.0625, decay()], ids=["float", "schedule"])
@@ -100,7 +107,7 @@ def test_a_callback_changes_the_rate_of_the_running_fit(old, new, settings):
     model = unit_gradient_model(RATES[old](), **settings)
     trained, seen = rates_with(model, lambda model: lrwidget.apply_lr(model, new))
     before = {"float": [0.25, 0.25], "schedule": [0.5, 0.25], "callable": [0.125, 0.125]}[old]
-    after = [new, new] if isinstance(new, float) else [0.25, 0.125]
+    after = [new, new] if isinstance(new, float) else [1.0, 0.5]
     assert trained == pytest.approx([*before, *after], rel=1e-4)
     assert seen == pytest.approx([*before, *after], rel=1e-4)
 

@@ -14,6 +14,7 @@ import lrwidget
 from lrwidget.core.batches import source_of
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.range_test import RangeTest
+from lrwidget.core.rate_choice import rate_of
 from lrwidget.core.steps import step_groups_for
 from lrwidget.errors import BusyError, DataError, LRWidgetError
 from tests.core.battery import MODELS, OwnTrainStep, batches, compiled, features, labels
@@ -179,7 +180,7 @@ def test_changed_settings_and_a_second_test_do_not_trace_again():
     model = compiled("adam")
     for steps, max_lr, mode in [(20, 1.0, "exponential"), (300, 0.1, "linear")]:
         lrwidget.range_test(model, batches(), steps=steps, max_lr=max_lr, mode=mode)
-    assert step_groups_for(model, model.optimizer).traces == 1
+    assert step_groups_for(model, rate_of(model, None)).traces == 1
 
 
 def test_compiling_anew_is_noticed():

@@ -109,7 +109,7 @@ def test_a_learning_rate_is_applied_to_the_chosen_optimizer(gan):
 
 
 def test_several_optimizers_and_none_chosen_is_refused(gan):
-    with pytest.raises(ModelError, match=r"holds 3 optimizer.*optimizer=None"):
+    with pytest.raises(ModelError, match=r"holds 3 optimizer.*optimizer=None.*uses 2 of them"):
         lrwidget.range_test(gan, images(), monitor="d_loss")
 
 

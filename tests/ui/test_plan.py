@@ -318,7 +318,7 @@ def test_schedule_on_an_optimizer_that_has_trained_says_where_it_goes_on():
     widget.pick(0.02)
     widget.plan("one-cycle", batches=BATCHES)
     widget.apply()
-    assert "has done 20 steps: the schedule goes on from there" in part(widget, "status").value
+    assert "has done 20 steps; the schedule starts at its step 0" in part(widget, "status").value
     widget.close()
 
 

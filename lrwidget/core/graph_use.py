@@ -1,0 +1,28 @@
+"""Whether a part of a TensorFlow graph uses some variables."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+def uses_since_now(rates: list[Any]) -> Callable[[], bool]:
+    """Return what says whether the graph that is being traced has used any of some rates since.
+
+    Args:
+        rates: Optimizers, which use their learning rate or count their steps, or variables.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    if tf.executing_eagerly() or not hasattr(graph, "capture"):
+        return lambda: True
+    inputs = [graph.capture(handle) for rate in rates for handle in _handles(rate)]
+    before = sum(len(each.consumers()) for each in inputs)
+    return lambda: sum(len(each.consumers()) for each in inputs) > before
+
+
+def _handles(rate: Any) -> list[Any]:
+    variables = [rate]
+    if hasattr(rate, "_iterations"):
+        variables = [rate._iterations, rate._learning_rate]
+    natives = [getattr(each, "_value", each) for each in variables]
+    return [each.handle for each in natives if hasattr(each, "handle")]

@@ -1,0 +1,182 @@
+"""Reach: the Python objects that can be met from an object through attributes and names.
+
+Followed are containers, the attributes of objects, and what a function can see: closures,
+defaults and the globals that it names. Not followed is the inside of the libraries.
+"""
+
+import functools
+import sys
+import types
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+Part = tuple[Any, Any]  # what leads to a part, a name say, and the part
+
+PLAIN = (type(None), bool, int, float, complex, str, bytes)
+"""Values without parts, compared by value."""
+
+# Their functions and classes read nothing that a user changes.
+_LIBRARIES = frozenset(
+    {"keras", "tensorflow", "numpy", "ml_dtypes", "jax", "jaxlib", "torch", "absl", "lrwidget"}
+) | frozenset(sys.stdlib_module_names - {"__main__"})
+
+# What Keras and TensorFlow note down for themselves while a model is called, trained or saved.
+_BOOKKEEPING = frozenset(
+    {
+        "_tracker",
+        "_inbound_nodes",
+        "_outbound_nodes",
+        "_operations",
+        "_operations_by_depth",
+        "_nodes",
+        "_nodes_by_depth",
+        "_call_signature",
+        "_losses",
+        "_loss_ids",
+        "_lock",
+        "_called",
+        "_tracked",
+        "_auto_config",
+        "_compile_config",
+        "_compiled_trainable_state",
+        "_distribute_strategy",
+        "_distribution_strategy",
+        "_initial_epoch",
+        "_eval_epoch_iterator",
+        "history",
+        "stop_evaluating",
+        "stop_predicting",
+        "stop_training",
+        "train_function",
+        "test_function",
+        "predict_function",
+    }
+)
+
+
+def is_of_library(kind: Any) -> bool:
+    """Say whether a function or class belongs to Python, Keras or what carries it."""
+    module = getattr(kind, "__module__", None)
+    return isinstance(module, str) and _is_library(module)
+
+
+def _is_library(module: str) -> bool:
+    return module.partition(".")[0] in _LIBRARIES
+
+
+def attributes_of(value: Any) -> dict[str, Any]:
+    """Return the attributes of an object, without the notes that Keras keeps on it.
+
+    Also without the functions by which this package shadows methods for a while.
+    """
+    return {
+        name: held
+        for name, held in _all_attributes(value)
+        if name not in _BOOKKEEPING and not name.startswith("_self_") and not _is_ours(held)
+    }
+
+
+def _is_ours(value: Any) -> bool:
+    return isinstance(value, types.FunctionType) and value.__module__.startswith("lrwidget.")
+
+
+def _all_attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    yield from getattr(value, "__dict__", {}).items()
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+                yield name, getattr(value, name)
+
+
+def items_of(container: Any) -> list[Part] | None:
+    """Return what is in a container, or None where it is none."""
+    if isinstance(container, Mapping):
+        return list(container.items())
+    if isinstance(container, list | tuple | set | frozenset | deque):
+        return list(enumerate(container))
+    return None
+
+
+def seen_by(function: types.FunctionType) -> Iterator[Part]:
+    """Return what a function can see: closure, defaults, own attributes, globals by their names."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:
+            yield name, None  # not yet set
+    yield "defaults", (function.__defaults__, function.__kwdefaults__)
+    yield "attributes", vars(function)
+    names = _names_in(function.__code__)
+    for name in names:
+        if name in function.__globals__:
+            value = function.__globals__[name]
+            yield name, value
+            if isinstance(value, types.ModuleType) and not _is_library(value.__name__):
+                yield from ((each, vars(value)[each]) for each in names if each in vars(value))
+
+
+@functools.lru_cache(maxsize=4096)
+def _names_in(code: types.CodeType) -> tuple[str, ...]:
+    """Return the names that a function and those defined in it use."""
+    inner = [_names_in(each) for each in code.co_consts if isinstance(each, types.CodeType)]
+    return tuple(dict.fromkeys([*code.co_names, *(name for names in inner for name in names)]))
+
+
+def parts_of_callable(value: Any) -> list[Part] | None:
+    """Return what a callable, or what wraps one in a class, consists of; None where it is none."""
+    if isinstance(value, types.FunctionType):
+        return [] if is_of_library(value) else list(seen_by(value))
+    if isinstance(value, types.MethodType):
+        return [("function", value.__func__), ("self", value.__self__)]
+    if isinstance(value, functools.partial):
+        return [("function", value.func), ("args", value.args), ("kwargs", value.keywords)]
+    if isinstance(value, staticmethod | classmethod):
+        return [("function", value.__func__)]
+    if isinstance(value, property):
+        return [("get", value.fget)]
+    return None
+
+
+def in_reach(
+    roots: Iterable[Any], wanted: tuple[type, ...], enters: Callable[[Any], bool]
+) -> list[Any]:
+    """Return the objects of some kinds that can be met, nearest first, each once.
+
+    Args:
+        roots: Where to begin.
+        wanted: The kinds; what is inside of such an object is not looked at.
+        enters: Whether to look at the attributes of an object, or at what a callable sees.
+    """
+    found: list[Any] = []
+    todo = deque(roots)
+    seen: dict[int, Any] = {}  # keeps what it has seen, so that no id is used twice
+    while todo:
+        value = todo.popleft()
+        if isinstance(value, PLAIN) or id(value) in seen:
+            continue
+        seen[id(value)] = value
+        if isinstance(value, wanted):
+            found.append(value)
+            continue
+        items = items_of(value)
+        if items is None and enters(value):
+            items = parts_of_callable(value)
+            items = list(attributes_of(value).items()) if items is None else items
+        todo.extend(part for _, part in items or ())
+    return found
+
+
+def is_of_user(value: Any) -> bool:
+    """Say whether an object is of a class, or a function, that is not a library's."""
+    if isinstance(value, types.FunctionType):
+        return not is_of_library(value)
+    if isinstance(value, types.MethodType | functools.partial | types.SimpleNamespace):
+        return True
+    return not isinstance(value, type | types.ModuleType) and not is_of_library(type(value))
+
+
+def is_object_of_user(value: Any) -> bool:
+    """Say whether an object is of a class of the user's, and neither function nor method."""
+    return is_of_user(value) and parts_of_callable(value) is None
