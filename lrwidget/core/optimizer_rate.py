@@ -143,7 +143,7 @@ class OptimizerRate(Rate):
         """Return the counts of steps, and what a loss scale counts where it refuses one."""
         variables = [variable for head in self._heads for variable in head.variables]
         rates = [id(get_learning_rate(each)) for each in self._members()]
-        counts = [each for each in variables if not each.shape and id(each) not in rates]
+        counts = [each for each in variables if not tuple(each.shape) and id(each) not in rates]
         return copies_of(counts)
 
     def check_counted(self, counters: list[Any]) -> None:
