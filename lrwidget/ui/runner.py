@@ -17,6 +17,9 @@ from lrwidget.ui.state import Suggested, WidgetState
 
 REDRAW_SECONDS = 0.1
 
+REST = 5
+"""Redraws take at most one part in so many of the time: those of a long test take longer."""
+
 _NOW = "now"
 _LOOK_SECONDS = 0.1
 """So often a thread that waits looks whether it was interrupted."""
@@ -233,14 +236,17 @@ class Runner:
 
 
 def at_most_every(seconds: float, call: Callable[[Update], None]) -> Callable[[Update], None]:
-    """Return `call` slowed down: updates that come too soon after the last are left out."""
-    last = float("-inf")
+    """Return `call` slowed down: updates that come too soon after the last are left out.
+
+    Calls that take long are made less often, so that they never take most of the time.
+    """
+    due = -math.inf
 
     def slow(update: Update) -> None:
-        nonlocal last
+        nonlocal due
         now = time.monotonic()
-        if now - last >= seconds:
-            last = now
+        if now >= due:
             call(update)
+            due = now + max(seconds, REST * (time.monotonic() - now))
 
     return slow
