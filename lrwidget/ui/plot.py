@@ -53,7 +53,7 @@ class Plot(Box):
         self._columns = np.empty(0)
         self.marks = Marks()
         self._hint = Label()
-        self._cursor = Label()
+        self._cursor = looks.show_as_text(Label())
         key = HTML(KEY)
         for name, part in {"hint": self._hint, "cursor": self._cursor, "key": key}.items():
             part.add_class(f"lrw-{name}")

@@ -24,13 +24,17 @@ _NOW = "now"
 _LOOK_SECONDS = 0.1
 """So often a thread that waits looks whether it was interrupted."""
 
+_RULES_SECONDS = 1.0
+"""Closing waits so long for the user's rules: one of them may be waiting for just that."""
+
 
 class Run:
     """One test, from the moment that it is prepared until the model is restored.
 
     Attributes:
         stop: Set to stop the test.
-        over: Set once the model is restored, the status says so, and the next test may start.
+        restored: Set once the model is restored; the rules are asked after that.
+        over: Set once the status says how it ended, and the next test may start.
         thread: The thread that works on it now: first the one that prepares it, then the worker.
         worker: None until it has been started.
         waiting: Number of threads that wait for its end.
@@ -39,6 +43,7 @@ class Run:
 
     def __init__(self) -> None:
         self.stop = threading.Event()
+        self.restored = threading.Event()
         self.over = threading.Event()
         self.thread: int | None = threading.get_ident()
         self.worker: threading.Thread | None = None
@@ -115,6 +120,7 @@ class Runner:
             with self._state.turn.taken():
                 self._release(run)
                 self._state.fail(error)
+                run.restored.set()
                 run.over.set()
 
     def _stop_after(self, run: Run, error: BaseException) -> None:
@@ -157,6 +163,21 @@ class Runner:
             if run.is_mine or not self._wait_for(run, end):
                 return False
         return True
+
+    def end(self) -> None:
+        """Stop the test and wait until the model is restored, whatever a rule of the user's does.
+
+        Raises:
+            KeyboardInterrupt: After the model is restored.
+        """
+        run = self._runs.get(_NOW)
+        if run is None or run.is_mine:
+            self.stop()
+            return
+        self._ask_to_stop(run)
+        with interrupts_held_back():
+            run.restored.wait()
+            self._wait_for(run, time.monotonic() + _RULES_SECONDS)
 
     def _wait_for(self, run: Run, end: float) -> bool:
         # Not by `Thread.join`: on Python 3.11 one that was interrupted believes that the thread
@@ -215,9 +236,11 @@ class Runner:
         on_range = self._quietly(self._state.take_range)
         try:
             result = test.run(on_update=redraw, stop=run.stop, on_range=on_range)
-            return partial(self._state.finish, result, Suggested.of(result))
         except BaseException as error:  # the model's and the data's own errors among them
             return partial(self._state.fail, error)
+        finally:
+            run.restored.set()
+        return partial(self._state.finish, result, Suggested.of(result))
 
     def _conclude(self, outcome: Callable[[], None]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Thinning: as many points of a curve as a plot can show, for every redraw is sent to the browser."""
+"""Thinning: as many points of a curve as a plot can show; each redraw sends all of them."""
 
 import numpy as np
 from numpy.typing import NDArray

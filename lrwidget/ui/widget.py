@@ -296,9 +296,10 @@ class LRFinderWidget(Applying, VBox):
         with interrupts_held_back():
             self._is_closed = True
             try:
-                self._runner.stop()
                 if waits:
-                    self._runner.wait()
+                    self._runner.end()
+                else:
+                    self._runner.stop()
             finally:
                 self._remove()
 
