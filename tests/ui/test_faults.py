@@ -15,7 +15,7 @@ from lrwidget.errors import BusyError, LRWidgetError
 from tests.ui.conftest import new_data, part, wait_for, worker_threads
 from tests.ui.test_run import assert_unchanged, values
 
-STEPS = 8
+STEPS = 10  # the fewest that rules are asked about
 ENDS = ("finished", "diverged", "non_finite", "stopped", "failed")
 
 
