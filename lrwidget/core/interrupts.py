@@ -1,37 +1,58 @@
-"""UninterruptedExit: leaving a block without being disturbed by a second interrupt.
+"""Blocks of code that a keyboard interrupt does not leave halfway.
 
 An impatient person interrupts twice. The first interrupt ends a range test; the second one would
-end what puts the model back.
+end the code that restores the model.
 """
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from types import FrameType
 from typing import Any
 
 
 class UninterruptedExit(ExitStack):
-    """An ExitStack that leaves all of its contexts before a keyboard interrupt is heard."""
+    """An ExitStack that leaves all of its contexts before a keyboard interrupt is raised."""
 
     def __exit__(self, *error: Any) -> bool:
         """Leave every context, the last entered first."""
-        with _interrupts_held_back():
-            return bool(super().__exit__(*error))
+        try:
+            with interrupts_held_back():
+                return bool(super().__exit__(*error))
+        except KeyboardInterrupt:
+            # It may have come before it was held back: then contexts are left over.
+            with interrupts_held_back():
+                super().__exit__(*error)
+            raise
 
 
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Let a keyboard interrupt wait; only Python's main thread ever gets one."""
+def interrupts_held_back() -> Iterator[list[BaseException]]:
+    """Raise what a keyboard interrupt raises only at the end of the block.
+
+    The handler of the interrupt is called at once; the exception that it raises has to wait.
+    Outside of Python's main thread nothing changes, since no interrupt arrives there.
+
+    Yields:
+        The exceptions that wait; their number grows with each interrupt.
+    """
+    held: list[BaseException] = []
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
+        yield held
         return
-    held: list[tuple[Any, ...]] = []
-    signal.signal(signal.SIGINT, lambda *received: held.append(received))
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        try:
+            handler(number, frame)
+        except BaseException as error:
+            held.append(error)
+
+    signal.signal(signal.SIGINT, hold)
     try:
-        yield
+        yield held
     finally:
         signal.signal(signal.SIGINT, handler)
         if held:
-            handler(*held[0])
+            raise held[0]

@@ -135,24 +135,6 @@ def _only_optimizer(model: keras.Model) -> keras.optimizers.Optimizer | None:
     return nearest[0] if len(nearest) == 1 else None
 
 
-def code_of_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> str:
-    """Return the Python expression that finds an optimizer on its `model`.
-
-    It is empty where nothing needs to be said, because the model holds only this one.
-    """
-    if optimizers_of(model) == [optimizer]:
-        return ""
-    for name, held in vars(model).items():
-        if held is optimizer:
-            return f"model.{name}"
-        if isinstance(held, dict | list | tuple):
-            items = held.items() if isinstance(held, dict) else enumerate(held)
-            for key, value in items:
-                if value is optimizer:
-                    return f"model.{name}[{key!r}]"
-    return ""
-
-
 def optimizer_kind(optimizer: keras.optimizers.Optimizer) -> OptimizerKind:
     """Return what an optimizer is, as far as suggestions depend on it."""
     inner = holder_of(optimizer)

@@ -165,7 +165,8 @@ class RangeTestResult:
         if len(smoothed) and show in named:
             low, high = smoothed.min(), np.maximum(smoothed[0], np.median(smoothed))
             ax.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low) + 1e-12)
-        ax.legend()
+        for name in (ax.yaxis.label, *ax.legend().get_texts()):
+            name.set_parse_math(False)  # a `$` in the name of a metric or a rule is a `$`
         return ax
 
     def _shown(self, show: str) -> FloatArray:

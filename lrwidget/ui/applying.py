@@ -5,9 +5,10 @@ from typing import Any
 import keras
 
 from lrwidget.core.apply import apply_lr
-from lrwidget.core.learning_rate import code_of_optimizer, optimizer_of
-from lrwidget.errors import ConfigError, LRWidgetError, ModelError
-from lrwidget.ui.kinds import LR
+from lrwidget.core.learning_rate import optimizer_of
+from lrwidget.errors import BusyError, LRWidgetError, ModelError
+from lrwidget.ui.checks import checked_lr
+from lrwidget.ui.optimizer_code import code_of_optimizer
 from lrwidget.ui.state import WidgetState
 
 
@@ -18,6 +19,7 @@ class Applying:
     _optimizer: keras.optimizers.Optimizer | None
     _learning_rate: Any
     _state: WidgetState
+    _is_closed: bool
 
     def pick(self, lr: float) -> None:
         """Pick the learning rate that `apply` is to put on the model.
@@ -39,7 +41,7 @@ class Applying:
         Raises:
             ConfigError: An unknown kind or number, or one that cannot be used.
         """
-        with self._state.lock:
+        with self._state.turn.taken():
             filled_in = dict.fromkeys(self._state.plan.changed(kind=kind).recipe.numbers)
             self._state.take_plan(kind=kind, **{**filled_in, **numbers})
 
@@ -50,6 +52,7 @@ class Applying:
         Raises:
             LRWidgetError: Nothing is picked, or a number of the schedule is missing.
         """
+        self._check_open()
         pick = self._needed_pick()
         chosen = self._optimizer and code_of_optimizer(self._model, self._optimizer)
         return self._state.plan.code(pick, chosen or "")
@@ -61,7 +64,9 @@ class Applying:
             LRWidgetError: Nothing is picked, or a number of the schedule is missing.
             BusyError: A test runs.
         """
-        with self._state.lock:
+        self._check_open()
+        with self._state.turn.taken():
+            self._check_idle("Apply")
             new = self._state.plan.learning_rate(self._needed_pick())
             change = apply_lr(self._model, new, self._optimizer, learning_rate=self._learning_rate)
             self._state.applied(change, self._steps_done())
@@ -84,7 +89,9 @@ class Applying:
             ModelError: The model was compiled anew since; that change is forgotten.
             BusyError: A test runs.
         """
-        with self._state.lock:
+        self._check_open()
+        with self._state.turn.taken():
+            self._check_idle("Undo")
             if not self._state.changes:
                 raise LRWidgetError("Nothing to undo: no learning rate was applied from here.")
             change = self._state.changes[-1]
@@ -94,6 +101,20 @@ class Applying:
                 self._state.forget(change)
                 raise
             self._state.undone(change)
+
+    def _check_idle(self, what: str) -> None:
+        if self._state.is_busy:
+            raise BusyError(
+                f"{what} has to wait: a range test is using the model, and its learning rate is "
+                "the test's until that ends. Call `wait()` or `stop()` first; the pick stays."
+            )
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise LRWidgetError(
+                "This widget is closed: it has let go of the model and the data. Make another "
+                "one with `LRFinderWidget(model, data)`."
+            )
 
     def _apply_pressed(self) -> None:
         if not self._state.holds_back():
@@ -111,11 +132,3 @@ class Applying:
 
     def _take_number(self, name: str, value: float | None) -> None:
         self._state.take_plan(**{name: value})
-
-
-def checked_lr(lr: Any) -> float:
-    """Return a learning rate as a float, or say what is wrong with it."""
-    try:
-        return LR.read(str(lr))
-    except ValueError as error:
-        raise ConfigError(f"`lr` must be a finite number above 0; got {lr!r}.") from error

@@ -8,6 +8,7 @@ from ipywidgets import HTML
 
 from lrwidget.errors import ConfigError
 from lrwidget.ui.state import WidgetState
+from lrwidget.ui.text import plain
 
 LABEL = "The same in a script"
 NO_PICK = "Pick a learning rate: its code will stand here."
@@ -55,7 +56,7 @@ def _with_code(code: str) -> str:
 
 
 def _without_code(why: str) -> str:
-    return f"{_head(disabled=True)}<p>{html.escape(why)}</p>"
+    return f"{_head(disabled=True)}<p>{html.escape(plain(why))}</p>"
 
 
 def _head(disabled: bool = False) -> str:

@@ -23,6 +23,7 @@ from lrwidget.core.config import PROBE_STEPS
 from lrwidget.core.ladder import Mode
 from lrwidget.ui import field, kinds
 from lrwidget.ui.guard import Shown
+from lrwidget.ui.looks import show_as_text
 from lrwidget.ui.setting import Setting
 from lrwidget.ui.state import LEFT_TO_PROBE, WidgetState
 
@@ -173,7 +174,7 @@ class RunLine(HBox):
         self._run = Button(description="Run", icon="play", tooltip="Start a range test")
         self._stop = Button(description="Stop", icon="stop", tooltip="End the test now")
         self._progress = FloatProgress(min=0.0, max=1.0, tooltip="How much of the test is done")
-        self._status = Label()
+        self._status = show_as_text(Label())
         parts = {
             "run": self._run,
             "stop": self._stop,

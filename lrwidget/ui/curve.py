@@ -12,8 +12,28 @@ LOSSES = ("loss", "validation_loss")
 """The curves that have a lowest point to look for; of any other only its user knows."""
 
 
+MOST_SMOOTHED = 4096
+"""Smoothing takes longer than a redraw may where there are many more points than this."""
+
+
 def _nothing() -> FloatArray:
     return np.empty(0)
+
+
+def smooth_for_display(losses: FloatArray, amount: float) -> FloatArray:
+    """Return smoothed losses, shape (n,), in a time that long curves do not make longer.
+
+    Of a long curve, the medians of stretches far narrower than a pixel are smoothed; between
+    them lie straight lines.
+    """
+    n = len(losses)
+    if n <= MOST_SMOOTHED or amount == 0:
+        return smooth(losses, amount)
+    width = -(-n // MOST_SMOOTHED)
+    whole = n - n % width
+    medians = np.median(losses[:whole].reshape(-1, width), axis=1)
+    centers = np.arange(len(medians)) * width + (width - 1) / 2
+    return np.interp(np.arange(n), centers, smooth(medians, amount))
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +54,7 @@ class Curve:
     def of(cls, lrs: FloatArray, losses: FloatArray, smoothing: float) -> "Curve":
         """Return the curve through these points, smoothed by `smoothing` in [0, 1)."""
         lrs, losses = np.array(lrs, dtype=np.float64), np.array(losses, dtype=np.float64)
-        return cls(lrs, losses, smooth(losses, smoothing))
+        return cls(lrs, losses, smooth_for_display(losses, smoothing))
 
     def __len__(self) -> int:
         return len(self.lrs)
@@ -89,5 +109,5 @@ class Measured:
         """
         if self.sweeps is None or len(self.sweeps) < 2 or not len(self):
             return np.empty((2, 0))
-        smoothed = np.array([smooth(sweep, smoothing) for sweep in self.sweeps])
+        smoothed = np.array([smooth_for_display(sweep, smoothing) for sweep in self.sweeps])
         return np.quantile(smoothed, [0.1, 0.9], axis=0)

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from lrwidget.errors import ConfigError
@@ -19,26 +20,29 @@ Shown = Callable[[Handler], Handler]
 
 
 class Guard:
-    """Wraps handlers: one at a time under the state's lock, their errors shown in the widget.
+    """Wraps handlers, so that their errors are shown in the widget.
 
     Without it ipywidgets writes a handler's error to a log that nobody reads.
 
     Args:
-        state: Its lock is held; it is told of errors.
+        state: Shows the errors.
+        takes_turn: Whether no other thread changes anything while a handler runs. Not for a
+            handler that may wait for the worker, or calls code of the user's, as Run does.
     """
 
-    def __init__(self, state: WidgetState) -> None:
+    def __init__(self, state: WidgetState, takes_turn: bool = True) -> None:
         self._state = state
+        self._turn = state.turn.taken if takes_turn else nullcontext
 
     def __call__(self, handler: Handler) -> Handler:
         """Return `handler` with its errors shown and the views kept to one writer."""
 
         @functools.wraps(handler)
         def guarded(*args: Any, **kwargs: Any) -> None:
-            with self._state.lock:
-                try:
+            try:
+                with self._turn():
                     handler(*args, **kwargs)
-                except Exception as error:
-                    self._state.refuse(error, was_typed=isinstance(error, NotTakenError))
+            except Exception as error:  # of an observer of the user's, too
+                self._state.refuse(error, was_typed=isinstance(error, NotTakenError))
 
         return guarded

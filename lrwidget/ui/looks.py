@@ -3,6 +3,10 @@
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
+from ipywidgets import Label
+
+from lrwidget.ui.text import plain_name
+
 # Mid tones, readable on JupyterLab's light and dark background alike.
 CURVE = "#3b82d6"
 PICK = "#e8590c"
@@ -93,7 +97,14 @@ OWN_RULE = RuleLook(
 
 def of_rule(rule: str) -> RuleLook:
     """Return a rule's look; rules that are not from this package share one, but for the title."""
-    return RULES.get(rule) or replace(OWN_RULE, title=rule)
+    return RULES.get(rule) or replace(OWN_RULE, title=plain_name(rule))
+
+
+def show_as_text(label: Label) -> Label:
+    """Let no `$` in a label start a formula: JupyterLab and its relatives would typeset it."""
+    for css_class in ("mathjax_ignore", "tex2jax_ignore"):
+        label.add_class(css_class)
+    return label
 
 
 def style_sheet() -> str:

@@ -11,6 +11,7 @@ from lrwidget import schedules
 from lrwidget.core.ladder import FloatArray
 from lrwidget.errors import ConfigError
 from lrwidget.ui import kinds, text
+from lrwidget.ui.optimizer_code import NOT_FOUND
 from lrwidget.ui.recipes import NUMBERS, RECIPES, Recipe
 
 LOWER_DIVISOR = 4.0
@@ -153,20 +154,23 @@ class Plan:
 
         Args:
             pick: The learning rate picked.
-            optimizer: What finds the one that is meant, for a model that holds several.
+            optimizer: The expression that finds the one to change, for a model that holds
+                several.
 
         Raises:
             ConfigError: As `learning_rate`.
         """
         self.learning_rate(pick)
-        chosen = f", {optimizer}" if optimizer else ""
+        end = f", {optimizer})" if optimizer else ")"
+        if optimizer == NOT_FOUND:
+            end += "  # `optimizer` is the one that was passed to the widget"
         if not self.is_schedule:
-            return f"import lrwidget\n\nlrwidget.apply_lr(model, {pick!r}{chosen})"
+            return f"import lrwidget\n\nlrwidget.apply_lr(model, {pick!r}{end}"
         given = "".join(f"    {name}={value!r},\n" for name, value in self.arguments(pick).items())
         name = self.recipe.schedule
         return (
             f"import lrwidget\nfrom lrwidget.schedules import {name}\n\n"
-            f"schedule = {name}(\n{given})\nlrwidget.apply_lr(model, schedule{chosen})"
+            f"schedule = {name}(\n{given})\nlrwidget.apply_lr(model, schedule{end}"
         )
 
 
@@ -185,8 +189,8 @@ _OWN = {"kind": None, "epochs": kinds.COUNT, "batches": kinds.COUNT, "low_lr": k
 def _read(name: str, value: Any) -> Any:
     """Return a value of a plan as a plain number, or say what is wrong with it."""
     if name == "kind":
-        if value not in RECIPES:
-            raise ConfigError(f"`kind` must be one of {list(RECIPES)}; got {value!r}.")
+        if not isinstance(value, str) or value not in RECIPES:
+            raise ConfigError(f"`kind` must be one of {list(RECIPES)}; got {text.passed(value)}.")
         return value
     kind = _OWN.get(name) or NUMBERS[name].kind
     if value is None and name != "epochs":
@@ -194,4 +198,4 @@ def _read(name: str, value: Any) -> Any:
     try:
         return kind.read(str(value))
     except ValueError as error:
-        raise ConfigError(f"`{name}` must be {kind.noun}; got {value!r}.") from error
+        raise ConfigError(f"`{name}` must be {kind.noun}; got {text.passed(value)}.") from error

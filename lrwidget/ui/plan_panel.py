@@ -8,7 +8,7 @@ from bqplot import Axis, Figure, LinearScale, Lines
 from ipywidgets import Box, Label, ToggleButton, VBox
 
 from lrwidget.errors import ConfigError
-from lrwidget.ui import axis, kinds, looks
+from lrwidget.ui import axis, kinds, looks, text
 from lrwidget.ui.field import Field
 from lrwidget.ui.guard import Shown
 from lrwidget.ui.recipes import NUMBERS, Number
@@ -52,7 +52,7 @@ class PlanPanel(VBox):
             [*list(self._fields.values())[:3], self._aim, *list(self._fields.values())[3:]]
         )
         numbers.add_class("lrw-numbers")
-        self._problem = Label()
+        self._problem = looks.show_as_text(Label())
         self._problem.add_class("lrw-problem")
         stage = Box([self._make_figure(), self._problem])
         stage.add_class("lrw-preview")
@@ -140,7 +140,7 @@ class PlanPanel(VBox):
         self._aim.layout.display = None if low else "none"
 
     def _draw_nothing(self, why: str) -> None:
-        self._problem.value = why
+        self._problem.value = text.plain(why)
         self._put([], [])
         self._x_axis.visible = self._y_axis.visible = False
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from bqplot import Axis, Figure, Scatter
+from bqplot import Axis, Figure, Lines, Scatter
 from ipywidgets import HTML, Box, Label
 
 from lrwidget.core.ladder import FloatArray
@@ -14,6 +14,7 @@ from lrwidget.ui.guard import Shown
 from lrwidget.ui.marks import Marks, put
 from lrwidget.ui.showing import ShowLine
 from lrwidget.ui.state import LEFT_TO_PROBE, WidgetState
+from lrwidget.ui.thinning import COLUMNS, RAW_COLUMNS, shown_points
 
 HEIGHT = "400px"
 INVITATION = "Press Run: the loss at each learning rate will be drawn here."
@@ -52,7 +53,7 @@ class Plot(Box):
         self._columns = np.empty(0)
         self.marks = Marks()
         self._hint = Label()
-        self._cursor = Label()
+        self._cursor = looks.show_as_text(Label())
         key = HTML(KEY)
         for name, part in {"hint": self._hint, "cursor": self._cursor, "key": key}.items():
             part.add_class(f"lrw-{name}")
@@ -121,9 +122,16 @@ class Plot(Box):
             return
         low, high = self._limits()
         self._set_limits(low, high)
-        put(marks.raw, curve.lrs, axis.tame(curve.losses, low, high))
-        put(marks.smoothed, curve.lrs, axis.tame(curve.smoothed, low, high))
+        self._put_line(marks.raw, curve.lrs, axis.tame(curve.losses, low, high), RAW_COLUMNS)
+        self._put_line(marks.smoothed, curve.lrs, axis.tame(curve.smoothed, low, high), COLUMNS)
         self._draw_band(low, high)
+
+    def _put_line(self, line: Lines, lrs: FloatArray, values: FloatArray, columns: int) -> None:
+        kept = shown_points(lrs, values, self._span(), columns)
+        put(line, lrs[kept], values[kept])
+
+    def _span(self) -> tuple[float, float]:
+        return self.marks.x_scale.min, self.marks.x_scale.max
 
     def _limits(self) -> tuple[float, float]:
         """Return the lowest and the highest value that the plot has room for."""
@@ -139,8 +147,11 @@ class Plot(Box):
         band = state.measured.band(state.smoothing)
         if state.show != "loss" or not band.size:
             put(self.marks.band, [], [])
-        else:
-            put(self.marks.band, state.measured.lrs, axis.tame(band, low, high))
+            return
+        lrs = state.measured.lrs
+        # Where the band is narrowest and where it is widest.
+        kept = shown_points(lrs, band[1] - band[0], self._span(), COLUMNS // 2)
+        put(self.marks.band, lrs[kept], axis.tame(band[:, kept], low, high))
 
     def _set_limits(self, low: float, high: float) -> None:
         scale = self.marks.y_scale
@@ -161,8 +172,11 @@ class Plot(Box):
             curve = measured.curve(self._state.show, self._state.smoothing)
             if len(curve):
                 low, high = axis.loss_limits(curve.losses, curve.smoothed)
-                lrs += [curve.lrs, curve.lrs[-1:]]
-                heights += [axis.tame(curve.smoothed, low, high), np.array([np.nan])]
+                height = axis.tame(curve.smoothed, low, high)
+                span = (curve.lrs[0], curve.lrs[-1])
+                kept = shown_points(curve.lrs, height, span, COLUMNS // len(tests))
+                lrs += [curve.lrs[kept], curve.lrs[-1:]]
+                heights += [height[kept], np.array([np.nan])]
         return np.concatenate(lrs), np.concatenate(heights)
 
     def _draw_hint(self, _change: Any = None) -> None:

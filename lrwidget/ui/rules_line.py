@@ -53,7 +53,7 @@ class RulesLine(Box):
         button.disabled = lr is None
         button.description = f"{look.title}\n{_worth(suggestion)}"
         said = [look.hint, *(_details(suggestion) if suggestion else [])]
-        button.tooltip = "\n".join(said)
+        button.tooltip = text.plain("\n".join(said))
         is_next = rule == "auto" and self._state.next_step == "pick"
         button.button_style = "primary" if is_next else ""
         _mark(button, "lrw-reliable", suggestion is not None and suggestion.reliable)
@@ -97,7 +97,7 @@ class VerdictLine(HBox):
 
     def __init__(self, state: WidgetState, on_extend: Callable[[], None], shown: Shown) -> None:
         self._state = state
-        self._said = Label()
+        self._said = looks.show_as_text(Label())
         self._extend = Button()
         self._said.add_class("lrw-said")
         self._extend.add_class("lrw-extend")
@@ -110,7 +110,8 @@ class VerdictLine(HBox):
     def _draw(self, _change: Any = None) -> None:
         state = self._state
         doubt = verdict.reason(state.suggestions, state.picked_lr)
-        self._said.value = " ".join(part for part in (state.verdict.agreement, doubt) if part)
+        said = " ".join(part for part in (state.verdict.agreement, doubt) if part)
+        self._said.value = text.plain(said)
         mend = state.verdict.mend
         self._extend.layout.visibility = "visible" if mend else "hidden"
         face = TRIPLE if mend == "steps" else EXTEND

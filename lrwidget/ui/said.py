@@ -1,6 +1,5 @@
 """Said: the sentence of status and the error on show, and what a refusal covers of them."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 from traitlets import HasTraits, Instance
 
 from lrwidget.ui import text
+from lrwidget.ui.turn import Turn
 
 WELCOME = "Ready. A test leaves the model exactly as it is."
 
@@ -22,10 +22,10 @@ class Notice:
 
 
 class Said(HasTraits):
-    """What the widget says, under one lock with all that it says it about.
+    """What the widget says, in one turn with all that it says it about.
 
     Attributes:
-        lock: Held by whoever changes anything.
+        turn: Held by the thread that changes anything.
     """
 
     notice = Instance(Notice, (WELCOME,))
@@ -33,14 +33,14 @@ class Said(HasTraits):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.lock = threading.RLock()
+        self.turn = Turn()
         self._covered: tuple[BaseException | None, Notice] | None = None
         self._holds_back = False
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Hold the lock, and tell the views of all changes at once at the end."""
-        with self.lock, self.hold_trait_notifications():
+        """Take the turn, and tell the views of all changes at once at the end."""
+        with self.turn.taken(), self.hold_trait_notifications():
             yield
 
     @property
@@ -53,7 +53,7 @@ class Said(HasTraits):
         with self.changing():
             self._covered = None
             self.error = error
-            self.notice = Notice(text.failed(error), is_error=True)
+            self.notice = Notice(text.plain(text.failed(error)), is_error=True)
 
     def refuse(self, error: BaseException, was_typed: bool) -> None:
         """Say why something was not done, until the next input that is taken.
@@ -89,4 +89,4 @@ class Said(HasTraits):
     def _say(self, sentence: str) -> None:
         self._covered, self._holds_back = None, False
         self.error = None
-        self.notice = Notice(sentence)
+        self.notice = Notice(text.plain(sentence))

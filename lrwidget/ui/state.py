@@ -1,20 +1,23 @@
 """WidgetState: the one owner of every fact that the views show.
 
-Every change goes through a method here, under one lock, because the worker thread and the
+Every change goes through a method here, in one turn, because the worker thread and the
 notebook's own thread both make changes and a widget model bears one writer at a time. The views
-observe the facts and redraw within the same lock.
+observe the facts and redraw within the same turn. Code of the user's is never called in it.
 """
 
 import time
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
+import numpy as np
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Enum, Float, Instance, Int, Tuple, Unicode
 
 from lrwidget.core.apply import AppliedLR
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Update
+from lrwidget.core.purpose import Target
 from lrwidget.core.result import RangeTestResult
 from lrwidget.core.suggest import Suggestion
 from lrwidget.errors import ModelError
@@ -42,6 +45,29 @@ SETTINGS = (*LEFT_TO_PROBE, *LEFT_TO_PROBE.values(), "steps", "mode", "sweeps", 
 
 EARLIER = 5
 """So many earlier tests stay on the plot."""
+
+
+@dataclass(frozen=True, eq=False)
+class Suggested:
+    """What the rules suggest, for each kind of training.
+
+    Args:
+        by_target: Suggestions by rule, by what they are for.
+        error: What a rule of the user's raised; None where all went well.
+    """
+
+    by_target: Mapping[str, Mapping[str, Suggestion]] = field(default_factory=dict)
+    error: BaseException | None = None
+
+    @classmethod
+    def of(cls, result: RangeTestResult) -> "Suggested":
+        """Ask all rules, among them the user's own, which must not run in a turn of the widget."""
+        if not len(result.lrs):
+            return cls()
+        try:
+            return cls({target: result.suggestions(target) for target in get_args(Target)})
+        except BaseException as error:  # an interrupt or an exit must not end the worker
+            return cls(error=error)
 
 
 class WidgetState(Said):
@@ -79,11 +105,12 @@ class WidgetState(Said):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._started_at = 0.0
+        self._suggested = Suggested()
 
     @classmethod
     def of(cls, config: RangeTestConfig, smoothing: float) -> "WidgetState":
         """Return the state before the first test, with these settings."""
-        state = cls(**{name: getattr(config, name) for name in SETTINGS})
+        state = cls(**{name: _as_python(getattr(config, name)) for name in SETTINGS})
         state.take_setting("smoothing", smoothing)
         return state
 
@@ -150,7 +177,7 @@ class WidgetState(Said):
             if len(self.measured) > 1:
                 self.earlier = (*self.earlier, self.measured)[-EARLIER:]
             self.measured, self.curve = Measured(), Curve()
-            self.result = None
+            self.result, self._suggested = None, Suggested()
             self.suggestions, self.verdict = {}, Verdict()
             self.picked_lr = None
             self.plan = self.plan.changed(low_lr=None)
@@ -184,18 +211,20 @@ class WidgetState(Said):
                 self._say("Stopping, and putting the model back as it was.")
                 self.status = "stopping"
 
-    def finish(self, result: RangeTestResult) -> None:
-        """Take the result of the test that just ended."""
+    def finish(self, result: RangeTestResult, suggested: Suggested) -> None:
+        """Take the result of the test that just ended, and what the rules suggest."""
         with self.changing():
             self.progress = 1.0 if result.stop_reason != "stopped" else self.progress
             self._measure(Measured(result.lrs, result.series(), result.sweep_losses))
-            self.result = result
+            self.result, self._suggested = result, suggested
             self._suggest()
             seconds = time.monotonic() - self._started_at
             self._say(text.ended(result, len(self.ladder), seconds))
             if not result.restored:
                 self.show_error(ModelError(text.changed(result.restored)))
             self.status = result.stop_reason
+            if suggested.error is not None:
+                self.fail(suggested.error)
 
     def fail(self, error: BaseException) -> None:
         """Say that the test came to nothing because of `error`."""
@@ -251,13 +280,19 @@ class WidgetState(Said):
             self.changes = tuple(each for each in self.changes if each is not change)
             self.pick_is_applied = False
 
+    def forget_changes(self) -> None:
+        """Forget all that Undo could take back."""
+        with self.changing():
+            self.changes = ()
+
     def suggestion(self, rule: str) -> Suggestion | None:
         """Return what `rule` suggests, None before the end of a test."""
         return self.suggestions.get(rule)
 
     def _suggest(self) -> None:
-        if self.result is not None and len(self.result.lrs):
-            self.suggestions = self.result.suggestions(self.plan.recipe.target)
+        found = self._suggested.by_target.get(self.plan.recipe.target)
+        if self.result is not None and found is not None:
+            self.suggestions = dict(found)
             self.verdict = Verdict.of(self.suggestions, self.result)
 
     def _suggest_for_another_target(self) -> None:
@@ -279,3 +314,8 @@ class WidgetState(Said):
     def _say_pick(self, lr: float) -> None:
         if not self.is_busy:
             self._say(text.picked(lr, self.curve.height(lr), self.show))
+
+
+def _as_python(value: Any) -> Any:
+    """Return a number of numpy's as one of Python's, anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value

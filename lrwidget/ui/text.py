@@ -1,5 +1,9 @@
 """How numbers read and what the widget says, in one place."""
 
+import reprlib
+import unicodedata
+from typing import Any
+
 from lrwidget.core.apply import AppliedLR
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Update
@@ -8,6 +12,59 @@ from lrwidget.errors import LRWidgetError
 
 HELD_BACK = "Nothing was applied; press Apply again for the numbers on show."
 DOUBT = {True: "reliable", False: "doubtful"}
+
+LONGEST_NAME = 60
+LONGEST_MESSAGE = 1000
+_INVISIBLE = ("Cc", "Cs", "Zl", "Zp")
+_TURNS_TEXT = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+
+
+def plain(said: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Return text that every display and every message to the browser can take.
+
+    Control characters, lone surrogates and characters that turn the direction of the text are
+    written as in a Python string; only line feeds stay. Text that is too long is cut.
+
+    >>> plain("a\\x07b"), plain("abcdef", longest=4)
+    ('a\\\\x07b', 'abc…')
+    """
+    cut = said if len(said) <= longest else f"{said[: longest - 1]}…"
+    return "".join(char if _is_visible(char) else _escaped(char) for char in cut)
+
+
+def _is_visible(char: str) -> bool:
+    if ord(char) in _TURNS_TEXT:
+        return False
+    return char == "\n" or unicodedata.category(char) not in _INVISIBLE
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a metric, a rule or a class as a display can take it, in one line.
+
+    >>> plain_name("two\\nlines")
+    'two\\\\nlines'
+    """
+    return plain(name.replace("\n", "\\n"), LONGEST_NAME)
+
+
+def passed(value: Any) -> str:
+    """Return how an error message names a value that was passed, whatever it is.
+
+    >>> passed("abc"), passed("x" * 1000)[:3]
+    ("'abc'", "'xx")
+    """
+    try:
+        return plain(_short.repr(value))
+    except Exception:
+        return f"a {plain_name(type(value).__name__)} that cannot be shown"
+
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 200
 
 
 def format_lr(lr: float) -> str:
@@ -35,7 +92,7 @@ def name_of(show: str) -> str:
     >>> name_of("validation_loss"), name_of("accuracy")
     ('validation loss', 'accuracy')
     """
-    return show.replace("_", " ")
+    return plain_name(show.replace("_", " "))
 
 
 def format_seconds(seconds: float) -> str:
@@ -137,14 +194,20 @@ def undone(change: AppliedLR) -> str:
 
 def _named(lr: object) -> str:
     """Write a float as a learning rate, a schedule by the name of its class."""
-    return format_lr(lr) if isinstance(lr, float) else type(lr).__name__
+    return format_lr(lr) if isinstance(lr, float) else plain_name(type(lr).__name__)
 
 
 def failed(error: BaseException) -> str:
     """Say what went wrong; an error of ours speaks for itself, others carry their name."""
+    try:
+        message = str(error)
+    except Exception:
+        message = ""
     if isinstance(error, LRWidgetError):
-        return str(error)
-    return f"{type(error).__name__}: {_gist(str(error)) or 'no message'}"
+        return message
+    if isinstance(error, KeyboardInterrupt):
+        return "Interrupted by you, model unchanged."
+    return f"{plain_name(type(error).__name__)}: {_gist(message) or 'no message'}"
 
 
 def _gist(message: str) -> str:

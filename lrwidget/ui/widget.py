@@ -1,19 +1,31 @@
 """LRFinderWidget: wires the parts together; the way in for notebooks and for Python."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
 from ipywidgets import HTML, VBox, Widget
-from traitlets import Enum, Float, observe, validate
+from traitlets import Enum, TraitType
 
 from lrwidget.core.config import RangeTestConfig
+from lrwidget.core.interrupts import interrupts_held_back
 from lrwidget.core.ladder import Mode
 from lrwidget.core.range_test import RangeTest
 from lrwidget.core.result import RangeTestResult
 from lrwidget.core.smoothing import DEFAULT_SMOOTHING
 from lrwidget.core.suggest import Suggestion
-from lrwidget.errors import BusyError, ConfigError, LRWidgetError
-from lrwidget.ui.applying import Applying, checked_lr
+from lrwidget.errors import ConfigError, LRWidgetError
+from lrwidget.ui import text
+from lrwidget.ui.applying import Applying
+from lrwidget.ui.checks import (
+    check_flag,
+    check_model,
+    check_optimizer,
+    check_smoothing,
+    check_timeout,
+    checked_lr,
+)
 from lrwidget.ui.code_box import CodeBox
 from lrwidget.ui.controls import RunLine, SettingsLine
 from lrwidget.ui.guard import Guard
@@ -27,6 +39,16 @@ from lrwidget.ui.runner import Runner
 from lrwidget.ui.state import STATUSES, WidgetState
 from lrwidget.ui.tree import descendants
 from lrwidget.ui.verdict import mended
+
+_MIRRORED = ["status", "picked_lr"]
+"""Facts of the state that are traits of the widget, for everyone to observe."""
+
+
+class _PickedLR(TraitType[float | None, Any]):
+    """A learning rate or None; what is neither is refused as `pick` refuses it."""
+
+    def validate(self, _obj: Any, value: Any) -> float | None:
+        return None if value is None else checked_lr(value)
 
 
 class LRFinderWidget(Applying, VBox):
@@ -61,8 +83,8 @@ class LRFinderWidget(Applying, VBox):
         ConfigError: A setting that cannot be used.
     """
 
-    status = Enum(STATUSES, "idle", help="How the test stands. Observers may run in its thread.")
-    picked_lr = Float(None, allow_none=True, help="The learning rate that Apply would apply.")
+    status = Enum(STATUSES, "idle", help="How the test stands. See `run` for observers.")
+    picked_lr = _PickedLR(None, allow_none=True, help="The learning rate that Apply would apply.")
 
     def __init__(
         self,
@@ -95,6 +117,9 @@ class LRFinderWidget(Applying, VBox):
             seed=seed,
             monitor=monitor,
         )
+        check_model(model)
+        check_optimizer(optimizer)
+        check_smoothing(smoothing)
         self._model, self._data, self._config = model, data, config
         self._options = {
             "validation_data": validation_data,
@@ -103,24 +128,27 @@ class LRFinderWidget(Applying, VBox):
             "learning_rate": learning_rate,
         }
         self._optimizer, self._learning_rate = optimizer, learning_rate
+        self._is_closed = False
         self._state = WidgetState.of(config, smoothing)
+        # Before the views, so that no error of theirs leaves the status behind. Not `dlink`: it
+        # drops what an observer of the status changes in its turn.
+        self._state.observe(self._mirror, _MIRRORED)
         self._runner = Runner(self._state)
         super().__init__(self._make_parts())
         self.add_class("lrw")
-        # Not `dlink`: it drops what an observer of the status changes in its turn.
-        self._state.observe(self._mirror, ["status", "picked_lr"])
 
     def _make_parts(self) -> list[Widget]:
         state, shown = self._state, Guard(self._state)
+        free = Guard(state, takes_turn=False)
         buttons = ApplyButtons(state, self._apply_pressed, self.undo, self._show_code, shown)
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
         return [
             style,
             SettingsLine(state, state.take_setting, state.take_auto_range, shown),
-            RunLine(state, self._run_pressed, self.stop, shown),
+            RunLine(state, self._run_pressed, self.stop, free),
             Plot(state, self._pointed_at, self.show, self._show_earlier, shown),
             RulesLine(state, self._pointed_at, shown),
-            VerdictLine(state, self.extend, shown),
+            VerdictLine(state, self.extend, free),
             PickLine(state, self.pick, self._take_kind, buttons, shown),
             PlanPanel(state, self._take_number, self._aim, shown),
             CodeBox(state, lambda: self.code),
@@ -145,56 +173,62 @@ class LRFinderWidget(Applying, VBox):
         """Start a range test.
 
         Args:
-            block: Wait for its end. The keyboard interrupt then stops the test.
+            block: Wait for its end, and for that of a test that an observer of `status` starts
+                then. A keyboard interrupt stops the test.
 
         Raises:
-            BusyError: A test runs already.
+            BusyError: A test runs already. That is so within a test, too: in code of the model,
+                the data or a rule. An observer of the end of a test can run the next one.
+            LRWidgetError: The widget is closed.
             Exception: What the settings, the model or the data raise; from within a running test
                 only with `block`, as `error` and in the widget always.
+            KeyboardInterrupt: After the model is restored.
         """
-        try:
-            self._runner.start(self._prepare)
-        except BusyError:
-            raise
-        except Exception as error:
-            self._state.fail(error)
-            raise
+        check_flag("block", block)
+        self._check_open()
+        self._runner.start(self._prepare, alone=block)
         if block:
             self.wait()
             if self.status == "failed" and self.error is not None:
                 raise self.error
 
-    def _prepare(self) -> RangeTest:
+    def _prepare(self) -> tuple[RangeTest, Callable[[], None]]:
         config = self._state.config(self._config)
         test = RangeTest(self._model, self._data, config, **self._options)
+        return test, partial(self._begin, config, test.batches_per_pass)
+
+    def _begin(self, config: RangeTestConfig, batches_per_pass: int | None) -> None:
+        self._check_open()  # another thread may have closed it meanwhile
         self._state.begin(config)
-        if test.batches_per_pass is not None:
-            self._state.take_plan(batches=test.batches_per_pass)
-        return test
+        if batches_per_pass is not None:
+            self._state.take_plan(batches=batches_per_pass)
 
     def _run_pressed(self) -> None:
         if not self._state.is_busy:
             self.run()
 
     def stop(self) -> None:
-        """Ask a running test to stop; the model is then put back as it was."""
+        """Ask a running test to stop; the model is then restored."""
         self._runner.stop()
-        self._state.ask_to_stop()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end of the test; the keyboard interrupt stops it.
+        """Wait until no test runs; a keyboard interrupt stops the test.
 
         Args:
             timeout: Seconds; None waits for as long as it takes.
 
         Returns:
-            Whether no test runs any more.
+            Whether no test runs any more. Code that runs within a test, such as a rule, cannot
+            wait for that test: it gets False at once.
+
+        Raises:
+            ConfigError: Not a number of seconds of at least 0.
+            KeyboardInterrupt: After the model is restored.
         """
+        check_timeout(timeout)
         try:
-            ended = self._runner.join(timeout)
+            ended = self._runner.wait(timeout)
         except KeyboardInterrupt:
-            self.stop()
-            self._runner.join()
             self._send_all()
             raise
         if ended:
@@ -203,7 +237,9 @@ class LRFinderWidget(Applying, VBox):
 
     def _send_all(self) -> None:
         """Send everything again: what the worker sent is lost where a notebook runs unattended."""
-        with self._state.lock:
+        if self._is_closed:
+            return
+        with self._state.turn.taken():
             for part in descendants(self):
                 part.send_state()
 
@@ -216,10 +252,10 @@ class LRFinderWidget(Applying, VBox):
         Raises:
             ConfigError: It was not measured.
         """
-        with self._state.lock:
+        with self._state.turn.taken():
             names = list(self._state.measured.series)
-            if name not in names:
-                raise ConfigError(f"`name` must be one of {names}; got {name!r}.")
+            if not isinstance(name, str) or name not in names:
+                raise ConfigError(f"`name` must be one of {names}; got {text.passed(name)}.")
             self._state.take_show(name)
 
     def extend(self) -> None:
@@ -232,27 +268,54 @@ class LRFinderWidget(Applying, VBox):
             LRWidgetError: The last curve lacks nothing, or there is none.
             BusyError: A test runs.
         """
-        with self._state.lock:
+        self._check_open()
+        with self._state.turn.taken():
             state = self._state
             if not state.verdict.mend or state.result is None:
                 raise LRWidgetError(
-                    "Nothing to extend: the last curve lacks no range and no steps."
+                    "Nothing to extend: the last test covered enough range and steps."
                 )
             for name, value in mended(state.result.config, state.verdict.mend).items():
                 state.take_setting(name, value)
-            self.run()
+        self.run()
 
     def close(self) -> None:
-        """Stop a running test, put the model back, and remove all that the widget consists of."""
+        """Stop a running test, restore the model, and remove all that the widget consists of.
+
+        The widget lets go of the model and the data; what was measured stays. Within a test, as
+        in a rule of yours, this does not wait: the model is restored once the test has stopped.
+
+        Raises:
+            KeyboardInterrupt: After all of that is done.
+        """
+        self._close(waits=True)
+
+    def __del__(self) -> None:
+        # Wherever the garbage collector runs, the test may be waiting for that very thread.
+        self._close(waits=False)
+
+    def _close(self, waits: bool) -> None:
         if "_runner" not in vars(self):  # deleted half made, after a setting that cannot be used
             return
-        self._runner.stop()
-        self._runner.join()
-        with self._state.lock:
+        with interrupts_held_back():
+            self._is_closed = True
+            try:
+                if waits:
+                    self._runner.end()
+                else:
+                    self._runner.stop()
+            finally:
+                self._remove()
+
+    def _remove(self) -> None:
+        with self._state.turn.taken():
             for part in descendants(self):
                 if part is not self:
                     part.close()
             super().close()
+            self._model = self._data = self._optimizer = None
+            self._options = {}
+            self._state.forget_changes()
 
     def _aim(self, on: bool) -> None:
         self._state.aims_low = on
@@ -273,11 +336,18 @@ class LRFinderWidget(Applying, VBox):
     def _mirror(self, change: Any) -> None:
         setattr(self, change.name, change.new)
 
-    @validate("picked_lr")
-    def _check_pick(self, proposal: Any) -> float | None:
-        return None if proposal.value is None else checked_lr(proposal.value)
+    def notify_change(self, change: Any) -> None:
+        """Tell the browser and the observers of a change of a trait.
 
-    @observe("picked_lr")
-    def _take_pick(self, change: Any) -> None:
-        if change.new is not None and change.new != self._state.picked_lr:
-            self.pick(change.new)
+        Observers of what the widget itself has changed are called as soon as its turn is over.
+        """
+        if change["name"] not in _MIRRORED:
+            super().notify_change(change)
+            return
+        notify = partial(super().notify_change, change)
+        if self._state.turn.is_mine:
+            self._state.turn.call_later(notify)
+            return
+        if change["name"] == "picked_lr" and change["new"] is not None:  # assigned by the user
+            self._state.pick(change["new"])
+        notify()

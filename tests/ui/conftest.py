@@ -2,6 +2,8 @@
 
 import html
 import re
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -92,6 +94,43 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.005)
+
+
+def worker_threads() -> list[threading.Thread]:
+    """Return the worker threads of all widgets that are still alive."""
+    return [each for each in threading.enumerate() if each.name == "lrwidget range test"]
+
+
+class Interrupts:
+    """Presses the interrupt button of the kernel: a real signal to Python's main thread."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+    def now(self) -> None:
+        """Send the signal from whichever thread this is."""
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    def once(self, condition: Callable[[], bool]) -> None:
+        """Send the signal as soon as a condition holds."""
+
+        def watch() -> None:
+            wait_for(condition)
+            self.now()
+
+        self.threads.append(threading.Thread(target=watch, daemon=True))
+        self.threads[-1].start()
+
+
+@pytest.fixture
+def interrupts() -> Iterator[Interrupts]:
+    """Return what sends interrupts, with Python's own handler for them."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    made = Interrupts()
+    yield made
+    for thread in made.threads:
+        thread.join()
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture

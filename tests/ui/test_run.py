@@ -20,6 +20,7 @@ from tests.ui.conftest import (
     part,
     slow_batches,
     wait_for,
+    worker_threads,
 )
 
 
@@ -166,27 +167,30 @@ def test_fit_during_a_test_is_refused(make, model):
         model.fit(*new_data(), verbose=0)
 
 
-class InterruptedThread(threading.Thread):
-    """A worker whose first waiter is interrupted, as by the kernel's interrupt button."""
-
-    interrupted = False
-
-    def join(self, timeout=None):
-        if not self.interrupted:
-            self.interrupted = True
-            raise KeyboardInterrupt
-        super().join(timeout)
-
-
-def test_keyboard_interrupt_stops_the_test_and_restores_the_model(make, model, monkeypatch):
+def test_keyboard_interrupt_stops_the_test_and_restores_the_model(make, model, interrupts):
     model.optimizer.build(model.trainable_variables)
     before = values(model)
     widget = make(slow_batches(), steps=400)
-    monkeypatch.setattr("lrwidget.ui.runner.threading.Thread", InterruptedThread)
+    interrupts.once(lambda: len(widget._state.curve) > 2)
     with pytest.raises(KeyboardInterrupt):
         widget.run(block=True)
     assert widget.status == "stopped"
     assert_unchanged(model, before)
+
+
+def test_interrupt_repeated_while_the_test_stops_waits_until_the_model_is_restored(
+    make, model, interrupts
+):
+    model.optimizer.build(model.trainable_variables)
+    before = values(model)
+    widget = make(slow_batches(0.2), steps=400)
+    interrupts.once(lambda: len(widget._state.curve) > 2)
+    interrupts.once(lambda: widget.status == "stopping")
+    with pytest.raises(KeyboardInterrupt):
+        widget.run(block=True)
+    assert widget.status == "stopped"
+    assert_unchanged(model, before)
+    assert not worker_threads()
 
 
 def test_wait_gives_up_after_its_timeout(make):
