@@ -190,7 +190,7 @@ def test_status_says_that_the_model_is_unchanged(finished):
 
 def test_failed_proof_of_an_unchanged_model_looks_like_an_error(make, monkeypatch):
     broken = Restored("0badcafe", "deadbeef")
-    monkeypatch.setattr("lrwidget.core.snapshot.Snapshot.restored", lambda self: broken)
+    monkeypatch.setattr("lrwidget.core.snapshot.Snapshot.restored", lambda self, _left: broken)
     widget = make()
     widget.run(block=True)
     said = part(widget, "status")
