@@ -158,7 +158,7 @@ class Runner:
         Raises:
             KeyboardInterrupt: After the model is restored.
         """
-        end = math.inf if timeout is None else time.monotonic() + timeout
+        end = math.inf if timeout is None else time.monotonic() + float(timeout)
         while (run := self._runs.get(_NOW)) is not None:
             if run.is_mine or not self._wait_for(run, end):
                 return False

@@ -111,7 +111,7 @@ class WidgetState(Said):
     def of(cls, config: RangeTestConfig, smoothing: float) -> "WidgetState":
         """Return the state before the first test, with these settings."""
         state = cls(**{name: _as_python(getattr(config, name)) for name in SETTINGS})
-        state.take_setting("smoothing", smoothing)
+        state.take_setting("smoothing", _as_python(smoothing))
         return state
 
     def config(self, base: RangeTestConfig) -> RangeTestConfig:
