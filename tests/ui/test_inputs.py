@@ -8,7 +8,7 @@ import pytest
 
 from lrwidget import LRFinderWidget
 from lrwidget.errors import BusyError, ConfigError, LRWidgetError, ModelError
-from tests.ui.conftest import new_data, part, slow_batches, wait_for
+from tests.ui.conftest import new_data, new_model, part, slow_batches, wait_for
 
 
 class Unprintable:
@@ -16,9 +16,24 @@ class Unprintable:
         raise ValueError
 
 
+@pytest.fixture(scope="module")
+def model():
+    """One model for all tests, whose step is traced only once."""
+    return new_model()
+
+
 @pytest.fixture
 def widget(make):
     return make()
+
+
+@pytest.fixture(scope="module")
+def tried(model):
+    """A widget that has run and of which nothing is picked."""
+    widget = LRFinderWidget(model, new_data(), min_lr=1e-5, steps=20)
+    widget.run(block=True)
+    yield widget
+    widget.close()
 
 
 WRONG = {
@@ -42,13 +57,13 @@ def wrong(request):
 
 
 @pytest.mark.parametrize("act", ["pick", "wait", "show", "plan", "epochs"])
-def test_wrong_values_are_refused_by_name(finished, act, wrong):
+def test_wrong_values_are_refused_by_name(tried, act, wrong):
     value, named = wrong
-    calls = {"epochs": lambda value: finished.plan("one-cycle", epochs=value)}
+    calls = {"epochs": lambda value: tried.plan("one-cycle", epochs=value)}
     with pytest.raises(ConfigError, match=re.escape(named)) as caught:
-        calls.get(act, lambda value: getattr(finished, act)(value))(value)
+        calls.get(act, lambda value: getattr(tried, act)(value))(value)
     assert len(str(caught.value)) < 1000
-    assert finished.picked_lr is None
+    assert tried.picked_lr is None
 
 
 @pytest.mark.parametrize("block", ["yes", 1, None, np.array([True])])
