@@ -60,10 +60,11 @@ def check_timeout(timeout: Any) -> None:
 
 def checked_lr(lr: Any) -> float:
     """Return a learning rate as a float, or say what is wrong with it."""
-    if not (_is_real(lr) and is_rate(lr)):
-        raise ConfigError(f"`lr` must be a finite number above 0; got {text.passed(lr)}.")
     # By its text: as a float, 0.001 in float32 has the digits 0.0010000000474974513.
-    return float(str(lr)) if isinstance(lr, np.floating) else float(lr)
+    number = float(str(lr)) if isinstance(lr, np.floating) else lr
+    if not (_is_real(number) and is_rate(number)):
+        raise ConfigError(f"`lr` must be a finite number above 0; got {text.passed(lr)}.")
+    return float(number)
 
 
 def _is_real(value: Any) -> bool:

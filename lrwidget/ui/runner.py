@@ -13,7 +13,8 @@ from lrwidget.core.curve import Update
 from lrwidget.core.interrupts import interrupts_held_back
 from lrwidget.core.range_test import RangeTest
 from lrwidget.errors import BusyError
-from lrwidget.ui.state import Suggested, WidgetState
+from lrwidget.ui.state import WidgetState
+from lrwidget.ui.suggested import Suggested
 
 REDRAW_SECONDS = 0.1
 
@@ -78,31 +79,37 @@ class Runner:
         # At most one run. A dict, because it takes and gives up a run in one step each, which no
         # interrupt and no second click can come between.
         self._runs: dict[str, Run] = {}
+        self._last: Run | None = None
 
     def start(
-        self, prepare: Callable[[], tuple[RangeTest, Callable[[], object]]], alone: bool
+        self, prepare: Callable[[], tuple[RangeTest, Callable[[], object]]], waits: bool = False
     ) -> None:
         """Prepare a test on this thread, then run it in the worker.
 
         Args:
             prepare: Returns the test, and what tells the state that it has begun. Keras' global
                 state is thread-local, so this cannot be left to the worker.
-            alone: Whether the caller waits for the end of the test. If not, other cells of the
+            waits: Whether to return only after the end of the test. If not, other cells of the
                 notebook run meanwhile, whose random numbers and seeds the test must not undo.
 
         Raises:
             BusyError: A test is being prepared or runs.
             BaseException: What `prepare`, an observer of the status or the keyboard interrupt
-                raises. No test runs then, and the model is restored.
+                raises. This test has ended then, and the model is restored.
         """
-        run = Run(alone)
+        run = Run(alone=waits)
+        run.waiting += waits
         try:
             if self._runs.setdefault(_NOW, run) is not run:
                 raise BusyError("A range test is running already. Call `stop()` or `wait()` first.")
+            self._last = run
             test, begin = prepare()
             with self._state.turn.taken(), interrupts_held_back():
                 begin()
                 self._start_worker(run, test)
+            del test, begin  # they hold the data
+            if waits:
+                self._wait_for(run, math.inf)
         except BaseException as error:
             with interrupts_held_back():
                 self._give_up(run, error)
@@ -166,8 +173,8 @@ class Runner:
         Raises:
             KeyboardInterrupt: After the model is restored.
         """
-        end = math.inf if timeout is None else time.monotonic() + timeout
-        while (run := self._runs.get(_NOW)) is not None:
+        end = math.inf if timeout is None else time.monotonic() + float(timeout)
+        while (run := self._last) is not None and not run.over.is_set():
             if run.is_mine or not self._wait_for(run, end):
                 return False
         return True

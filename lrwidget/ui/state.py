@@ -6,9 +6,8 @@ observe the facts and redraw within the same turn. Code of the user's is never c
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from traitlets import Any as AnyTrait
@@ -17,7 +16,6 @@ from traitlets import Bool, Dict, Enum, Float, Instance, Int, Tuple, Unicode
 from lrwidget.core.apply import AppliedLR
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Update
-from lrwidget.core.purpose import Target
 from lrwidget.core.result import RangeTestResult
 from lrwidget.core.suggest import Suggestion
 from lrwidget.errors import ModelError
@@ -25,6 +23,7 @@ from lrwidget.ui import text
 from lrwidget.ui.curve import Curve, Measured
 from lrwidget.ui.plan import Plan
 from lrwidget.ui.said import Said
+from lrwidget.ui.suggested import Suggested
 from lrwidget.ui.verdict import Verdict
 
 STATUSES = (
@@ -45,29 +44,6 @@ SETTINGS = (*LEFT_TO_PROBE, *LEFT_TO_PROBE.values(), "steps", "mode", "sweeps", 
 
 EARLIER = 5
 """So many earlier tests stay on the plot."""
-
-
-@dataclass(frozen=True, eq=False)
-class Suggested:
-    """What the rules suggest, for each kind of training.
-
-    Args:
-        by_target: Suggestions by rule, by what they are for.
-        error: What a rule of the user's raised; None where all went well.
-    """
-
-    by_target: Mapping[str, Mapping[str, Suggestion]] = field(default_factory=dict)
-    error: BaseException | None = None
-
-    @classmethod
-    def of(cls, result: RangeTestResult) -> "Suggested":
-        """Ask all rules, among them the user's own, which must not run in a turn of the widget."""
-        if not len(result.lrs):
-            return cls()
-        try:
-            return cls({target: result.suggestions(target) for target in get_args(Target)})
-        except BaseException as error:  # an interrupt or an exit must not end the worker
-            return cls(error=error)
 
 
 class WidgetState(Said):
@@ -111,7 +87,7 @@ class WidgetState(Said):
     def of(cls, config: RangeTestConfig, smoothing: float) -> "WidgetState":
         """Return the state before the first test, with these settings."""
         state = cls(**{name: _as_python(getattr(config, name)) for name in SETTINGS})
-        state.take_setting("smoothing", smoothing)
+        state.take_setting("smoothing", _as_python(smoothing))
         return state
 
     def config(self, base: RangeTestConfig) -> RangeTestConfig:

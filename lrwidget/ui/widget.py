@@ -186,7 +186,11 @@ class LRFinderWidget(Applying, VBox):
         """
         check_flag("block", block)
         self._check_open()
-        self._runner.start(self._prepare, alone=block)
+        try:
+            self._runner.start(self._prepare, waits=bool(block))
+        except KeyboardInterrupt:
+            self._send_all()
+            raise
         if block:
             self.wait()
             if self.status == "failed" and self.error is not None:

@@ -11,7 +11,7 @@ from ipywidgets import Label
 
 from lrwidget.core.rules import register_rule, unregister_rule
 from lrwidget.ui import text
-from lrwidget.ui.state import Suggested
+from lrwidget.ui.suggested import Suggested
 from lrwidget.ui.tree import descendants
 from tests.ui.conftest import classes_of, new_data, new_model, part
 from tests.ui.test_traffic import MOST, RangeTestConfig, result_of

@@ -12,7 +12,7 @@ from lrwidget.core.curve import Update
 from lrwidget.core.result import RangeTestResult, Restored
 from lrwidget.ui.curve import smooth_for_display
 from lrwidget.ui.runner import REST, at_most_every
-from lrwidget.ui.state import Suggested
+from lrwidget.ui.suggested import Suggested
 from lrwidget.ui.thinning import COLUMNS, shown_points
 from tests.ui.conftest import marks_of
 from tests.ui.test_pick import click_column
