@@ -10,8 +10,8 @@ import keras
 
 from lrwidget.errors import BusyError
 
-# What would read or change weights that are not the user's own just now.
-_REFUSED = (
+# The methods that read or change a model.
+USES_OF_MODEL = (
     "fit",
     "evaluate",
     "predict",
@@ -50,12 +50,12 @@ def reserved(model: keras.Model) -> Iterator[None]:
         check_free(model)
         _in_test.add(model)
     attributes = vars(model)
-    own = {name: attributes[name] for name in _REFUSED if name in attributes}
+    own = {name: attributes[name] for name in USES_OF_MODEL if name in attributes}
     try:
-        attributes.update({name: _refuser(name) for name in _REFUSED})
+        attributes.update({name: _refuser(name) for name in USES_OF_MODEL})
         yield
     finally:
-        for name in _REFUSED:
+        for name in USES_OF_MODEL:
             attributes.pop(name, None)
         attributes.update(own)
         _in_test.discard(model)

@@ -177,6 +177,7 @@ class Shadow:
 
     def __init__(self, owner: Any, name: str, value: Any) -> None:
         self._attributes, self._name, self._value = vars(owner), name, value
+        self._own = self._attributes.get(name, _NOTHING)
 
     def __enter__(self) -> None:
         self._own = self._attributes.get(self._name, _NOTHING)

@@ -66,7 +66,8 @@ def test_fit_stops_by_itself_when_the_test_is_over():
 
 def test_a_fit_that_ends_first_leaves_a_stopped_result():
     finder = lrwidget.LRRangeTest(steps=50, max_lr=1e-3)
-    fit_with(finder, compiled(), batches(), epochs=2)
+    with pytest.warns(UserWarning, match="10 of 50"):
+        fit_with(finder, compiled(), batches(), epochs=2)
     assert finder.result.stop_reason == "stopped"
     assert len(finder.result.lrs) == 10
 
