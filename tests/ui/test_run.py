@@ -193,6 +193,18 @@ def test_interrupt_repeated_while_the_test_stops_waits_until_the_model_is_restor
     assert not worker_threads()
 
 
+def test_interrupt_in_wait_is_raised_after_the_model_is_restored(make, model, interrupts):
+    model.optimizer.build(model.trainable_variables)
+    before = values(model)
+    widget = make(slow_batches(0.2), steps=400)
+    widget.run()
+    interrupts.once(lambda: len(widget._state.curve) > 2)
+    with pytest.raises(KeyboardInterrupt):
+        widget.wait()
+    assert widget.status == "stopped"
+    assert_unchanged(model, before)
+
+
 def test_wait_gives_up_after_its_timeout(make):
     widget = make(slow_batches(), steps=400)
     widget.run()
