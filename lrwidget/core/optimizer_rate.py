@@ -1,6 +1,6 @@
 """OptimizerRate: the learning rate of an optimizer, moved, and the proof that a step reads it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -163,9 +163,11 @@ _OTHER_WAYS = (
 )
 
 
-def _standing_for(variable: keras.Variable) -> Callable[[], keras.Variable]:
-    # A function where a schedule was: Adafactor, for one, treats a plain number differently.
-    return lambda: variable
+def _standing_for(variable: keras.Variable) -> Any:
+    """Return what is to stand where a schedule was, so that a variable decides."""
+    # A function on TensorFlow: Adafactor, for one, treats a plain number differently. Elsewhere
+    # a step is given the values of the optimizer's variables, so that it has to be one of them.
+    return (lambda: variable) if keras.backend.backend() == "tensorflow" else variable
 
 
 def _not_read(heads: list[keras.optimizers.Optimizer]) -> ModelError:

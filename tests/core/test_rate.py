@@ -444,8 +444,8 @@ def test_a_monitor_needs_a_learning_rate_that_can_be_read():
     model = ByVariable(lr=keras_variable())
     model.compile()
     for bad in (0.1, lambda _lr: None):
+        monitor = lrwidget.LRMonitor(learning_rate=bad)
         with pytest.raises(ConfigError, match=r"leads to 0 of them"):
-            monitor = lrwidget.LRMonitor(learning_rate=bad)
             model.fit(data(), verbose=0, shuffle=False, callbacks=[monitor])
 
 
@@ -459,4 +459,4 @@ def test_a_fit_that_outlives_its_schedule_is_noticed_once(trained):
     model.fit(data(), **settings)  # just as long as the schedule: a warning would be an error
     with pytest.warns(UserWarning, match=r"OneCycle .*ended after its 8 steps.*1e-07") as caught:
         model.fit(data(), epochs=3, **settings)
-    assert len(caught) == 1
+    assert len([each for each in caught if "ended after" in str(each.message)]) == 1

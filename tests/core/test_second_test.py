@@ -28,7 +28,7 @@ class Scaled(layers.Layer):
         super().__init__()
         self.scale = 1.0
         self.nested = SimpleNamespace(inner={"scales": [1.0, 1.0]})
-        self.inside = layers.Dropout(0.0, seed=1)
+        self.inside = layers.Dropout(0.1, seed=1)
 
     def call(self, x):
         return self.inside(x, training=True) * self.scale * self.nested.inner["scales"][1]
@@ -51,6 +51,7 @@ class Annealed(keras.Model):
     def __init__(self):
         super().__init__()
         self.scaled = Scaled()
+        self.before = layers.Dense(4, kernel_initializer="ones")
         self.dense = layers.Dense(1, kernel_initializer="ones")
         self.beta = 1.0
         self.betas = {"first": {"second": 1.0}}
@@ -60,7 +61,7 @@ class Annealed(keras.Model):
         self.anneal = SimpleNamespace(steps=[0], value=lambda: self.beta)
 
     def call(self, x):
-        return self.dense(self.scaled(x))
+        return self.dense(self.before(self.scaled(x)))
 
     def compute_loss(self, *args, **kwargs):
         weight = self.beta * self.betas["first"]["second"] * self.listed[1]
