@@ -59,7 +59,8 @@ def state_of(model):
     return {
         "variables": [ops.convert_to_numpy(each).tobytes() for each in variables],
         "rate": id(get_learning_rate(model.optimizer)),
-        "attributes": sorted(vars(model)),
+        # Keras leaves its iterator of the validation data on the model when `fit` fails.
+        "attributes": sorted(vars(model).keys() - {"_eval_epoch_iterator"}),
         "numpy random": np.random.get_state()[1].tobytes(),
     }
 
@@ -344,7 +345,6 @@ def test_a_fit_that_another_callback_stops_says_so(number, count):
         ({"epochs": 2}, r"after 10 of 12 learning rates\. Pass epochs=3 to `fit`, or steps=10"),
         ({"epochs": 3, "initial_epoch": 1}, r"10 of 12 .* epochs=4 to `fit`, or steps=10"),
         ({"epochs": 1, "batch_size": 40}, r"after 1 of 12 learning rates\. Pass epochs=12 to"),
-        ({"epochs": 0}, r"after 0 of 12 learning rates\."),
     ],
 )
 def test_a_fit_that_is_too_short_says_how_long_it_has_to_be(options, message):
