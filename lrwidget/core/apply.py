@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
+from lrwidget.core.checks import as_rate
 from lrwidget.core.learning_rate import (
     LearningRate,
     get_learning_rate,
-    is_rate,
     new_rate_variable,
     optimizer_of,
     optimizers_of,
@@ -102,13 +101,12 @@ def _put(model: keras.Model, optimizer: keras.optimizers.Optimizer, new: Learnin
 
 
 def _checked(lr: Any) -> float:
-    if isinstance(lr, bool) or not isinstance(lr, int | float | np.number):
+    try:
+        return as_rate("lr_or_schedule", lr)
+    except ConfigError as error:
         raise ConfigError(
-            f"`lr_or_schedule` must be a number above 0 or a LearningRateSchedule; got {lr!r}."
-        )
-    if not is_rate(lr):
-        raise ConfigError(f"A learning rate must be finite and above 0 in float32; got {lr!r}.")
-    return float(lr)
+            f"{error} Pass a number or a keras.optimizers.schedules.LearningRateSchedule."
+        ) from None
 
 
 def _as_value(rate: LearningRate) -> float | LearningRate:
