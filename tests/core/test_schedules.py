@@ -1,12 +1,11 @@
 """Schedules give the values of their formulas, in a compiled fit and after loading as well."""
 
 import importlib.util
+import math
 import os
 import subprocess
 import sys
 import types
-
-import math
 
 import keras
 import numpy as np
