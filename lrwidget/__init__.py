@@ -1,11 +1,12 @@
 """An interactive learning-rate finder for Keras 3.
 
 The public names load on first use, so that `import lrwidget` is quick and loads
-neither TensorFlow nor bqplot.
+neither TensorFlow nor bqplot. A name that Keras' backend does not allow can be imported all the
+same, and raises an LRWidgetError when it is called.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from lrwidget import schedules as schedules
@@ -36,6 +37,9 @@ _HOMES = {
     "suggest": "lrwidget.core.suggest",
 }
 
+_ON_TENSORFLOW_ONLY = {"LRFinderWidget", "range_test"}
+_ON_ANY_BACKEND = {"AppliedLR", "LRMonitor", "LRRangeTest", "apply_lr", "schedules"}
+
 __all__ = [
     "AppliedLR",
     "LRFinderWidget",
@@ -58,11 +62,30 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("importlib.metadata").version("lrwidget")
     if name not in _HOMES:
         raise AttributeError(f"module 'lrwidget' has no attribute {name!r}")
+    if name in _ON_TENSORFLOW_ONLY | _ON_ANY_BACKEND:
+        backend = importlib.import_module("lrwidget.core.backend")
+        error = backend.why_unusable(name, name in _ON_TENSORFLOW_ONLY)
+        if error is not None:
+            return _that_raises(name, error)
     if name == "schedules":
         return importlib.import_module("lrwidget.schedules")
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
+
+
+def _that_raises(name: str, error: Exception) -> object:
+    """Return an object for a public name that cannot be used: using it raises the error."""
+
+    def unusable(*_args: object, **_settings: object) -> NoReturn:
+        raise error.with_traceback(None)
+
+    def unusable_attribute(_self: object, attribute: str) -> NoReturn:
+        # Python itself and its tools look for names with underscores.
+        raise AttributeError(attribute) if attribute.startswith("_") else error.with_traceback(None)
+
+    methods = {"__call__": unusable, "__getattr__": unusable_attribute, "__doc__": str(error)}
+    return type(name, (), methods)()
 
 
 def __dir__() -> list[str]:

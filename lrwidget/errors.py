@@ -6,6 +6,9 @@
     ├── DataError            (also a ValueError)   data that is not a stream of batches
     ├── BusyError            (also a RuntimeError) the model is in a range test right now
     ├── TooLargeError        (also a MemoryError)  no second copy of the model fits into memory
+    ├── FileError            (also an OSError)     a file that cannot be read or written
+    ├── MissingPackageError  (also an ImportError) a package that is not installed
+    ├── BackendError         (also a RuntimeError) Keras runs on a backend that does not do this
     └── NotRestoredError     (also a RuntimeError) a variable of the model could not be restored
 
 An error of the user's own model or data passes through unchanged.
@@ -36,6 +39,18 @@ class BusyError(LRWidgetError, RuntimeError):
 
 class TooLargeError(LRWidgetError, MemoryError):
     """No second copy of the model fits into memory."""
+
+
+class FileError(LRWidgetError, OSError):
+    """A file that cannot be read or written."""
+
+
+class MissingPackageError(LRWidgetError, ImportError):
+    """A package that is needed is not installed."""
+
+
+class BackendError(LRWidgetError, RuntimeError):
+    """Keras runs on a backend on which this does not work."""
 
 
 class NotRestoredError(LRWidgetError, RuntimeError):

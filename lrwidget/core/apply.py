@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from lrwidget.core.checks import as_rate
 from lrwidget.core.families import family_of, training_members
 from lrwidget.core.given_rate import VariableRate, is_setter, is_variable, variables_seen_by
 from lrwidget.core.learning_rate import (
@@ -14,7 +15,6 @@ from lrwidget.core.learning_rate import (
     check_compiled,
     get_learning_rate,
     holder_of,
-    is_rate,
     new_rate_variable,
     optimizer_of,
     optimizers_of,
@@ -246,13 +246,12 @@ def _assigned(
 
 
 def _checked(lr: Any) -> float:
-    if isinstance(lr, bool) or not isinstance(lr, int | float | np.number):
+    try:
+        return as_rate("lr_or_schedule", lr)
+    except ConfigError as error:
         raise ConfigError(
-            f"`lr_or_schedule` must be a number above 0 or a LearningRateSchedule; got {lr!r}."
-        )
-    if not is_rate(lr):
-        raise ConfigError(f"A learning rate must be finite and above 0 in float32; got {lr!r}.")
-    return float(lr)
+            f"{error} Pass a number or a keras.optimizers.schedules.LearningRateSchedule."
+        ) from None
 
 
 def _as_value(rate: LearningRate) -> float | LearningRate:

@@ -59,7 +59,7 @@ class LRRangeTest(keras.callbacks.Callback):
         max_lr: float = 10.0,
         steps: int = 100,
         mode: Mode = "exponential",
-        stop_factor: float = 4.0,
+        stop_factor: float | None = 4.0,
         monitor: str = "loss",
         optimizer: keras.optimizers.Optimizer | None = None,
     ) -> None:

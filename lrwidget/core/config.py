@@ -1,10 +1,20 @@
 """RangeTestConfig: the settings of one range test, validated as a whole."""
 
-from dataclasses import dataclass, replace
+import math
+import warnings
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from lrwidget.core.ladder import FloatArray, Mode, lr_ladder
-from lrwidget.errors import ConfigError
+from lrwidget.core.checks import MAX_SWEEPS, as_count, as_flag, as_number, as_rate, as_text
+from lrwidget.core.ladder import (
+    FloatArray,
+    Mode,
+    as_mode,
+    as_steps,
+    lr_ladder,
+    skips_decades,
+    words_for_skipped_decades,
+)
 
 PROBE_STEPS = 30
 """Training steps of a probe: three for each decade of the widest range."""
@@ -12,23 +22,27 @@ PROBE_STEPS = 30
 LOWEST, HIGHEST = 1e-8, 100.0
 """How far a probe looks on a side that is left to it."""
 
+# With the number of a sweep added it still fits into 64 bits.
+_MAX_SEED = 2**62
+
 
 @dataclass(frozen=True, kw_only=True)
 class RangeTestConfig:
     """The settings of one range test.
 
     Args:
-        min_lr: First learning rate, > 0.
-        max_lr: Last learning rate, > min_lr.
-        steps: Learning rates tried, one optimizer update each, >= 2.
+        min_lr: First learning rate, > 0 in float32.
+        max_lr: Last learning rate, > min_lr, finite in float32.
+        steps: Learning rates tried, one optimizer update each, from 2 to 1,000,000.
         mode: "exponential" for equal ratios, "linear" for equal differences.
         batch_size: Samples in a batch, for data that comes as arrays.
         stop_factor: The test stops when the loss has risen above its best by this many
-            thirds of its fall, > 0; `math.inf` never stops it.
-        sweeps: Passes over the ladder, each from the same start with other data order, >= 1.
-        seed: Order of the data, for arrays and for pipelines that shuffle; None draws one.
+            thirds of its fall, > 0; None and `math.inf` never stop it.
+        sweeps: Passes over the ladder, each from the same start with other data order, from 1 to
+            1,000.
+        seed: Order of the data, for arrays and for pipelines that shuffle, >= 0; None draws one.
         monitor: Which of the values that the model's training step reports is the loss.
-        probes_min: Whether a probe is to find min_lr; what it is here does not matter then.
+        probes_min: If true, a probe finds min_lr and the value given is ignored.
         probes_max: The same for max_lr.
 
     Raises:
@@ -40,7 +54,7 @@ class RangeTestConfig:
     steps: int = 100
     mode: Mode = "exponential"
     batch_size: int = 32
-    stop_factor: float = 4.0
+    stop_factor: float | None = 4.0
     sweeps: int = 1
     seed: int | None = None
     monitor: str = "loss"
@@ -49,28 +63,48 @@ class RangeTestConfig:
 
     @classmethod
     def of(cls, min_lr: float | None, max_lr: float | None, **settings: Any) -> "RangeTestConfig":
-        """Return the settings with a limit that is None left to a probe."""
-        return cls(
+        """Return the settings; a probe finds a limit that is None."""
+        config = cls(
             min_lr=LOWEST if min_lr is None else min_lr,
             max_lr=HIGHEST if max_lr is None else max_lr,
             probes_min=min_lr is None,
             probes_max=max_lr is None,
             **settings,
         )
+        config._warn_of_skipped_decades()
+        return config
 
     def __post_init__(self) -> None:
+        for name, value in self._checked().items():
+            object.__setattr__(self, name, value)
         lr_ladder(*self._widest(), self.steps, self.mode)
-        for name in ("batch_size", "sweeps"):
-            _check_count(name, getattr(self, name))
-        if not self.stop_factor > 0:
-            raise ConfigError(
-                f"`stop_factor` must be above 0; got {self.stop_factor!r}. "
-                "4.0 is the default, math.inf never stops the test."
-            )
+
+    def _checked(self) -> dict[str, Any]:
+        """Return every setting as a plain Python value."""
+        return {
+            "min_lr": as_rate("min_lr", self.min_lr),
+            "max_lr": as_rate("max_lr", self.max_lr),
+            "steps": as_steps(self.steps),
+            "mode": as_mode(self.mode),
+            "batch_size": as_count("batch_size", self.batch_size, at_least=1),
+            "stop_factor": _stop_factor(self.stop_factor),
+            "sweeps": as_count("sweeps", self.sweeps, at_least=1, at_most=MAX_SWEEPS),
+            "seed": None if self.seed is None else as_count("seed", self.seed, at_most=_MAX_SEED),
+            "monitor": as_text("monitor", self.monitor),
+            "probes_min": as_flag("probes_min", self.probes_min),
+            "probes_max": as_flag("probes_max", self.probes_max),
+        }
 
     def ladder(self) -> FloatArray:
         """Return the learning rates of the test, shape (steps,)."""
         return lr_ladder(self.min_lr, self.max_lr, self.steps, self.mode)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings for a JSON file: a `stop_factor` that never stops is None."""
+        settings = asdict(self)
+        return settings | {
+            "stop_factor": None if self.stop_factor == math.inf else self.stop_factor
+        }
 
     @property
     def probes(self) -> bool:
@@ -93,6 +127,12 @@ class RangeTestConfig:
             probes_max=False,
         )
 
+    def _warn_of_skipped_decades(self) -> None:
+        """Warn where a linear ladder between fixed limits jumps over whole decades."""
+        if self.probes or not skips_decades(ladder := self.ladder()):
+            return
+        warnings.warn(words_for_skipped_decades(ladder), stacklevel=4)
+
     def _widest(self) -> tuple[float, float]:
         """Return the limits, the widest on a side that is left to a probe."""
         return (
@@ -101,6 +141,11 @@ class RangeTestConfig:
         )
 
 
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"`{name}` must be a whole number of at least 1; got {value!r}.")
+def _stop_factor(value: Any) -> float:
+    """Return the factor as a float, infinity where the test never stops."""
+    hint = "4.0 is the default; None never stops the test."
+    return (
+        math.inf
+        if value is None
+        else as_number("stop_factor", value, above=0.0, finite=False, hint=hint)
+    )

@@ -9,16 +9,16 @@ from typing import Any, Literal, get_args
 import keras
 from keras import ops
 
-from lrwidget.core.schedules import (
-    Steps,
-    Tensor,
-    as_steps,
-    blend,
+from lrwidget.core.checks import (
+    MAX_COUNT,
+    as_choice,
+    as_function,
+    as_number,
+    as_rate,
+    as_text,
     check_order,
-    checked_number,
-    float_type,
-    registered,
 )
+from lrwidget.core.schedules import Steps, Tensor, as_steps, blend, float_type, registered
 from lrwidget.errors import ConfigError
 
 ScaleMode = Literal["cycle", "iterations"]
@@ -45,7 +45,7 @@ class CyclicalLearningRate(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         initial_learning_rate: The lower end, >= 0.
         maximal_learning_rate: The upper end, before it is scaled, >= initial_learning_rate.
-        step_size: Batches from one end to the other, > 0, not necessarily whole; half a cycle.
+        step_size: Batches from one end to the other, >= 0.5, not necessarily whole; half a cycle.
         scale_fn: Takes m as a float tensor, of the shape of the steps, and returns a factor.
         scale_mode: What m is, "cycle" or "iterations".
         name: Of the operations in a graph.
@@ -67,30 +67,20 @@ class CyclicalLearningRate(keras.optimizers.schedules.LearningRateSchedule):
         scale_mode: ScaleMode = "cycle",
         name: str = "CyclicalLearningRate",
     ) -> None:
-        self.initial_learning_rate = checked_number(
-            "initial_learning_rate", initial_learning_rate, at_least=0.0
+        self.initial_learning_rate = as_rate(
+            "initial_learning_rate", initial_learning_rate, or_zero=True
         )
-        self.maximal_learning_rate = checked_number(
-            "maximal_learning_rate", maximal_learning_rate, above=0.0
-        )
+        self.maximal_learning_rate = as_rate("maximal_learning_rate", maximal_learning_rate)
         check_order(
             "initial_learning_rate",
             self.initial_learning_rate,
             "maximal_learning_rate",
             self.maximal_learning_rate,
         )
-        self.step_size = checked_number("step_size", step_size, above=0.0)
-        if not callable(scale_fn):
-            raise ConfigError(f"`scale_fn` must be a function; got scale_fn={scale_fn!r}.")
-        if not isinstance(scale_mode, str) or scale_mode not in get_args(ScaleMode):
-            raise ConfigError(
-                f'`scale_mode` must be "cycle" or "iterations"; got scale_mode={scale_mode!r}.'
-            )
-        if not isinstance(name, str) or not name:
-            raise ConfigError(f"`name` must be a string that is not empty; got name={name!r}.")
-        self.scale_fn = scale_fn
-        self.scale_mode = scale_mode
-        self.name = name
+        self.step_size = _as_step_size(step_size)
+        self.scale_fn = as_function("scale_fn", scale_fn, "of the cycle or the step")
+        self.scale_mode = as_choice("scale_mode", scale_mode, get_args(ScaleMode))
+        self.name = as_text("name", name)
 
     def __call__(self, step: Steps) -> Tensor:
         """Return the learning rate of a step, or of each step of an array, in its shape."""
@@ -211,7 +201,7 @@ class ExponentialCyclicalLearningRate(CyclicalLearningRate):
         gamma: float = 1.0,
         name: str = "ExponentialCyclicalLearningRate",
     ) -> None:
-        self.gamma = checked_number("gamma", gamma, above=0.0)
+        self.gamma = as_number("gamma", gamma, above=0.0)
         super().__init__(
             initial_learning_rate, maximal_learning_rate, step_size, self._power, scale_mode, name
         )
@@ -223,6 +213,13 @@ class ExponentialCyclicalLearningRate(CyclicalLearningRate):
     def _power(self, mode_step: Tensor) -> Tensor:
         # In float32 gamma itself would be off by 3e-8, and gamma^1,000,000 by 3 %.
         return ops.exp(mode_step * math.log(self.gamma))
+
+
+def _as_step_size(value: Any) -> float:
+    """Return half the length of a cycle, of at least one step in all."""
+    hint = "It is half a cycle in batches, such as 4 * batches_per_epoch."
+    size = as_number("step_size", value, above=0.0, at_most=MAX_COUNT // 2, hint=hint)
+    return as_number("step_size", size, at_least=0.5, hint=hint)
 
 
 def cycle_position(step: Tensor, period: float) -> tuple[Tensor, Tensor]:

@@ -41,15 +41,15 @@ class DivergenceRule:
 
     Args:
         steps: Losses planned in all, >= 2.
-        stop_factor: Rise allowed, in thirds of the fall, > 0.
+        stop_factor: Rise allowed, in thirds of the fall, > 0; None allows any.
 
     Source: the stop of Smith's range test, arXiv:1506.01186, which practice reads as "four
     times the best loss"; measured against the fall instead, since a ratio of losses has no
     meaning for a loss that is shifted or negative.
     """
 
-    def __init__(self, steps: int, stop_factor: float) -> None:
-        self._stop_factor = stop_factor
+    def __init__(self, steps: int, stop_factor: float | None) -> None:
+        self._stop_factor = math.inf if stop_factor is None else stop_factor
         self._width = max(_LEVEL_MIN, round(_LEVEL_SHARE * steps))
         self._stride = self._width // _CHECKS_PER_WIDTH
         self._next_noise = 2 * self._width

@@ -1,22 +1,21 @@
 """The learning rates of a range test, from `min_lr` to `max_lr`."""
 
 import math
-import numbers
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lrwidget.core.arrays import FloatArray as FloatArray
+from lrwidget.core.checks import MAX_STEPS, as_choice, as_count, as_number
 from lrwidget.errors import ConfigError
 
-FloatArray = NDArray[np.float64]
 Mode = Literal["exponential", "linear"]
 
 
 def lr_ladder(min_lr: float, max_lr: float, steps: int, mode: Mode = "exponential") -> FloatArray:
     """Return the learning rates of a range test, smallest first.
 
-    Rung k of N = `steps` (k = 0 ... N - 1) is, with p = k / (N - 1),
+    Learning rate k of N = `steps` (k = 0 ... N - 1) is, with p = k / (N - 1),
 
     - "exponential": min_lr * (max_lr / min_lr) ** p, equal ratios;
     - "linear": min_lr + (max_lr - min_lr) * p, equal differences.
@@ -29,7 +28,7 @@ def lr_ladder(min_lr: float, max_lr: float, steps: int, mode: Mode = "exponentia
     Args:
         min_lr: First learning rate, > 0.
         max_lr: Last learning rate, > min_lr.
-        steps: Number of learning rates, >= 2.
+        steps: Number of learning rates, from 2 to 1,000,000.
         mode: "exponential" or "linear".
 
     Returns:
@@ -42,11 +41,10 @@ def lr_ladder(min_lr: float, max_lr: float, steps: int, mode: Mode = "exponentia
 
     Source: the range test of Smith, arXiv:1506.01186 (linear) and arXiv:1803.09820.
     """
-    low, high = _checked_limit("min_lr", min_lr), _checked_limit("max_lr", max_lr)
+    low = as_number("min_lr", min_lr, above=0.0)
+    high = as_number("max_lr", max_lr, above=0.0)
     _check_order(low, high)
-    _check_steps(steps)
-    if not isinstance(mode, str) or mode not in get_args(Mode):
-        raise ConfigError(f'`mode` must be "exponential" or "linear"; got mode={mode!r}.')
+    steps, mode = as_steps(steps), as_mode(mode)
     if mode == "exponential":
         ladder = np.exp(np.linspace(math.log(low), math.log(high), steps))
     else:
@@ -60,30 +58,44 @@ def lr_ladder(min_lr: float, max_lr: float, steps: int, mode: Mode = "exponentia
     return ladder
 
 
-def _checked_limit(name: str, value: float) -> float:
-    """Return a limit of the ladder as a float, or say what is wrong with it."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise ConfigError(f"`{name}` must be a number above 0; got {name}={value!r}.")
-    try:
-        limit = float(value)
-    except OverflowError:
-        limit = math.inf
-    if not (math.isfinite(limit) and limit > 0):
-        raise ConfigError(f"`{name}` must be a finite number above 0; got {name}={value}.")
-    return limit
+def skips_decades(lrs: FloatArray) -> bool:
+    """Say whether a linear ladder begins with a jump over more than two decades.
+
+    >>> skips_decades(lr_ladder(1e-7, 10.0, 100, "linear"))
+    True
+    >>> skips_decades(lr_ladder(0.1, 10.0, 100, "linear"))
+    False
+    """
+    if len(lrs) < 2 or lrs[1] / 100 <= lrs[0]:
+        return False
+    return bool(np.allclose(np.diff(lrs), lrs[1] - lrs[0], rtol=1e-6))
+
+
+def words_for_skipped_decades(lrs: FloatArray) -> str:
+    """Return what is wrong with a ladder that skips decades, and two remedies."""
+    first, second = lrs[:2]
+    return (
+        f"No learning rate between min_lr={first:.3g} and {second:.3g} is tried: with "
+        f'mode="linear" {np.mean(lrs >= lrs[-1] / 10):.0%} of them lie in the top decade. Use '
+        f'mode="exponential", or raise min_lr to {second:.3g}.'
+    )
+
+
+def as_steps(steps: Any) -> int:
+    """Return a number of learning rates, or say what is wrong with it."""
+    hint = "100 is the default."
+    return as_count("steps", steps, at_least=2, at_most=MAX_STEPS, hint=hint)
+
+
+def as_mode(mode: Any) -> Mode:
+    """Return the name of a ladder, or say which there are."""
+    return as_choice("mode", mode, get_args(Mode))  # type: ignore[return-value]
 
 
 def _check_order(min_lr: float, max_lr: float) -> None:
     if min_lr < max_lr:
         return
-    mend = "Swap them." if min_lr > max_lr else "Move them apart."
+    remedy = "Swap them." if min_lr > max_lr else "Move them apart."
     raise ConfigError(
-        f"`min_lr` must be below `max_lr`; got min_lr={min_lr}, max_lr={max_lr}. {mend}"
+        f"`min_lr` must be below `max_lr`; got min_lr={min_lr}, max_lr={max_lr}. {remedy}"
     )
-
-
-def _check_steps(steps: int) -> None:
-    if isinstance(steps, bool) or not isinstance(steps, numbers.Integral):
-        raise ConfigError(f"`steps` must be a whole number of at least 2; got steps={steps!r}.")
-    if steps < 2:
-        raise ConfigError(f"`steps` must be at least 2; got steps={steps}. 100 is the default.")

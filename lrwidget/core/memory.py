@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from lrwidget.errors import TooLargeError
 
-_MEMORY_OF_THE_MACHINE = Path("/proc/meminfo")
 _LIMIT_OF_THE_CONTAINER = Path("/sys/fs/cgroup/memory.max")
 _USE_OF_THE_CONTAINER = Path("/sys/fs/cgroup/memory.current")
 
@@ -21,16 +22,17 @@ def check_memory(tensors: Iterable[Any], available: int | None) -> None:
     needed = sum(_bytes_in_main_memory(tensor) for tensor in tensors)
     if available is not None and needed > available:
         raise TooLargeError(
-            "A range test keeps one copy of the model's and the optimizer's state to put it back. "
+            "A range test keeps one copy of the model's and the optimizer's state to restore it. "
             f"That takes {_megabytes(needed)}, and {_megabytes(available)} of memory is free. "
             "Free some memory, or use an optimizer with less state."
         )
 
 
-def available_memory() -> int | None:
-    """Return the free bytes of this machine or container, the fewer; None where unknown."""
-    free = _free_on_the_machine(), _free_in_the_container()
-    return min((size for size in free if size is not None), default=None)
+def available_memory() -> int:
+    """Return the free bytes of this machine or, if they are fewer, of its container."""
+    on_the_machine = int(psutil.virtual_memory().available)
+    in_the_container = _free_in_the_container()
+    return on_the_machine if in_the_container is None else min(on_the_machine, in_the_container)
 
 
 def _bytes_in_main_memory(tensor: Any) -> int:
@@ -42,15 +44,8 @@ def _bytes_in_main_memory(tensor: Any) -> int:
     return int(size)
 
 
-def _free_on_the_machine() -> int | None:
-    if not _MEMORY_OF_THE_MACHINE.exists():
-        return None
-    lines = _MEMORY_OF_THE_MACHINE.read_text(encoding="ascii").splitlines()
-    free = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(free[0]) * 1024 if free else None
-
-
 def _free_in_the_container() -> int | None:
+    """Return the bytes below the limit of the control group, which psutil does not know."""
     if not (_LIMIT_OF_THE_CONTAINER.exists() and _USE_OF_THE_CONTAINER.exists()):
         return None
     limit = _LIMIT_OF_THE_CONTAINER.read_text(encoding="ascii").strip()

@@ -6,17 +6,17 @@ from typing import Any
 
 import keras
 
+from lrwidget.core.checks import check_order
 from lrwidget.core.learning_rate import holder_of, optimizer_of
 from lrwidget.core.schedules import (
     Anneal,
     OneCycle,
     Steps,
     Tensor,
+    as_anneal,
+    as_fraction,
+    as_length,
     blend,
-    check_order,
-    checked_anneal,
-    checked_count,
-    checked_fraction,
     float_type,
     one_cycle,
 )
@@ -76,11 +76,11 @@ class OneCycleMomentum(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._curve = _Curve(
-            checked_count("total_steps", total_steps, at_least=1),
-            checked_fraction("warmup_fraction", warmup_fraction),
-            checked_fraction("max_momentum", max_momentum),
-            checked_fraction("min_momentum", min_momentum),
-            checked_anneal(anneal),
+            as_length("total_steps", total_steps, at_least=1),
+            as_fraction("warmup_fraction", warmup_fraction),
+            as_fraction("max_momentum", max_momentum),
+            as_fraction("min_momentum", min_momentum),
+            as_anneal(anneal),
         )
         check_order(
             "min_momentum", self._curve.min_momentum, "max_momentum", self._curve.max_momentum

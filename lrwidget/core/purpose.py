@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from lrwidget.errors import ConfigError
+from lrwidget.core.checks import as_choice
 
 Target = Literal["constant", "one_cycle"]
 OptimizerKind = Literal["sgd", "momentum", "rmsprop", "other"]
@@ -38,10 +38,7 @@ class Purpose:
 
     def __post_init__(self) -> None:
         for name, known in (("target", Target), ("optimizer", OptimizerKind)):
-            given = getattr(self, name)
-            if given not in get_args(known):
-                names = ", ".join(f'"{each}"' for each in get_args(known))
-                raise ConfigError(f"`{name}` must be one of {names}; got {name}={given!r}.")
+            object.__setattr__(self, name, as_choice(name, getattr(self, name), get_args(known)))
 
     @property
     def factor(self) -> float:

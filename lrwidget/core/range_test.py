@@ -40,7 +40,7 @@ def range_test(
     steps: int = 100,
     mode: Mode = "exponential",
     batch_size: int = 32,
-    stop_factor: float = 4.0,
+    stop_factor: float | None = 4.0,
     sweeps: int = 1,
     seed: int | None = None,
     validation_data: Any = None,
@@ -68,7 +68,7 @@ def range_test(
         mode: "exponential" for equal ratios, "linear" for equal differences.
         batch_size: Samples in a batch, for data that comes as arrays.
         stop_factor: Stop when the loss has risen above its best by this many thirds of its
-            fall, and clearly more than it jumps between batches; `math.inf` never stops.
+            fall, and clearly more than it jumps between batches; None never stops.
         sweeps: Passes over the ladder, each from the same start with other data order.
         seed: Order of the data, for arrays and for pipelines that shuffle; None draws one,
             which `result.config.seed` then tells.

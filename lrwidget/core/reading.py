@@ -6,13 +6,13 @@ from functools import cached_property
 
 import numpy as np
 
-from lrwidget.core.ladder import FloatArray
+from lrwidget.core.arrays import FloatArray, as_losses, as_rates, check_same_length
+from lrwidget.core.ladder import skips_decades, words_for_skipped_decades
 from lrwidget.core.purpose import Purpose
 from lrwidget.core.rules import auto, guess, slide, steepest, valley
 from lrwidget.core.shape import bottom_index, falls, x_min
 from lrwidget.core.significance import is_noise
 from lrwidget.core.smoothing import DEFAULT_SMOOTHING, finite_length, magnitude, smooth
-from lrwidget.errors import ConfigError
 
 # Points below which nothing is said.
 _FEWEST = 10
@@ -63,7 +63,11 @@ class Reading:
         fixed = None
         if validation_losses is not None:
             fixed = _fixed(*_checked(lrs, validation_losses, "validation_losses"), n)
-        return cls(rates[:n], scaled, smooth(scaled, DEFAULT_SMOOTHING), unit, fixed)
+        arrays = rates[:n], scaled, smooth(scaled, DEFAULT_SMOOTHING)
+        for array in arrays:
+            # Every rule reads the same arrays: none may change them for the others.
+            array.setflags(write=False)
+        return cls(*arrays, unit, fixed)
 
     @cached_property
     def fell(self) -> bool:
@@ -107,28 +111,22 @@ class Reading:
         """What speaks against what a rule reads off the training loss, or nothing."""
         if not self.fell:
             return "A guess: noise hides the fall, if any. Take more steps or a larger batch."
-        return _doubt_of_end(self)
+        return _doubt_of_ends(self)
 
     @cached_property
     def doubt_of_auto(self) -> str:
         """What speaks against "auto", which heeds the fixed sample as well, or nothing."""
         if self.fixed is None:
             return self.doubt
-        return (_doubt_of_end(self) if self.fell else "") or _doubt_of_both(self, self.fixed)
+        return (_doubt_of_ends(self) if self.fell else "") or _doubt_of_both(self, self.fixed)
 
 
 def _checked(
     lrs: FloatArray, losses: FloatArray, name: str = "losses"
 ) -> tuple[FloatArray, FloatArray]:
     """Return both as float64, or say what is wrong with them."""
-    rates, values = np.asarray(lrs, dtype=np.float64), np.asarray(losses, dtype=np.float64)
-    if rates.ndim != 1 or rates.shape != values.shape:
-        raise ConfigError(
-            f"`lrs` and `{name}` must have the same shape (n,); "
-            f"got lrs {rates.shape} and {name} {values.shape}."
-        )
-    if not (np.all(np.isfinite(rates)) and np.all(rates > 0) and np.all(np.diff(rates) > 0)):
-        raise ConfigError("`lrs` must be finite, above 0 and increasing, as lr_ladder makes them.")
+    rates, values = as_rates("lrs", lrs), as_losses(name, losses)
+    check_same_length("lrs", rates, name, values)
     return rates, values
 
 
@@ -151,6 +149,8 @@ def _fixed(lrs: FloatArray, losses: FloatArray, n: int) -> tuple[FloatArray, Flo
 def _refusal(curve: Reading) -> str:
     """Return why nothing can be suggested from a curve, or nothing."""
     n = len(curve.losses)
+    if skips_decades(curve.lrs) and (n < _FEWEST or curve.bottom == 0):
+        return f"No suggestion. {words_for_skipped_decades(curve.lrs)}"
     if n < _FEWEST:
         return (
             f"No suggestion: only {n} finite losses were measured, and it takes {_FEWEST}. "
@@ -175,8 +175,10 @@ def _refusal(curve: Reading) -> str:
     return ""
 
 
-def _doubt_of_end(curve: Reading) -> str:
-    """Return what the curve does not show of its end, or nothing."""
+def _doubt_of_ends(curve: Reading) -> str:
+    """Return what the curve does not show of its ends, or nothing."""
+    if skips_decades(curve.lrs):
+        return words_for_skipped_decades(curve.lrs)
     bottom, last = curve.bottom, curve.lrs[-1]
     fall = curve.smoothed[: bottom + 1].max() - curve.smoothed[bottom]
     rise = curve.smoothed[bottom:].max() - curve.smoothed[bottom]

@@ -1,21 +1,39 @@
 """RangeTestResult: what a range test measured, immutable and complete."""
 
 import dataclasses
-import json
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from lrwidget.core import smoothing
+from lrwidget.core.arrays import (
+    FloatArray,
+    as_finite_losses,
+    as_finite_sweeps,
+    as_losses,
+    as_rates,
+    as_sweeps,
+    check_same_length,
+)
+from lrwidget.core.checks import as_choice, as_text
 from lrwidget.core.config import RangeTestConfig
-from lrwidget.core.ladder import FloatArray
+from lrwidget.core.drawing import axes_of, draw_curve
 from lrwidget.core.purpose import OptimizerKind, Purpose, Target
 from lrwidget.core.reading import Reading
+from lrwidget.core.result_file import (
+    check_keys,
+    of_older_format,
+    read_json,
+    to_json,
+    with_nan,
+    write_json,
+)
 from lrwidget.core.rules import RULES, check_rule
 from lrwidget.core.suggest import Suggestion, suggest_over_sweeps
-from lrwidget.errors import ConfigError, DataError
+from lrwidget.errors import ConfigError, DataError, MissingPackageError
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -23,7 +41,17 @@ if TYPE_CHECKING:
 
 StopReason = Literal["finished", "diverged", "non_finite", "stopped"]
 
-_FORMAT = 2
+Check = Callable[[str, Any], FloatArray]
+
+_ARRAYS: dict[str, Check] = {
+    "lrs": as_rates,
+    "losses": as_finite_losses,
+    "sweep_losses": as_finite_sweeps,
+    "validation_losses": as_losses,
+    "sweep_validation_losses": as_sweeps,
+}
+# They hold NaN where nothing was measured.
+_WITH_NAN = ("validation_losses", "sweep_validation_losses", "metrics")
 
 
 @dataclass(frozen=True)
@@ -38,6 +66,11 @@ class Restored:
 
     before: str
     after: str
+
+    def __post_init__(self) -> None:
+        for name in ("before", "after"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"`{name}` must be a string; got {getattr(self, name)!r}.")
 
     def __bool__(self) -> bool:
         return self.before == self.after
@@ -82,9 +115,48 @@ class RangeTestResult:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        arrays = (self.lrs, self.losses, self.sweep_losses, *self.metrics.values())
-        for array in (*arrays, self.validation_losses, self.sweep_validation_losses):
+        """Replace what was passed by read-only copies of the arrays and plain values.
+
+        Raises:
+            ConfigError: The values do not belong together, or one cannot be used.
+        """
+        checked = self._checked_arrays() | self._checked_names()
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        for array in (*(checked[name] for name in _ARRAYS), *checked["metrics"].values()):
             array.setflags(write=False)
+
+    def _checked_arrays(self) -> dict[str, Any]:
+        arrays = {name: check(name, getattr(self, name)) for name, check in _ARRAYS.items()}
+        metrics = {
+            as_text("metrics", name): as_losses(f"metrics[{name!r}]", values)
+            for name, values in _as_dict("metrics", self.metrics).items()
+        }
+        for name, array in {**arrays, **metrics}.items():
+            check_same_length("lrs", arrays["lrs"], name, array)
+        if len(arrays["sweep_losses"]) != len(arrays["sweep_validation_losses"]):
+            raise ConfigError(
+                "`sweep_losses` and `sweep_validation_losses` must have one row for each sweep; "
+                f"got {len(arrays['sweep_losses'])} and {len(arrays['sweep_validation_losses'])}."
+            )
+        return arrays | {"metrics": metrics}
+
+    def _checked_names(self) -> dict[str, Any]:
+        for name, kind in (("config", RangeTestConfig), ("restored", Restored)):
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(
+                    f"`{name}` must be a {kind.__name__}; got {type(getattr(self, name)).__name__}."
+                )
+        versions = _as_dict("versions", self.versions)
+        return {
+            "stop_reason": as_choice("stop_reason", self.stop_reason, get_args(StopReason)),
+            "optimizer": as_choice("optimizer", self.optimizer, get_args(OptimizerKind)),
+            "versions": {
+                as_text("versions", name): as_text(f"versions[{name!r}]", version)
+                for name, version in versions.items()
+            },
+            "notes": tuple(as_text("notes", note) for note in _as_list("notes", self.notes)),
+        }
 
     def smoothed(
         self,
@@ -131,60 +203,28 @@ class RangeTestResult:
             show: "loss", the name of a metric such as "accuracy", or "validation_loss".
 
         Raises:
-            ConfigError: There is no such curve.
-            ImportError: matplotlib is not installed.
+            ConfigError: There is no such curve, or `ax` is something else.
+            MissingPackageError: matplotlib is not installed.
         """
         values = self._shown(show)
-        if ax is None:
-            ax = _new_axes()
-        measured = np.isfinite(values)
-        lrs, values = self.lrs[measured], values[measured]
-        smoothed = smoothing.smooth(values, smoothing.DEFAULT_SMOOTHING)
-        ax.plot(lrs, values, color="tab:blue", alpha=0.35, linewidth=1, label=show)
-        ax.plot(lrs, smoothed, color="tab:blue", linewidth=2, label="smoothed")
-        for number, (marker, suggestion) in enumerate(
-            zip("*ov^sD", self.suggestions().values(), strict=False)
-        ):
-            if suggestion.lr is not None and len(lrs):
-                height = np.interp(np.log(suggestion.lr), np.log(lrs), smoothed)
-                label = f"{suggestion.rule}: {suggestion.lr:.2e}"
-                # "auto" comes first, below the others: larger, so that none of them covers it.
-                color, size = ("gold", 17) if suggestion.rule == "auto" else (f"C{number}", 8)
-                edge = "black" if suggestion.rule == "auto" else color
-                ax.plot(
-                    suggestion.lr,
-                    height,
-                    marker,
-                    markersize=size,
-                    color=color,
-                    markeredgecolor=edge,
-                    label=label,
-                )
-        named = {"loss": "Training loss of the batch", "validation_loss": "Validation loss"}
-        ax.set(xscale="log", xlabel="Learning rate", ylabel=named.get(show, show))
-        if len(smoothed) and show in named:
-            low, high = smoothed.min(), np.maximum(smoothed[0], np.median(smoothed))
-            ax.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low) + 1e-12)
-        for name in (ax.yaxis.label, *ax.legend().get_texts()):
-            name.set_parse_math(False)  # a `$` in the name of a metric or a rule is a `$`
-        return ax
+        axes = axes_of(ax)
+        draw_curve(axes, self.lrs, values, show, self.suggestions())
+        return axes
 
     def _shown(self, show: str) -> FloatArray:
         series = self.series()
-        if show not in series:
-            raise ConfigError(f"`show` must be one of {list(series)}; got show={show!r}.")
-        return series[show]
+        return series[as_choice("show", show, series)]
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a pandas DataFrame with one row for each learning rate.
 
         Raises:
-            ImportError: pandas is not installed.
+            MissingPackageError: pandas is not installed.
         """
         try:
             import pandas as pd
         except ImportError as error:
-            raise ImportError(
+            raise MissingPackageError(
                 "`RangeTestResult.to_frame` needs pandas: pip install pandas"
             ) from error
         columns = {"lr": self.lrs, "loss": self.losses, "smoothed_loss": self.smoothed()}
@@ -192,57 +232,83 @@ class RangeTestResult:
             columns["validation_loss"] = self.validation_losses
         return pd.DataFrame(columns | self.metrics)
 
-    def save(self, path: str | Path) -> None:
-        """Write everything to a JSON file that `load` reads back bit for bit."""
-        content = {
-            "format": _FORMAT,
-            "lrs": self.lrs.tolist(),
-            "losses": self.losses.tolist(),
-            "sweep_losses": self.sweep_losses.tolist(),
-            "metrics": {name: values.tolist() for name, values in self.metrics.items()},
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to a JSON file that `load` reads back bit for bit.
+
+        A file of that name is replaced once the new one is complete.
+
+        Args:
+            path: Of the file, in a folder that exists.
+
+        Raises:
+            ConfigError: `path` is no path.
+            FileError: The file cannot be written.
+        """
+        content = {name: to_json(getattr(self, name).tolist()) for name in _ARRAYS}
+        content |= {
+            "metrics": {name: to_json(each.tolist()) for name, each in self.metrics.items()},
             "stop_reason": self.stop_reason,
-            "validation_losses": self.validation_losses.tolist(),
-            "sweep_validation_losses": self.sweep_validation_losses.tolist(),
             "optimizer": self.optimizer,
             "restored": dataclasses.asdict(self.restored),
-            "config": dataclasses.asdict(self.config),
+            "config": self.config.as_json(),
             "versions": self.versions,
             "notes": list(self.notes),
         }
-        Path(path).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        write_json(path, content)
 
     @classmethod
-    def load(cls, path: str | Path) -> "RangeTestResult":
-        """Read a file that `save` wrote.
+    def load(cls, path: str | os.PathLike[str]) -> "RangeTestResult":
+        """Read a file that `save` wrote. Keys that are not known are ignored with a warning.
+
+        Args:
+            path: Of the file.
 
         Raises:
-            DataError: The file is something else.
+            ConfigError: `path` is no path.
+            FileError: The file cannot be read.
+            DataError: The file is something else, or a value in it is missing or wrong.
         """
+        version, content = read_json(path)
+        if version < 3:
+            content = of_older_format(content)
+        known = {"format": True} | {each.name: True for each in dataclasses.fields(cls)}
+        content = check_keys(path, "the file", content, known)
+        content.pop("format")
+        content["config"] = _loaded(path, "config", RangeTestConfig, content, version)
+        content["restored"] = _loaded(path, "restored", Restored, content, version)
         try:
-            content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-            known = content["format"] in (1, _FORMAT)
-        except (ValueError, TypeError, KeyError) as error:
-            raise DataError(f"{path} is not a file that `RangeTestResult.save` wrote.") from error
-        if not known:
-            raise DataError(
-                f"{path} has format {content['format']!r}; this version reads up to {_FORMAT}. "
-                "Update lrwidget."
-            )
-        # What format 1 did not have yet.
-        content.setdefault("optimizer", "other")
-        sweeps = len(content["sweep_losses"])
-        content.setdefault("sweep_validation_losses", [content["validation_losses"]] * sweeps)
-        names = ("lrs", "losses", "sweep_losses", "validation_losses", "sweep_validation_losses")
-        return cls(
-            **{name: np.array(content[name], dtype=np.float64) for name in names},
-            metrics={name: np.array(values) for name, values in content["metrics"].items()},
-            stop_reason=content["stop_reason"],
-            config=RangeTestConfig(**content["config"]),
-            restored=Restored(**content["restored"]),
-            optimizer=content["optimizer"],
-            versions=content["versions"],
-            notes=tuple(content.get("notes", ())),
-        )
+            content["metrics"] = dict(_as_dict("metrics", content["metrics"]))
+            for name in _WITH_NAN:
+                content[name] = with_nan(content[name])
+            return cls(**content)
+        except ConfigError as error:
+            raise DataError(f"{path} cannot be used: {error}") from error
+
+
+def _loaded(path: Any, name: str, kind: Any, content: dict[str, Any], version: int) -> Any:
+    """Return a part of a file as an object of its class."""
+    # Settings that an older format did not have keep their defaults.
+    known = {
+        each.name: version > 2 or each.default is dataclasses.MISSING
+        for each in dataclasses.fields(kind)
+    }
+    part = check_keys(path, f"`{name}`", content[name], known, callers=2)
+    try:
+        return kind(**part)
+    except ConfigError as error:
+        raise DataError(f"{path} cannot be used: in `{name}`, {error}") from error
+
+
+def _as_dict(name: str, value: Any) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"`{name}` must be a dictionary; got {type(value).__name__}.")
+    return value
+
+
+def _as_list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"`{name}` must be a list; got {type(value).__name__}.")
+    return list(value)
 
 
 def series_of(
@@ -252,13 +318,3 @@ def series_of(
     validated = np.isfinite(validation_losses).any()
     last = {"validation_loss": validation_losses} if validated else {}
     return {"loss": losses} | {k: v for k, v in metrics.items() if k != "loss"} | last
-
-
-def _new_axes() -> "matplotlib.axes.Axes":
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "`RangeTestResult.plot` needs matplotlib: pip install 'lrwidget[plot]'"
-        ) from error
-    return plt.subplots()[1]

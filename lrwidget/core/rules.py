@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lrwidget.core.ladder import FloatArray
+from lrwidget.core.arrays import FloatArray
+from lrwidget.core.checks import as_choice, as_function, as_text
 from lrwidget.core.shape import (
     descents,
     falls,
@@ -218,15 +219,10 @@ def register_rule(name: str, function: Rule) -> None:
     Raises:
         ConfigError: The name is taken by a rule of this package, or there is no function.
     """
-    if not isinstance(name, str) or not name:
-        raise ConfigError(f"`name` must be a text that is not empty; got name={name!r}.")
+    name = as_text("name", name)
     if name in _OWN_RULES:
         raise ConfigError(f'The rule "{name}" is part of lrwidget. Take another name.')
-    if not callable(function):
-        raise ConfigError(
-            f"`function` must take learning rates and smoothed losses; got {function!r}."
-        )
-    RULES[name] = function
+    RULES[name] = as_function("function", function, "of learning rates and smoothed losses")
 
 
 def unregister_rule(name: str) -> None:
@@ -235,20 +231,19 @@ def unregister_rule(name: str) -> None:
     Raises:
         ConfigError: There is no rule of yours of that name.
     """
-    if name in _OWN_RULES or name not in RULES:
-        raise ConfigError(f"There is no rule of your own called {name!r}.")
+    own = [each for each in RULES if each not in _OWN_RULES]
+    if not isinstance(name, str) or name not in own:
+        raise ConfigError(f"There is no rule of your own called {name!r}; you have {own}.")
     del RULES[name]
 
 
 def check_rule(rule: str) -> None:
-    """Refuse a rule that there is not.
+    """Refuse the name of a rule that does not exist.
 
     Raises:
         ConfigError: It is unknown.
     """
-    if rule not in RULES:
-        known = ", ".join(f'"{name}"' for name in RULES)
-        raise ConfigError(f"`rule` must be one of {known}; got rule={rule!r}.")
+    as_choice("rule", rule, RULES)
 
 
 def _below_minimum(lrs: FloatArray, losses: FloatArray, divisor: float) -> float | None:

@@ -6,13 +6,13 @@ A model saved with one of these schedules loads after `import lrwidget.schedules
 """
 
 import math
-import operator
 from typing import Any, Literal, get_args
 
 import keras
 from keras import ops
 
-from lrwidget.errors import ConfigError
+from lrwidget.core.arrays import as_step_array
+from lrwidget.core.checks import as_choice, as_count, as_number, as_rate, check_order
 
 Anneal = Literal["cosine", "linear"]
 Steps = Any  # a step or an array of them: Python numbers, numpy, a tensor or a keras.Variable
@@ -59,12 +59,12 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         end_divisor: float = 1e5,
         anneal: Anneal = "cosine",
     ) -> None:
-        self.max_lr = checked_number("max_lr", max_lr, above=0.0)
-        self.total_steps = checked_count("total_steps", total_steps, at_least=1)
-        self.warmup_fraction = checked_fraction("warmup_fraction", warmup_fraction)
-        self.start_divisor = checked_number("start_divisor", start_divisor, at_least=1.0)
-        self.end_divisor = checked_number("end_divisor", end_divisor, at_least=1.0)
-        self.anneal = checked_anneal(anneal)
+        self.max_lr = as_rate("max_lr", max_lr)
+        self.total_steps = as_length("total_steps", total_steps, at_least=1)
+        self.warmup_fraction = as_fraction("warmup_fraction", warmup_fraction)
+        self.start_divisor = as_number("start_divisor", start_divisor, at_least=1.0)
+        self.end_divisor = as_number("end_divisor", end_divisor, at_least=1.0)
+        self.anneal = as_anneal(anneal)
 
     def __call__(self, step: Steps) -> Tensor:
         """Return the learning rate of a step, or of each step of an array, in its shape."""
@@ -124,12 +124,14 @@ class WarmupHoldCosine(keras.optimizers.schedules.LearningRateSchedule):
         start_lr: float = 0.0,
         end_lr: float = 0.0,
     ) -> None:
-        self.peak_lr = checked_number("peak_lr", peak_lr, above=0.0)
-        self.warmup_steps = checked_count("warmup_steps", warmup_steps)
-        self.hold_steps = checked_count("hold_steps", hold_steps)
-        self.decay_steps = checked_count("decay_steps", decay_steps, at_least=1)
-        self.start_lr = checked_number("start_lr", start_lr, at_least=0.0)
-        self.end_lr = checked_number("end_lr", end_lr, at_least=0.0)
+        self.peak_lr = as_rate("peak_lr", peak_lr)
+        self.warmup_steps = as_length("warmup_steps", warmup_steps)
+        self.hold_steps = as_length("hold_steps", hold_steps)
+        self.decay_steps = as_length("decay_steps", decay_steps, at_least=1)
+        self.start_lr = as_rate("start_lr", start_lr, or_zero=True)
+        self.end_lr = as_rate("end_lr", end_lr, or_zero=True)
+        length = self.warmup_steps + self.hold_steps + self.decay_steps
+        as_length("warmup_steps + hold_steps + decay_steps", length)
         check_order("start_lr", self.start_lr, "peak_lr", self.peak_lr)
         check_order("end_lr", self.end_lr, "peak_lr", self.peak_lr)
 
@@ -171,6 +173,10 @@ def one_cycle(
 
 def as_steps(step: Steps) -> Tensor:
     """Return steps as a tensor: integers in a type that holds each step, all else as floats."""
+    if not (ops.is_tensor(step) or isinstance(step, keras.Variable)):
+        # Keras would make Python's floats half precision where that is its default.
+        array = as_step_array(step)
+        return ops.convert_to_tensor(array, "int" if array.dtype.kind == "i" else float_type())
     step = ops.convert_to_tensor(step)
     whole = "int" in keras.backend.standardize_dtype(step.dtype)
     return ops.cast(step, "int" if whole else float_type())
@@ -200,57 +206,17 @@ def float_type() -> str:
     return "float64" if keras.config.floatx() == "float64" else "float32"
 
 
-def checked_number(
-    name: str, value: Any, *, above: float = -math.inf, at_least: float = -math.inf
-) -> float:
-    """Return a setting as a float, or say what is wrong with it."""
-    limit = f"above {above:g}" if above > -math.inf else f"of at least {at_least:g}"
-    try:
-        number = math.nan if isinstance(value, bool | str | bytes) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not (math.isfinite(number) and number > above and number >= at_least):
-        raise ConfigError(f"`{name}` must be a finite number {limit}; got {name}={value!r}.")
-    return number
-
-
-def checked_count(name: str, value: Any, *, at_least: int = 0) -> int:
-    """Return a setting that counts steps as an int, or say what is wrong with it."""
-    try:
-        count = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        count = None
-    if count is None:
-        raise ConfigError(
-            f"`{name}` must be a whole number of steps; got {name}={value!r}. Round it."
-        )
-    if count < at_least:
-        raise ConfigError(f"`{name}` must be at least {at_least}; got {name}={count}.")
-    return count
-
-
-def checked_fraction(name: str, value: Any) -> float:
-    """Return a setting between 0 and 1, both excluded, or say what is wrong with it."""
-    number = checked_number(name, value, above=0.0)
-    if number >= 1.0:
-        raise ConfigError(
-            f"`{name}` must lie between 0 and 1; got {name}={value}. It is a part of the whole, "
-            "not a number of steps."
-        )
-    return number
-
-
-def checked_anneal(value: Any) -> Anneal:
+def as_anneal(value: Any) -> Anneal:
     """Return the name of a slope's form, or say which there are."""
-    if not isinstance(value, str) or value not in get_args(Anneal):
-        raise ConfigError(f'`anneal` must be "cosine" or "linear"; got anneal={value!r}.')
-    return value  # type: ignore[return-value]
+    return as_choice("anneal", value, get_args(Anneal))  # type: ignore[return-value]
 
 
-def check_order(low_name: str, low: float, high_name: str, high: float) -> None:
-    """Raise ConfigError if a lower end lies above the upper end."""
-    if low > high:
-        raise ConfigError(
-            f"`{low_name}` must not be above `{high_name}`; got {low_name}={low:g}, "
-            f"{high_name}={high:g}. Swap them."
-        )
+def as_fraction(name: str, value: Any) -> float:
+    """Return a part of a whole, between 0 and 1, both excluded."""
+    hint = "It is a part of the whole, between 0 and 1, not a number of steps."
+    return as_number(name, value, above=0.0, below=1.0, hint=hint)
+
+
+def as_length(name: str, value: Any, *, at_least: int = 0) -> int:
+    """Return a number of steps."""
+    return as_count(name, value, at_least=at_least, hint="It counts training steps, in batches.")

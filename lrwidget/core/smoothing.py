@@ -1,20 +1,20 @@
 """Smoothing of a loss curve, without lag and without moving its minimum."""
 
 import math
-import numbers
 from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lrwidget.core.ladder import FloatArray
-from lrwidget.errors import ConfigError
+from lrwidget.core.arrays import FloatArray, as_losses
+from lrwidget.core.checks import as_choice, as_number
 
 Method = Literal["centered", "ema"]
 
 # Fits 100 steps; in units that do not depend on the number of steps.
 DEFAULT_SMOOTHING = 0.25
+_AMOUNT_HINT = f"0 changes nothing, {DEFAULT_SMOOTHING} is the default."
 
 # Widest standard deviation of the kernel, as a share of the points, is amount / 8.
 _WIDTH_PER_AMOUNT = 0.125
@@ -59,23 +59,23 @@ def smooth(losses: FloatArray, amount: float, method: Method = "centered") -> Fl
         that are all the same stay the same to the bit.
 
     Raises:
-        ConfigError: An amount outside of [0, 1), an unknown method, losses of another shape.
+        ConfigError: An amount outside of [0, 1), an unknown method, or losses that are no array
+            of real numbers with one dimension and at most 1,000,000 values.
 
     Source: "centered" is a local linear fit (Fan and Gijbels 1996) at several widths, put together
         by shrinkage of their differences (Starck, Murtagh and Bijaoui 1998; the garrote of
         Gao 1998). "ema" is the bias-corrected moving average of Adam, arXiv:1412.6980.
     """
-    values = _checked(losses)
-    _check_amount(amount)
-    if not isinstance(method, str) or method not in get_args(Method):
-        raise ConfigError(f'`method` must be "centered" or "ema"; got method={method!r}.')
+    values = as_losses("losses", losses)
+    amount = as_number("amount", amount, at_least=0.0, below=1.0, hint=_AMOUNT_HINT)
+    method = as_choice("method", method, get_args(Method))  # type: ignore[assignment]
     n = finite_length(values)
     if amount == 0 or n < 2:
         return values
     unit = magnitude(values[:n])
     body = values[:n] / unit
     base = np.median(body)
-    smoothed = (_centered if method == "centered" else _ema)(body - base, float(amount))
+    smoothed = (_centered if method == "centered" else _ema)(body - base, amount)
     values[:n] = np.clip(smoothed + base, body.min(), body.max()) * unit
     return values
 
@@ -256,20 +256,3 @@ def magnitude(values: FloatArray) -> float:
     """Return the power of two next below the largest value, to divide by against overflow."""
     largest = float(np.abs(values).max(initial=0.0))
     return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest > 0 else 1.0
-
-
-def _checked(losses: FloatArray) -> FloatArray:
-    """Return a copy of the losses as float64, or say what is wrong with their shape."""
-    values = np.array(losses, dtype=np.float64)
-    if values.ndim != 1:
-        raise ConfigError(f"`losses` must have one dimension; got shape {values.shape}.")
-    return values
-
-
-def _check_amount(amount: float) -> None:
-    number = isinstance(amount, numbers.Real) and not isinstance(amount, bool)
-    if not number or not 0 <= amount < 1:
-        raise ConfigError(
-            "`amount` must be at least 0, which changes nothing, and below 1; "
-            f"got amount={amount!r}. {DEFAULT_SMOOTHING} is the default."
-        )

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lrwidget.core.ladder import FloatArray
+from lrwidget.core.arrays import FloatArray
+from lrwidget.core.checks import as_any_float
 from lrwidget.core.purpose import OptimizerKind, Purpose, Target
 from lrwidget.core.reading import Reading
 from lrwidget.core.rules import RULES, check_rule
@@ -131,10 +132,21 @@ def _read(rule: str, purpose: Purpose, curve: Reading) -> Suggestion:
     if curve.refusal:
         return _none(rule, curve.refusal)
     is_auto = rule == "auto"
-    lr = curve.auto(purpose) if is_auto else RULES[rule](curve.lrs, curve.smoothed)
-    if lr is None or not math.isfinite(lr):
-        return _none(rule, f'No suggestion: the rule "{rule}" finds no place on this curve.')
-    return _placed(rule, float(lr), curve, curve.doubt_of_auto if is_auto else curve.doubt)
+    found = curve.auto(purpose) if is_auto else RULES[rule](curve.lrs, curve.smoothed)
+    lr = _checked_answer(rule, found)
+    if lr is None:
+        return _none(
+            rule, f'No suggestion: the rule "{rule}" found no suitable learning rate on this curve.'
+        )
+    return _placed(rule, lr, curve, curve.doubt_of_auto if is_auto else curve.doubt)
+
+
+def _checked_answer(rule: str, answer: object) -> float | None:
+    """Return what a rule answers as a float; None for no suggestion, as NaN and infinity are."""
+    if answer is None:
+        return None
+    lr = as_any_float(f"{rule}(lrs, losses)", answer, hint="Let the rule return a number or None.")
+    return lr if math.isfinite(lr) else None
 
 
 def _none(rule: str, reason: str) -> Suggestion:

@@ -97,7 +97,7 @@ class LRFinderWidget(Applying, VBox):
         smoothing: float = DEFAULT_SMOOTHING,
         mode: Mode = "exponential",
         batch_size: int = 32,
-        stop_factor: float = 4.0,
+        stop_factor: float | None = 4.0,
         sweeps: int = 1,
         seed: int | None = None,
         validation_data: Any = None,

@@ -202,7 +202,25 @@ def test_what_was_applied_reads_as_a_sentence():
     assert "ExponentialDecay schedule" in str(lrwidget.apply_lr(model, decay()))
 
 
-BAD_RATES = [0.0, -1.0, 1e-50, 1e39, 10**400, float("nan"), float("inf"), "fast", None, True]
+@pytest.mark.parametrize("rate", [np.float32(0.25), np.array(0.25), np.float16(0.25), 0.25])
+def test_any_number_is_welcome_as_a_rate(rate):
+    assert lrwidget.apply_lr(compiled(), rate).current == 0.25
+
+
+BAD_RATES = [
+    0.0,
+    -1.0,
+    1e-50,
+    1e39,
+    10**400,
+    float("nan"),
+    float("inf"),
+    "fast",
+    None,
+    True,
+    1j,
+    [0.1],
+]
 
 
 @pytest.mark.parametrize("bad", BAD_RATES, ids=lambda bad: repr(bad)[:9])

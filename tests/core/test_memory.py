@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import lrwidget
-from lrwidget.core import snapshot
+from lrwidget.core import memory, snapshot
 from lrwidget.core.memory import available_memory, check_memory
 from lrwidget.errors import TooLargeError
 from tests.core.battery import batches, compiled
@@ -25,6 +25,18 @@ def test_the_error_says_what_is_needed_and_what_is_there():
 def test_the_free_memory_is_a_part_of_this_machines():
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert total / 1000 < available_memory() < total
+
+
+@pytest.mark.parametrize(("limit", "free"), [("max\n", None), ("5000000\n", 2_000_000)])
+def test_the_limit_of_a_container_counts_where_it_is_lower(limit, free, tmp_path, monkeypatch):
+    (tmp_path / "max").write_text(limit)
+    (tmp_path / "current").write_text("3000000\n")
+    monkeypatch.setattr(memory, "_LIMIT_OF_THE_CONTAINER", tmp_path / "max")
+    monkeypatch.setattr(memory, "_USE_OF_THE_CONTAINER", tmp_path / "current")
+    if free is None:
+        assert available_memory() > 5_000_000
+    else:
+        assert available_memory() == free
 
 
 def test_a_model_that_is_too_large_is_refused_untouched(monkeypatch):

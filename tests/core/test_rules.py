@@ -162,6 +162,6 @@ def test_a_rule_of_the_package_cannot_be_replaced_or_taken_out():
 
 @pytest.mark.parametrize(("name", "function"), [("", min), (3, min), ("mine", 0.1)])
 def test_a_rule_needs_a_name_and_a_function(name, function):
-    with pytest.raises(ConfigError, match=r"must (be a text|take learning rates)"):
+    with pytest.raises(ConfigError, match=r"must be a (string|function of learning rates)"):
         register_rule(name, function)
     assert name not in RULES

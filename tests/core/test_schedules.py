@@ -1,6 +1,7 @@
 """Schedules give the values of their formulas, in a compiled fit and after loading as well."""
 
 import importlib.util
+import math
 import os
 import subprocess
 import sys
@@ -296,6 +297,23 @@ BAD = {
         lambda: schedules.TriangularCyclicalLearningRate(lambda: 0.1, 0.2, 10),
         "initial_learning_rate",
     ),
+    "steps beyond counting": (lambda: schedules.OneCycle(0.1, 2**31), "total_steps.*2147483647"),
+    "parts beyond counting": (
+        lambda: schedules.WarmupHoldCosine(0.1, 2**30, 2**30, 2),
+        "warmup_steps . hold_steps . decay_steps.*2147483647",
+    ),
+    "peak beyond float32": (lambda: schedules.OneCycle(1e39, 10), "max_lr.*3.4e.38"),
+    "peak that is 0 in float32": (lambda: schedules.OneCycle(1e-46, 10), "max_lr.*1.18e-38"),
+    "complex": (lambda: schedules.OneCycle(1j, 10), "max_lr.*1j"),
+    "several": (lambda: schedules.OneCycle(np.ones(1), 10), "max_lr.*array"),
+    "cycle within a step": (lambda: cyclical(step_size=0.4), "step_size.*at least 0.5"),
+    "cycle beyond counting": (lambda: cyclical(step_size=1e10), "step_size.*at most 1073741823"),
+    "no schedule": (lambda: schedules.OneCycleMomentum.against(0.1), "OneCycle; got 0.1"),
+    "momentum of 1": (lambda: schedules.OneCycleMomentum(10, max_momentum=1.0), "max_momentum"),
+    "step is text": (lambda: schedules.OneCycle(0.1, 10)("5"), "`step`.*'5'"),
+    "step is None": (lambda: schedules.OneCycle(0.1, 10)(None), "`step`.*None"),
+    "step is a bool": (lambda: schedules.OneCycle(0.1, 10)(True), "`step`.*True"),
+    "step beyond counting": (lambda: schedules.OneCycle(0.1, 10)(2**31), "`step`.*2147483647"),
     "gamma of 0": (
         lambda: schedules.ExponentialCyclicalLearningRate(0.1, 0.2, 10, gamma=0.0),
         "gamma.*above 0",
@@ -373,3 +391,17 @@ def test_every_backend_trains_with_the_same_values(backend):
     ):
         found = np.array([float(value) for value in line.split()])
         assert found == pytest.approx(expected(schedule, steps), rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+@pytest.mark.parametrize("form", [float, np.float64, np.array, lambda step: [step, step]])
+def test_half_precision_as_the_default_costs_a_schedule_no_digits(kind, form):
+    before = keras.config.floatx()
+    keras.config.set_floatx(kind)
+    try:
+        rates = keras.ops.convert_to_numpy(schedules.OneCycle(0.1, 8000)(form(1001.5)))
+    finally:
+        keras.config.set_floatx(before)
+    rising = (1 - math.cos(math.pi * 1001.5 / 2000)) / 2
+    np.testing.assert_allclose(rates, 0.004 + 0.096 * rising, rtol=1e-6)
+    assert rates.dtype == np.float32

@@ -260,7 +260,7 @@ def test_a_rule_that_finds_nothing_is_named(nothing):
     finally:
         unregister_rule("shy")
     assert found.lr is None
-    assert 'the rule "shy" finds no place' in found.reason
+    assert 'the rule "shy" found no suitable' in found.reason
 
 
 def test_a_suggestion_cannot_be_changed():
@@ -271,7 +271,7 @@ def test_a_suggestion_cannot_be_changed():
 @pytest.mark.parametrize(
     ("lrs", "losses", "said"),
     [
-        (np.ones((2, 2)), np.ones((2, 2)), r"lrs \(2, 2\)"),
+        (np.ones((2, 2)), np.ones((2, 2)), r"`lrs` .*one dimension; got shape \(2, 2\)"),
         (LRS, np.ones(99), r"lrs \(100,\) and losses \(99,\)"),
         (LRS[::-1], np.ones(100), "increasing"),
         (LRS - LRS[0], np.ones(100), "above 0"),
@@ -282,6 +282,49 @@ def test_a_suggestion_cannot_be_changed():
 def test_arrays_that_are_no_curve_are_an_error(lrs, losses, said):
     with pytest.raises(ConfigError, match=said):
         suggest(lrs, losses)
+
+
+@pytest.mark.parametrize("answer", ["0.1", True, 1j, np.ones(2), [0.1]])
+def test_a_rule_that_answers_no_number_is_an_error_that_names_it(answer):
+    register_rule("odd", lambda lrs, losses: answer)
+    try:
+        with pytest.raises(ConfigError, match=r"`odd\(lrs, losses\)` must be a number.*or None"):
+            suggest(LRS, good(LRS), "odd")
+    finally:
+        unregister_rule("odd")
+
+
+def test_a_rule_cannot_change_the_curve_of_the_others():
+    def sorts(lrs, losses):
+        losses.sort()
+
+    lrs, losses = LRS.copy(), good(LRS)
+    register_rule("sorts", sorts)
+    try:
+        with pytest.raises(ValueError, match="read-only"):
+            suggest(lrs, losses, "sorts")
+    finally:
+        unregister_rule("sorts")
+    np.testing.assert_array_equal(losses, good(LRS))
+    assert losses.flags.writeable
+
+
+def test_lists_and_half_precision_give_what_arrays_of_floats_give():
+    losses = good(LRS).astype("float16")
+    expected = suggest(LRS, losses.astype(np.float64))
+    assert suggest(LRS.tolist(), losses.tolist()) == expected
+    assert suggest(LRS, losses) == expected
+
+
+def test_a_linear_ladder_that_skips_decades_is_named_with_two_remedies():
+    lrs = np.linspace(1e-7, 10, 100)
+    for losses in (good(lrs, center=-5), 1 + lrs):
+        found = suggest(lrs, losses)
+        assert not found.reliable
+        assert "between min_lr=1e-07 and 0.101" in found.reason
+        assert 'Use mode="exponential", or raise min_lr to 0.101' in found.reason
+    again = np.linspace(0.101, 10, 100)
+    assert "exponential" not in suggest(again, 1 + again).reason
 
 
 def test_unknown_rules_and_targets_are_named_with_those_that_are_known():
@@ -420,7 +463,7 @@ def test_a_validation_loss_that_says_nothing_changes_nothing(useless):
 
 
 def test_a_validation_loss_of_another_length_is_an_error():
-    with pytest.raises(ConfigError, match=r"`validation_losses` must have the same shape"):
+    with pytest.raises(ConfigError, match=r"`validation_losses` must have the same length"):
         suggest(LRS, good(LRS), validation_losses=np.ones(99))
 
 
