@@ -9,6 +9,7 @@ import numpy as np
 
 from lrwidget.core.checks import as_rate
 from lrwidget.core.families import family_of, training_members
+from lrwidget.core.fit_guard import finish_left_fit
 from lrwidget.core.given_rate import VariableRate, is_setter, is_variable, variables_seen_by
 from lrwidget.core.learning_rate import (
     LearningRate,
@@ -114,6 +115,7 @@ def apply_lr(
         return _apply_elsewhere(model, lr_or_schedule, optimizer, learning_rate)
     optimizer = optimizer_of(model, optimizer)
     check_free(model)
+    finish_left_fit(model)
     is_schedule = isinstance(lr_or_schedule, _Schedule)
     new = users_schedule(lr_or_schedule) if is_schedule else _checked(lr_or_schedule)
     members = training_members(model, optimizer)

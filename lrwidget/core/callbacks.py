@@ -45,6 +45,8 @@ class LRRangeTest(keras.callbacks.Callback):
         stop_factor: As for `range_test`.
         monitor: Which of the values that the training step reports is the loss.
         optimizer: For a model that holds several, the one whose learning rate is moved.
+        learning_rate: In place of an optimizer: the keras.Variable that the training step reads as
+            its learning rate, or a function that sets it, called with a float before each step.
 
     Attributes:
         result: What was measured; None before the end.
@@ -62,8 +64,11 @@ class LRRangeTest(keras.callbacks.Callback):
         stop_factor: float | None = 4.0,
         monitor: str = "loss",
         optimizer: keras.optimizers.Optimizer | None = None,
+        learning_rate: Any = None,
     ) -> None:
         super().__init__()
+        if optimizer is not None and learning_rate is not None:
+            raise ConfigError("Pass `optimizer=` or `learning_rate=`, not both.")
         if not isinstance(optimizer, keras.optimizers.Optimizer | None):
             raise ConfigError(
                 "`optimizer` must be one of the optimizers that the model holds, such as "
@@ -77,7 +82,7 @@ class LRRangeTest(keras.callbacks.Callback):
             stop_factor=stop_factor,
             monitor=monitor,
         )
-        self._optimizer = optimizer
+        self._optimizer, self._learning_rate = optimizer, learning_rate
         self._test: RangeTestInFit | None = None
         self.result: RangeTestResult | None = None
 
@@ -114,7 +119,12 @@ class LRRangeTest(keras.callbacks.Callback):
             )
         self.result = None
         self._test = RangeTestInFit(
-            self.model, fit, self._config, self._optimizer, self._take_result
+            self.model,
+            fit,
+            self._config,
+            self._optimizer,
+            self._learning_rate,
+            self._take_result,
         )
 
     def _take_result(self, test: RangeTestInFit, result: RangeTestResult) -> None:

@@ -13,6 +13,7 @@ from lrwidget.core.batches import Batches, source_of
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Curve, StopFlag, Update, result_of
 from lrwidget.core.data_state import DataState
+from lrwidget.core.fit_guard import finish_left_fit
 from lrwidget.core.interrupts import UninterruptedExit
 from lrwidget.core.ladder import Mode
 from lrwidget.core.learning_rate import optimizer_kind
@@ -151,6 +152,7 @@ class RangeTest:
     ) -> None:
         self._rate = rate_of(model, optimizer, learning_rate)
         check_free(model)
+        finish_left_fit(model)
         seed = secrets.randbits(31) if config.seed is None else config.seed
         self._model, self._data = model, [data, validation_data]
         self._config = replace(config, seed=seed)

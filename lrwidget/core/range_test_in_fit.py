@@ -12,6 +12,7 @@ from keras import ops
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Curve, result_of
 from lrwidget.core.fit_guard import FitCall, FitGuard
+from lrwidget.core.given_rate import is_setter, variable_of
 from lrwidget.core.interrupts import UninterruptedExit
 from lrwidget.core.learning_rate import (
     get_learning_rate,
@@ -22,6 +23,7 @@ from lrwidget.core.learning_rate import (
     optimizers_of,
     set_learning_rate,
 )
+from lrwidget.core.purpose import OptimizerKind
 from lrwidget.core.result import RangeTestResult
 from lrwidget.core.snapshot import Snapshot, build, state_variables
 from lrwidget.core.train_step import Shadow, trace_anew
@@ -41,6 +43,8 @@ class RangeTestInFit:
         fit: Its `fit`, in `on_train_begin`.
         config: The settings.
         optimizer: The one whose learning rate is moved; None where the model has but one.
+        learning_rate: In place of an optimizer: a variable that the training step reads, or a
+            function that sets it.
         on_result: Called with this object and the result once the model is restored.
 
     Raises:
@@ -53,9 +57,12 @@ class RangeTestInFit:
         fit: FitCall,
         config: RangeTestConfig,
         optimizer: keras.optimizers.Optimizer | None,
+        learning_rate: Any,
         on_result: Callable[["RangeTestInFit", RangeTestResult], None],
     ) -> None:
-        self._optimizer = _checked_optimizer(model, optimizer)
+        _check_steps_per_execution(model)
+        self._learning_rate = learning_rate
+        self._optimizer = None if learning_rate is not None else _chosen(model, optimizer)
         self._model, self._config, self._on_result = model, config, on_result
         self._curve = Curve(config)
         self._batches_of_epochs: list[int] = []
@@ -63,9 +70,15 @@ class RangeTestInFit:
         self._compared: list[keras.Variable] | None = None
         self._noted: list[bytes] | None = None
         self._is_built = False
-        self._rate = self._own_rate = get_learning_rate(self._optimizer)
+        self._rate = self._own_rate = (
+            variable_of(learning_rate)
+            if self._optimizer is None
+            else get_learning_rate(self._optimizer)
+        )
         self._own_value = self._last_value = float("nan")
         self._snapshot = Snapshot(state_variables(model))
+        if self._optimizer is None:
+            self._snapshot.include([self._rate])
         self.guard = FitGuard(model, fit, self)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -76,7 +89,7 @@ class RangeTestInFit:
         self._batches_of_epochs.append(0)
 
     def _take_over_rate(self) -> None:
-        if not isinstance(self._own_rate, keras.Variable):
+        if self._optimizer is not None and not isinstance(self._own_rate, keras.Variable):
             strategy = getattr(self._model, "distribute_strategy", None)
             with strategy.scope() if strategy else nullcontext():
                 self._rate = new_rate_variable(self._config.min_lr)
@@ -88,15 +101,21 @@ class RangeTestInFit:
     def begin_step(self) -> None:
         """Set the learning rate of this step, and reset the metrics."""
         _attach_state(self._model)
-        if get_learning_rate(self._optimizer) is not self._rate:
+        if self._optimizer and get_learning_rate(self._optimizer) is not self._rate:
             raise ModelError(
                 "The learning rate of the optimizer was replaced during the range test. Remove "
                 "the callback that does so from this `fit`."
             )
         if self._curve.stop_reason is None:
-            self._rate.assign(self._curve.lrs_to_come[0])
+            self._set_rate(self._curve.lrs_to_come[0])
             self._last_value = _number(self._rate)
         self._model.reset_metrics()
+
+    def _set_rate(self, lr: float) -> None:
+        if is_setter(self._learning_rate):
+            self._learning_rate(float(lr))
+        else:
+            self._rate.assign(lr)
 
     def begin_train_function(self, data: Any) -> None:
         """Before the first step, save what is built only now, on TensorFlow by that step."""
@@ -129,12 +148,17 @@ class RangeTestInFit:
 
     def _update_is_done(self) -> bool:
         """Say whether the optimizer took its step: it may gather gradients of several batches."""
-        holder = holder_of(self._optimizer)
-        gathered = holder.gradient_accumulation_steps
-        if not gathered:
+        gathered = self._gathered()
+        if self._optimizer is None or gathered == 1:
             return True
         _attach_state(self._model)
-        return int(_number(holder._iterations)) % gathered == 0
+        return int(_number(holder_of(self._optimizer)._iterations)) % gathered == 0
+
+    def _gathered(self) -> int:
+        """Return the number of batches whose gradients make one update."""
+        if self._optimizer is None:
+            return 1
+        return holder_of(self._optimizer).gradient_accumulation_steps or 1
 
     def note_state(self) -> None:
         """Note some small variables, by which later training shows."""
@@ -171,7 +195,7 @@ class RangeTestInFit:
 
     def _rate_set_since(self) -> Any:
         """Return what somebody else has set the learning rate to, None if nobody has."""
-        rate = get_learning_rate(self._optimizer)
+        rate = self._rate if self._optimizer is None else get_learning_rate(self._optimizer)
         if rate is not self._rate:
             return rate
         return None if _number(rate) == self._last_value else _number(rate)
@@ -188,15 +212,16 @@ class RangeTestInFit:
         if self._rate is not self._own_rate:
             # Compiled for the variable that took the place of the schedule.
             self._model.train_function = None
-        if new_rate is None:
+        if new_rate is None and self._optimizer is not None:
             set_learning_rate(self._optimizer, self._own_rate)
-        if get_learning_rate(self._optimizer) is self._rate:
+        if self._optimizer is None or get_learning_rate(self._optimizer) is self._rate:
             self._rate.assign(self._own_value if new_rate is None else new_rate)
 
     def _finish(self) -> None:
         if self._curve.stop_reason is None:
             self._curve.stop_reason = "stopped"
-        kind, backend = optimizer_kind(self._optimizer), keras.backend.backend()
+        kind: OptimizerKind = optimizer_kind(self._optimizer) if self._optimizer else "other"
+        backend = keras.backend.backend()
         restored = self._snapshot.restored()
         result = result_of([self._curve], self._config, restored, kind, backend)
         self._on_result(self, result)
@@ -217,8 +242,8 @@ class RangeTestInFit:
         first, last = self._batches_of_epochs[:1], self._batches_of_epochs[-1:]
         if not any(first) or last < first:  # there are no more data
             return []
-        gathered = holder_of(self._optimizer).gradient_accumulation_steps or 1
-        epochs = self._first_epoch + math.ceil(self._config.steps * gathered / first[0])
+        batches = self._config.steps * self._gathered()
+        epochs = self._first_epoch + math.ceil(batches / first[0])
         return [f"epochs={epochs} to `fit`"]
 
 
@@ -240,15 +265,18 @@ def _pass(arguments: list[str]) -> list[str]:
     return [f"Pass {', or '.join(arguments)}"] if arguments else []
 
 
-def _checked_optimizer(
-    model: keras.Model, chosen: keras.optimizers.Optimizer | None
-) -> keras.optimizers.Optimizer:
+def _check_steps_per_execution(model: keras.Model) -> None:
     if model.steps_per_execution != 1:
         raise ModelError(
             "LRRangeTest sees every step only with steps_per_execution=1; the model has "
             f"steps_per_execution={model.steps_per_execution}. Compile it with 1, or use "
             "`lrwidget.range_test`."
         )
+
+
+def _chosen(
+    model: keras.Model, chosen: keras.optimizers.Optimizer | None
+) -> keras.optimizers.Optimizer:
     optimizer = optimizer_of(model, chosen)
     if keras.backend.backend() == "jax" and optimizer is not model.optimizer:
         raise ModelError(

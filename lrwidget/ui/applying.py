@@ -8,7 +8,7 @@ from lrwidget.core.apply import apply_lr
 from lrwidget.core.learning_rate import optimizer_of
 from lrwidget.errors import BusyError, LRWidgetError, ModelError
 from lrwidget.ui.checks import checked_lr
-from lrwidget.ui.optimizer_code import code_of_optimizer
+from lrwidget.ui.optimizer_code import GIVEN_RATE, code_of_optimizer
 from lrwidget.ui.state import WidgetState
 
 
@@ -54,8 +54,10 @@ class Applying:
         """
         self._check_open()
         pick = self._needed_pick()
-        chosen = self._optimizer and code_of_optimizer(self._model, self._optimizer)
-        return self._state.plan.code(pick, chosen or "")
+        chosen = "" if self._learning_rate is None else GIVEN_RATE
+        if self._optimizer is not None:
+            chosen = code_of_optimizer(self._model, self._optimizer)
+        return self._state.plan.code(pick, chosen)
 
     def apply(self) -> None:
         """Put the picked learning rate, or the schedule planned from it, on the model.

@@ -13,6 +13,9 @@ from lrwidget.core.learning_rate import optimizers_of
 NOT_FOUND = "optimizer"
 """Stands for an optimizer that no public attribute leads to."""
 
+GIVEN_RATE = "learning_rate=learning_rate"
+"""Stands for what was passed to the widget in place of an optimizer."""
+
 _DEEPEST = 3
 
 

@@ -11,7 +11,7 @@ from lrwidget import schedules
 from lrwidget.core.ladder import FloatArray
 from lrwidget.errors import ConfigError
 from lrwidget.ui import kinds, text
-from lrwidget.ui.optimizer_code import NOT_FOUND
+from lrwidget.ui.optimizer_code import GIVEN_RATE, NOT_FOUND
 from lrwidget.ui.recipes import NUMBERS, RECIPES, Recipe
 
 LOWER_DIVISOR = 4.0
@@ -162,8 +162,9 @@ class Plan:
         """
         self.learning_rate(pick)
         end = f", {optimizer})" if optimizer else ")"
-        if optimizer == NOT_FOUND:
-            end += "  # `optimizer` is the one that was passed to the widget"
+        if optimizer in (NOT_FOUND, GIVEN_RATE):
+            name = optimizer.partition("=")[0]
+            end += f"  # `{name}` is the one that was passed to the widget"
         if not self.is_schedule:
             return f"import lrwidget\n\nlrwidget.apply_lr(model, {pick!r}{end}"
         given = "".join(f"    {name}={value!r},\n" for name, value in self.arguments(pick).items())

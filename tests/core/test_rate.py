@@ -252,7 +252,9 @@ def test_what_the_step_does_not_read_is_refused():
 
 
 @pytest.mark.parametrize(
-    "bad", [0.1, "lr", keras.optimizers.schedules.CosineDecay(0.1, 10), sgd, object()], ids=repr
+    "bad",
+    [0.1, "lr", keras.optimizers.schedules.CosineDecay(0.1, 10), sgd, object()],
+    ids=lambda bad: type(bad).__name__,
 )
 def test_what_cannot_be_a_learning_rate_to_move_is_refused(bad):
     model = ByVariable(lr=keras_variable())
@@ -460,3 +462,19 @@ def test_a_fit_that_outlives_its_schedule_is_noticed_once(trained):
     with pytest.warns(UserWarning, match=r"OneCycle .*ended after its 8 steps.*1e-07") as caught:
         model.fit(data(), epochs=3, **settings)
     assert len([each for each in caught if "ended after" in str(each.message)]) == 1
+
+
+def test_a_learning_rate_kept_elsewhere_is_moved_inside_of_fit():
+    for setter in (False, True):
+        model = ByVariable(lr=keras_variable())
+        model.compile()
+        before = [weights.copy() for weights in model.get_weights()]
+        given = (lambda lr, model=model: model.lr.assign(lr)) if setter else model.lr
+        ladder = {name: value for name, value in LADDER.items() if name != "seed"}
+        finder = lrwidget.LRRangeTest(learning_rate=given, **ladder)
+        model.fit(data(), epochs=50, verbose=0, shuffle=False, callbacks=[finder])
+        expected = lrwidget.range_test(model, data(), learning_rate=given, **LADDER)
+        np.testing.assert_allclose(finder.result.losses, expected.losses, rtol=1e-4)
+        assert finder.result.restored
+        for one, other in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -66,6 +66,14 @@ def test_code_names_the_optimizer_where_the_model_holds_several(make, model, kin
     assert rates == pytest.approx(expected)
 
 
+def test_code_says_where_the_learning_rate_was_passed_to_the_widget(make):
+    model = compiled()
+    widget = make(model=model, learning_rate=model.optimizer.learning_rate)
+    widget.pick(0.02)
+    assert "apply_lr(model, 0.02, learning_rate=learning_rate)" in widget.code
+    assert "`learning_rate` is the one that was passed to the widget" in widget.code
+
+
 def test_apply_stays_the_one_primary_button_with_the_code_open(widget):
     part(widget, "code-toggle").value = True
     widget.pick(0.02)
