@@ -25,7 +25,7 @@ from lrwidget.core.learning_rate import (
 from lrwidget.core.reserve import check_free
 from lrwidget.core.restarted import RestartedSchedule, users_schedule
 from lrwidget.core.train_step import trace_anew
-from lrwidget.core.values import changed, copies_of
+from lrwidget.core.values import changed, copies_of, numpy_of
 from lrwidget.errors import ConfigError, ModelError
 
 _Schedule = keras.optimizers.schedules.LearningRateSchedule
@@ -258,7 +258,7 @@ def _checked(lr: Any) -> float:
 
 def _as_value(rate: LearningRate) -> float | LearningRate:
     if isinstance(rate, keras.Variable):
-        return float(rate.numpy())
+        return float(numpy_of(rate))
     return users_schedule(rate)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from lrwidget.core.families import family_of, known_to_train
 from lrwidget.core.purpose import OptimizerKind
 from lrwidget.core.reach import in_reach, is_object_of_user, is_of_user
+from lrwidget.core.values import numpy_of
 from lrwidget.errors import ModelError
 
 LearningRate = Any  # a keras.Variable (constant), a LearningRateSchedule or a callable
@@ -46,10 +47,22 @@ def optimizer_of(
     return optimizer
 
 
+def _remedy_for(kind: type) -> str:
+    if kind.__module__.partition(".")[0] == "tf_keras":
+        return (
+            "tf_keras is Keras 2: build the model with `import keras`, and do not set "
+            "TF_USE_LEGACY_KERAS."
+        )
+    return "Pass the model that you call `fit` on."
+
+
 def check_compiled(model: keras.Model) -> None:
     """Raise ModelError unless `model` is a compiled Keras model that holds an optimizer."""
     if not isinstance(model, keras.Model):
-        raise ModelError(f"`model` must be a keras.Model; got {type(model).__name__}.")
+        raise ModelError(
+            f"`model` must be a keras.Model of Keras 3; got a {type(model).__name__} of "
+            f"{type(model).__module__}. {_remedy_for(type(model))}"
+        )
     if not model.compiled:
         raise ModelError(
             "The model is not compiled. Call `model.compile(optimizer=..., loss=...)` first."
@@ -189,7 +202,7 @@ def rate_value(optimizer: keras.optimizers.Optimizer) -> float:
         rate = rate(holder_of(optimizer)._iterations)
     elif callable(rate):
         rate = rate()
-    return float(keras.ops.convert_to_numpy(rate))
+    return float(numpy_of(rate))
 
 
 def set_learning_rate(optimizer: keras.optimizers.Optimizer, new: LearningRate) -> None:

@@ -29,6 +29,7 @@ class PythonStream:
     Attributes:
         spec: Shapes and types of the batches; sizes that differ in the first two are left open.
         failure: The error that the user's code raised.
+        non_finite: Numbers of the batches, from 0 on, that hold NaN or infinity.
 
     Raises:
         DataError: The data gave no batch.
@@ -44,6 +45,8 @@ class PythonStream:
         self._new_pass: Callable[[], Iterable[Any]] | None = new_pass
         self._class_weight, self._is_one_shot = class_weight, is_one_shot
         self.failure: BaseException | None = None
+        self.non_finite: set[int] = set()
+        self._given = 0
         first_pass = iter(new_pass())
         first = list(itertools.islice(first_pass, _BATCHES_FOR_THE_SPEC))
         if not first:
@@ -111,6 +114,10 @@ class PythonStream:
         return (*batch, weights)
 
     def _as_tensors(self, batch: Any) -> Any:
+        arrays = [each for each in keras.tree.flatten(batch) if isinstance(each, np.ndarray)]
+        if not all(np.isfinite(each).all() for each in arrays if each.dtype.kind == "f"):
+            self.non_finite.add(self._given)
+        self._given += 1
         return keras.tree.map_structure(_as_tensor, batch, self.spec)
 
 

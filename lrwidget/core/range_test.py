@@ -220,7 +220,7 @@ class RangeTest:
         leader = groups.rate.leader
         kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
         result = result_of(curves, curves[-1].config, restored, kind, "tensorflow")
-        return replace(result, notes=groups.rate.notes)
+        return replace(result, notes=(*groups.rate.notes, *dict.fromkeys(sweeps.notes)))
 
     def _curves(
         self,

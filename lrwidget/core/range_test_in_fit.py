@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Curve, result_of
@@ -27,6 +26,7 @@ from lrwidget.core.purpose import OptimizerKind
 from lrwidget.core.result import RangeTestResult
 from lrwidget.core.snapshot import Snapshot, build, state_variables
 from lrwidget.core.train_step import Shadow, trace_anew
+from lrwidget.core.values import numpy_of
 from lrwidget.errors import ModelError
 
 # A variable larger than this is not compared after each step.
@@ -315,11 +315,11 @@ def _variables_to_compare(model: keras.Model) -> list[keras.Variable]:
 
 
 def _bytes_of(variables: list[keras.Variable]) -> list[bytes]:
-    return [np.asarray(ops.convert_to_numpy(each)).tobytes() for each in variables]
+    return [numpy_of(each).tobytes() for each in variables]
 
 
 def _number(variable: keras.Variable) -> float:
-    return float(ops.convert_to_numpy(variable))
+    return float(numpy_of(variable))
 
 
 def _numbers(logs: Any) -> dict[str, float]:

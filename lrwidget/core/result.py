@@ -97,8 +97,9 @@ class RangeTestResult:
         sweep_validation_losses: The same for each sweep, shape (sweeps, n).
         optimizer: What took the steps, as `suggest` takes it.
         versions: Versions of the libraries that ran it, by name.
-        notes: What to know about the learning rates, in sentences: that one factor moved those of
-            several optimizers, or that an optimizer limits its own. Usually empty.
+        notes: What to know about the test, in sentences: that one factor moved the learning rates
+            of several optimizers, that an optimizer limits its own, or that a loss was not finite
+            because of the data and not of the learning rate. Usually empty.
     """
 
     lrs: FloatArray

@@ -13,6 +13,7 @@ from lrwidget.core.learning_rate import members_of_type, optimizers_of
 from lrwidget.core.memory import available_memory, check_memory
 from lrwidget.core.random_state import RandomState, unchanged_random_state
 from lrwidget.core.result import Restored
+from lrwidget.core.values import numpy_of
 from lrwidget.errors import NotRestoredError
 
 __all__ = ["Snapshot", "build", "state_variables", "unchanged_random_state"]
@@ -131,7 +132,7 @@ def _value(variable: Variable) -> Any:
 
 
 def _checksum(value: Any) -> int:
-    array = np.ascontiguousarray(keras.ops.convert_to_numpy(value))
+    array = np.ascontiguousarray(numpy_of(value))
     return zlib.crc32(array.reshape(-1).view(np.uint8).data)
 
 

@@ -9,6 +9,7 @@ from lrwidget.core.additions import Additions
 from lrwidget.core.batches import Batches
 from lrwidget.core.curve import Curve, StopFlag, Update
 from lrwidget.core.ladder import FloatArray
+from lrwidget.core.non_finite import note_on_non_finite
 from lrwidget.core.snapshot import Snapshot
 from lrwidget.core.steps import StepGroups
 from lrwidget.errors import DataError
@@ -26,6 +27,9 @@ class Sweeps:
         additions: What building and tracing add to the model; complete once a step is traced.
         strategy: The model's own.
         stop: Looked at after every group of steps.
+
+    Attributes:
+        notes: Why a curve ended, where that needs a word.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Sweeps:
         self._groups, self._snapshot, self._additions = groups, snapshot, additions
         self._strategy, self._stop = strategy, stop
         self._is_first = True
+        self.notes: list[str] = []
 
     def run(
         self,
@@ -73,6 +78,8 @@ class Sweeps:
                     curve.add_validation(self._groups.evaluate(validation))
                 if on_update is not None:
                     on_update(curve.update())
+            if curve.stop_reason == "non_finite":
+                self._note_why(curve, batches)
             return curve
         except tf.errors.OutOfRangeError as error:
             raise DataError("The dataset is empty: it gave no batch. Pass at least one.") from error
@@ -85,6 +92,13 @@ class Sweeps:
             # Ends the threads that read ahead: they may run Python code of the user's.
             del iterator
             batches.close()
+
+    def _note_why(self, curve: Curve, batches: Batches) -> None:
+        leader = self._groups.rate.leader
+        gathered = 1 if leader is None else leader.gradient_accumulation_steps or 1
+        note = note_on_non_finite(curve, batches, gathered)
+        if note is not None:
+            self.notes.append(note)
 
 
 def _iterate(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:

@@ -6,9 +6,24 @@ import keras
 import numpy as np
 
 
+def numpy_of(variable: Any) -> Any:
+    """Return the value of a variable or tensor as a numpy array.
+
+    `keras.ops.convert_to_numpy` fails for a single bfloat16 number on TensorFlow (seen with 2.21).
+    """
+    value = getattr(variable, "_value", variable)
+    numpy = getattr(value, "numpy", None)
+    return np.asarray(numpy() if numpy and is_tensorflow() else keras.ops.convert_to_numpy(value))
+
+
+def is_tensorflow() -> bool:
+    """Say whether Keras runs on TensorFlow."""
+    return bool(keras.backend.backend() == "tensorflow")
+
+
 def copies_of(variables: list[Any]) -> list[Any]:
     """Return the values of variables as numpy arrays."""
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    return [numpy_of(variable).copy() for variable in variables]
 
 
 def changed(variables: list[Any], before: list[Any]) -> list[Any]:
@@ -17,5 +32,5 @@ def changed(variables: list[Any], before: list[Any]) -> list[Any]:
     return [
         variable
         for variable, value in zip(variables, before, strict=True)
-        if keras.ops.convert_to_numpy(variable).tobytes() != value.tobytes()
+        if numpy_of(variable).tobytes() != value.tobytes()
     ]

@@ -134,12 +134,11 @@ def ended(result: RangeTestResult, steps: int, seconds: float) -> str:
     """Say how a test of `steps` steps ended and what to do next."""
     if result.stop_reason == "stopped":
         return f"Stopped by you after {len(result.lrs)} of {steps} steps, model unchanged."
+    notes = " ".join(result.notes)
     if not len(result.lrs):
-        return (
-            "The very first loss is not finite; model unchanged. "
-            "Look for NaN in the data and the labels."
-        )
-    return f"{_how(result, seconds)} Click the curve or a rule to pick one."
+        return f"No curve; model unchanged. {notes or 'The very first loss is not finite.'}"
+    said = f"{_how(result, seconds)} {notes}" if notes else _how(result, seconds)
+    return f"{said} Click the curve or a rule to pick one."
 
 
 def changed(restored: Restored) -> str:

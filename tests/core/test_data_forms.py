@@ -309,3 +309,41 @@ def test_samples_with_scalar_features_train_a_model_of_columns():
     model.compile("sgd", "mse")
     data = dataset(({"age": column()}, column())).batch(BATCH)
     assert len(lrwidget.range_test(model, data, steps=6, max_lr=1e-3).losses) == 6
+
+
+def with_nan_in_sample(number: int) -> np.ndarray:
+    x = features().copy()
+    x[number] = np.nan
+    return x
+
+
+SPOILT = {
+    "arrays": lambda: (with_nan_in_sample(0), labels()),
+    "pipeline": lambda: dataset((with_nan_in_sample(20), labels())).batch(BATCH),
+    "list of batches": lambda: batched(with_nan_in_sample(20), labels()),
+}
+
+
+@pytest.mark.parametrize("form", SPOILT)
+def test_nan_in_the_data_is_named_with_its_batch(form):
+    result = lrwidget.range_test(compiled(), SPOILT[form](), batch_size=BATCH, max_lr=1e-3)
+    assert result.stop_reason == "non_finite"
+    (note,) = result.notes
+    assert note.startswith(f"Step {len(result.losses) + 1}'s batch holds NaN")
+    if form != "arrays":
+        assert len(result.losses) == 2
+
+
+def test_a_first_update_that_breaks_the_weights_is_no_matter_of_the_rate():
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", lambda y, predicted: keras.ops.sqrt(keras.ops.square(predicted)))
+    result = lrwidget.range_test(model, (np.ones((8, 1)), np.ones((8, 1))), batch_size=8)
+    assert "No rate is small enough" in result.notes[0]
+
+
+def test_a_first_loss_that_is_not_finite_is_no_matter_of_the_rate():
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", lambda y, predicted: keras.ops.log(predicted))
+    result = lrwidget.range_test(model, (np.ones((8, 1)), np.ones((8, 1))), batch_size=8)
+    assert len(result.losses) == 0
+    assert "very first loss" in result.notes[0]
