@@ -20,7 +20,8 @@ demo: $(VENV)/.demo ## open the quickstart in JupyterLab (PORT=8888, BROWSER=no 
 	$(BIN)/jupyter lab $(LAB_FLAGS)
 
 test: $(VENV)/.test $(VENV)/.chromium lint ## run all checks and tests
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest $(or $(PYTEST_FLAGS),-n 2 --dist loadfile --ignore=tests/browser)
+	$(if $(PYTEST_FLAGS),,$(BIN)/python -m pytest tests/browser)
 
 lint: $(VENV)/.test ## run the linters and the type checker
 	$(BIN)/ruff check .

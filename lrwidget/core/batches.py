@@ -91,7 +91,9 @@ def source_of(data: Any, batch_size: int = 32, class_weight: ClassWeight = None)
 
 
 def _is_array(data: Any) -> bool:
-    return not isinstance(data, list) and bool(array_slicing.can_slice_array(data))
+    if data is None or isinstance(data, list):
+        return False
+    return bool(array_slicing.can_slice_array(data))
 
 
 def _check_class_weight(class_weight: ClassWeight) -> None:
@@ -215,7 +217,7 @@ def _pass_starter(data: Any) -> Callable[[], Iterable[Any]]:
             f"Got a list of {len(data)} arrays, which can mean several things. Pass (x, y) as a "
             "tuple; several inputs as ([x1, x2], y); or a list of batches as [(x, y), ...]."
         )
-    if isinstance(data, Iterable):
+    if isinstance(data, Iterable) and not isinstance(data, str | bytes):
         return lambda: data
     if callable(data):
         return data

@@ -66,7 +66,7 @@ def skips_decades(lrs: FloatArray) -> bool:
     >>> skips_decades(lr_ladder(0.1, 10.0, 100, "linear"))
     False
     """
-    if len(lrs) < 2 or lrs[1] / 100 <= lrs[0]:
+    if len(lrs) < 3 or lrs[1] / 100 <= lrs[0]:
         return False
     return bool(np.allclose(np.diff(lrs), lrs[1] - lrs[0], rtol=1e-6))
 

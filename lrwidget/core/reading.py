@@ -109,6 +109,8 @@ class Reading:
     @cached_property
     def doubt(self) -> str:
         """What speaks against what a rule reads off the training loss, or nothing."""
+        if skips_decades(self.lrs):
+            return words_for_skipped_decades(self.lrs)
         if not self.fell:
             return "A guess: noise hides the fall, if any. Take more steps or a larger batch."
         return _doubt_of_ends(self)
@@ -116,7 +118,7 @@ class Reading:
     @cached_property
     def doubt_of_auto(self) -> str:
         """What speaks against "auto", which heeds the fixed sample as well, or nothing."""
-        if self.fixed is None:
+        if self.fixed is None or skips_decades(self.lrs):
             return self.doubt
         return (_doubt_of_ends(self) if self.fell else "") or _doubt_of_both(self, self.fixed)
 
@@ -177,8 +179,6 @@ def _refusal(curve: Reading) -> str:
 
 def _doubt_of_ends(curve: Reading) -> str:
     """Return what the curve does not show of its ends, or nothing."""
-    if skips_decades(curve.lrs):
-        return words_for_skipped_decades(curve.lrs)
     bottom, last = curve.bottom, curve.lrs[-1]
     fall = curve.smoothed[: bottom + 1].max() - curve.smoothed[bottom]
     rise = curve.smoothed[bottom:].max() - curve.smoothed[bottom]

@@ -6,6 +6,7 @@ import pytest
 from lrwidget.errors import ConfigError, LRWidgetError
 from lrwidget.ui.plan import Plan
 from lrwidget.ui.tree import descendants
+from tests.core.battery import compiled
 from tests.ui.conftest import code_on_show, part, slow_batches
 
 CONSTANT = "import lrwidget\n\nlrwidget.apply_lr(model, 0.0123456789)"
