@@ -39,6 +39,10 @@ _WALKED_OF_KERAS = (
     keras.dtype_policies.DTypePolicy,
 )
 
+_MOST_OBJECTS = 100_000
+_MOST_BYTES = 2**26
+"""More than that takes longer to compare than a trace: then fingerprints differ."""
+
 _OF_COMPILE = ("CompileLoss", "CompileMetrics", "MetricsList")
 
 
@@ -82,8 +86,14 @@ def _tokens(roots: list[Any], moved: list[Any]) -> Iterator[Token]:
     place = {id(value): -1 - index for index, value in enumerate(moved)}
     kept: list[Any] = list(moved)  # so that no id is used twice
     todo = list(reversed(roots))
+    looked_at = size = 0
     while todo:
         value = todo.pop()
+        looked_at += 1
+        size += value.nbytes if isinstance(value, np.ndarray) else 0
+        if looked_at > _MOST_OBJECTS or size > _MOST_BYTES:
+            yield object()  # equal to nothing
+            return
         if isinstance(value, PLAIN):
             yield type(value), value
             continue

@@ -198,3 +198,12 @@ def test_what_a_fit_and_other_calls_note_down_does_not_trace_again():
     first_loss(tested)
     assert steps._cache[tested][1] is kept
     assert kept.traces == 1
+
+
+def test_more_in_reach_of_the_model_than_can_be_compared_is_traced_again():
+    tested = model()
+    tested.numbers = {str(number): [number] for number in range(200_000)}
+    tested.table = np.zeros(2**24)
+    before = first_loss(tested)
+    tested.beta = 10.0
+    assert first_loss(tested) > 2 * before
