@@ -59,17 +59,18 @@ def draw_curve(
     measured = np.isfinite(values)
     lrs, values = lrs[measured], values[measured]
     smoothed = smooth(values, DEFAULT_SMOOTHING)
-    ax.plot(lrs, values, color="tab:blue", alpha=0.35, linewidth=1, label=_literal(show))
+    ax.plot(lrs, values, color="tab:blue", alpha=0.35, linewidth=1, label=show)
     ax.plot(lrs, smoothed, color="tab:blue", linewidth=2, label="smoothed")
     for number, suggestion in enumerate(suggestions.values()):
         if suggestion.lr is not None and len(lrs):
             height = np.interp(np.log(suggestion.lr), np.log(lrs), smoothed)
             _mark(ax, number, suggestion.rule, suggestion.lr, float(height))
-    ax.set(xscale="log", xlabel="Learning rate", ylabel=_literal(_TITLES.get(show, show)))
+    ax.set(xscale="log", xlabel="Learning rate", ylabel=_TITLES.get(show, show))
     if len(smoothed) and show in _TITLES:
         low, high = smoothed.min(), np.maximum(smoothed[0], np.median(smoothed))
         ax.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low) + 1e-12)
-    ax.legend()
+    for name in (ax.yaxis.label, *ax.legend().get_texts()):
+        name.set_parse_math(False)  # a `$` in the name of a metric or a rule is a `$`
 
 
 def _mark(ax: "matplotlib.axes.Axes", number: int, rule: str, lr: float, height: float) -> None:
@@ -84,10 +85,5 @@ def _mark(ax: "matplotlib.axes.Axes", number: int, rule: str, lr: float, height:
         markersize=17 if is_auto else 8,
         color=color,
         markeredgecolor="black" if is_auto else color,
-        label=f"{_literal(rule)}: {lr:.2e}",
+        label=f"{rule}: {lr:.2e}",
     )
-
-
-def _literal(name: str) -> str:
-    """Return a name as matplotlib shows it unchanged: a dollar sign would start a formula."""
-    return name.replace("$", r"\$")

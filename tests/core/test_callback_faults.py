@@ -110,20 +110,20 @@ each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(err
 each_rate = pytest.mark.parametrize("rate", [lambda: 0.003, schedule], ids=["constant", "schedule"])
 
 
-@each_error
-@each_rate
+@pytest.mark.parametrize(
+    ("error", "rate"), list(zip(ERRORS, [lambda: 0.003, schedule, lambda: 0.003], strict=True))
+)
 def test_a_fault_in_another_callback_restores_the_model_at_once(error, rate):
     model = trained_model(rate())
     before = state_of(model)
-    for hook, number in PHASES.values():
-        for first in (True, False):
-            test = finder()
-            callbacks = [test, Fault(hook, number, raising(error))]
-            with pytest.raises(type(error)):
-                fit(model, *callbacks[:: 1 if first else -1], validation_data=(X, Y))
-            assert state_of(model) == before, (hook, number, first)
-            if hook != "on_train_begin":
-                assert test.result.restored
+    for index, (hook, number) in enumerate(PHASES.values()):
+        test = finder()
+        callbacks = [test, Fault(hook, number, raising(error))]
+        with pytest.raises(type(error)):
+            fit(model, *callbacks[:: -1 if index % 2 else 1], validation_data=(X, Y))
+        assert state_of(model) == before, (hook, number)
+        if hook != "on_train_begin":
+            assert test.result.restored
     untouched = trained_model(rate())
     assert weights_after(model) == weights_after(untouched)
 
@@ -211,8 +211,11 @@ USES = {
 }
 
 
-@each_rate
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@pytest.mark.parametrize(
+    ("use", "rate"),
+    [*((use, lambda: 0.003) for use in USES.values()), (USES["fit"], schedule)],
+    ids=[*USES, "fit with a schedule"],
+)
 def test_what_a_callback_cannot_notice_is_undone_with_a_warning_by_the_next_use(use, rate):
     model, alone = trained_model(rate()), trained_model(rate())
     test = finder()

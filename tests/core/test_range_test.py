@@ -179,7 +179,8 @@ def test_a_loss_that_is_not_finite_ends_the_curve_just_before_it(bad):
 def test_changed_settings_and_a_second_test_do_not_trace_again():
     model = compiled("adam")
     for steps, max_lr, mode in [(20, 1.0, "exponential"), (300, 0.1, "linear")]:
-        lrwidget.range_test(model, batches(), steps=steps, max_lr=max_lr, mode=mode)
+        settings = {"min_lr": max_lr / 50, "max_lr": max_lr, "mode": mode}
+        lrwidget.range_test(model, batches(), steps=steps, **settings)
     assert step_groups_for(model, rate_of(model, None)).traces == 1
 
 
@@ -212,9 +213,9 @@ def test_a_model_that_was_tested_can_be_freed():
         ({"steps": 1}, "steps"),
         ({"min_lr": 0.0}, "min_lr"),
         ({"max_lr": float("nan")}, "max_lr"),
-        ({"batch_size": 0}, "batch_size.*got 0"),
-        ({"sweeps": 0}, "sweeps.*got 0"),
-        ({"stop_factor": -1.0}, r"stop_factor.*got -1\.0"),
+        ({"batch_size": 0}, r"batch_size.*got batch_size=0"),
+        ({"sweeps": 0}, r"sweeps.*got sweeps=0"),
+        ({"stop_factor": -1.0}, r"stop_factor.*got stop_factor=-1\.0"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_refused(settings, message):

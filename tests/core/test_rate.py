@@ -469,7 +469,7 @@ def test_a_learning_rate_kept_elsewhere_is_moved_inside_of_fit():
         model = ByVariable(lr=keras_variable())
         model.compile()
         before = [weights.copy() for weights in model.get_weights()]
-        given = (lambda lr, model=model: model.lr.assign(lr)) if setter else model.lr
+        given = model.lr.assign if setter else model.lr
         ladder = {name: value for name, value in LADDER.items() if name != "seed"}
         finder = lrwidget.LRRangeTest(learning_rate=given, **ladder)
         model.fit(data(), epochs=50, verbose=0, shuffle=False, callbacks=[finder])

@@ -189,6 +189,7 @@ def test_the_second_test_sees_frozen_and_thawed_layers():
 
 def test_what_a_fit_and_other_calls_note_down_does_not_trace_again():
     tested = model()
+    tested.fit(data(), verbose=0, shuffle=False)  # builds the optimizer's slots
     first_loss(tested)
     kept = steps._cache[tested][1]
     tested.fit(data(), verbose=0, shuffle=False)

@@ -6,7 +6,8 @@ import pytest
 from lrwidget.errors import ConfigError, LRWidgetError
 from lrwidget.ui.plan import Plan
 from lrwidget.ui.tree import descendants
-from tests.core.battery import compiled
+from lrwidget.ui.widget import LRFinderWidget
+from tests.core.battery import compiled, features, labels
 from tests.ui.conftest import code_on_show, part, slow_batches
 
 CONSTANT = "import lrwidget\n\nlrwidget.apply_lr(model, 0.0123456789)"
@@ -67,9 +68,10 @@ def test_code_names_the_optimizer_where_the_model_holds_several(make, model, kin
     assert rates == pytest.approx(expected)
 
 
-def test_code_says_where_the_learning_rate_was_passed_to_the_widget(make):
+def test_code_says_where_the_learning_rate_was_passed_to_the_widget():
     model = compiled()
-    widget = make(model=model, learning_rate=model.optimizer.learning_rate)
+    data = features(), labels()
+    widget = LRFinderWidget(model, data, learning_rate=model.optimizer.learning_rate)
     widget.pick(0.02)
     assert "apply_lr(model, 0.02, learning_rate=learning_rate)" in widget.code
     assert "`learning_rate` is the one that was passed to the widget" in widget.code

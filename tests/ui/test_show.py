@@ -178,8 +178,11 @@ def test_result_plots_any_curve_and_refuses_others(measured):
 @pytest.mark.parametrize("reason", get_args(StopReason))
 @pytest.mark.parametrize("points", [0, 60])
 def test_every_end_says_that_the_model_is_unchanged(measured, reason, points):
-    lrs = measured.result.lrs[:points]
-    result = dataclasses.replace(measured.result, lrs=lrs, stop_reason=reason)
+    whole = measured.result
+    names = ("lrs", "losses", "sweep_losses", "validation_losses", "sweep_validation_losses")
+    cut = {name: getattr(whole, name)[..., :points] for name in names}
+    metrics = {name: values[:points] for name, values in whole.metrics.items()}
+    result = dataclasses.replace(whole, **cut, metrics=metrics, stop_reason=reason)
     assert "model unchanged" in text.ended(result, 60, 1.0)
 
 
