@@ -347,7 +347,7 @@ def test_a_dollar_in_a_name_is_shown_as_it_is(result):
     hostile = dataclasses.replace(result, metrics={r"$\frac{": result.losses})
     axes = hostile.plot(show=r"$\frac{")
     axes.figure.canvas.draw()
-    assert axes.get_ylabel() == r"\$\frac{"
+    assert axes.get_ylabel() == r"$\frac{"
 
 
 def test_there_is_a_suggestion_for_every_rule(result):
