@@ -10,6 +10,7 @@ from keras import layers
 
 import lrwidget
 from lrwidget.core import steps
+from tests.core.new_process import run_in_new_process
 
 X = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
@@ -188,6 +189,10 @@ def test_the_second_test_sees_frozen_and_thawed_layers():
 
 
 def test_what_a_fit_and_other_calls_note_down_does_not_trace_again():
+    run_in_new_process(__name__, "check_that_a_fit_does_not_trace_again")
+
+
+def check_that_a_fit_does_not_trace_again():
     tested = model()
     tested.fit(data(), verbose=0, shuffle=False)  # builds the optimizer's slots
     first_loss(tested)
