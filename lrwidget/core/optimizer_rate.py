@@ -110,7 +110,7 @@ class OptimizerRate(Rate):
         return self._variable_of(optimizer) if own is None else own
 
     def settle_untraced(self, model: keras.Model) -> None:
-        """Move what is meant by all that is known; the first step shows whether it trains."""
+        """Choose the optimizer that is known to train; the first step shows whether it does."""
         head = optimizer_of(model, self._chosen)
         self._move(training_members(model, head))
 

@@ -78,16 +78,6 @@ def _parts() -> dict[str, _Part]:
     return parts
 
 
-@contextmanager
-def unchanged_random_state() -> Iterator[None]:
-    """Restore the global random state at the end, whatever drew from it."""
-    state = RandomState()
-    try:
-        yield
-    finally:
-        state.restore()
-
-
 _clones: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 _first_generator: list[Any] = []
 

@@ -11,12 +11,12 @@ import numpy as np
 from lrwidget.core.building import build
 from lrwidget.core.learning_rate import members_of_type, optimizers_of
 from lrwidget.core.memory import available_memory, check_memory
-from lrwidget.core.random_state import RandomState, unchanged_random_state
+from lrwidget.core.random_state import RandomState
 from lrwidget.core.result import Restored
 from lrwidget.core.values import numpy_of
 from lrwidget.errors import NotRestoredError
 
-__all__ = ["Snapshot", "build", "state_variables", "unchanged_random_state"]
+__all__ = ["Snapshot", "build", "state_variables"]
 
 Variable = Any  # a keras.Variable, or the backend's own kind
 

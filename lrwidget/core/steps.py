@@ -273,7 +273,7 @@ class StepGroups:
 
 
 def _none_for_optional(value: Any) -> Any:
-    """Return None for what stands for it in a tf.data pipeline of Python batches."""
+    """Return None for the Optional that represents it in a tf.data pipeline."""
     return None if isinstance(value, tf.experimental.Optional) else value
 
 
