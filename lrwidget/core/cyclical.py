@@ -18,7 +18,8 @@ from lrwidget.core.checks import (
     as_text,
     check_order,
 )
-from lrwidget.core.schedules import Steps, Tensor, as_steps, blend, float_type, registered
+from lrwidget.core.schedules import Steps, Tensor, as_steps, blend, registered
+from lrwidget.core.values import float_type
 from lrwidget.errors import ConfigError
 
 ScaleMode = Literal["cycle", "iterations"]

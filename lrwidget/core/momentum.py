@@ -17,7 +17,6 @@ from lrwidget.core.schedules import (
     as_fraction,
     as_length,
     blend,
-    float_type,
     one_cycle,
 )
 from lrwidget.core.train_step import (
@@ -27,6 +26,7 @@ from lrwidget.core.train_step import (
     add_to_step,
     take_from_step,
 )
+from lrwidget.core.values import float_type
 from lrwidget.errors import ConfigError, ModelError
 
 

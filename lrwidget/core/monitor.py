@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lrwidget.core.ladder import FloatArray
 from lrwidget.core.recorder import Recorder, recorder_of
-from lrwidget.core.restarted import ScheduleEnd
+from lrwidget.core.schedule_end import ScheduleEnd
 from lrwidget.core.train_step import RunningFit, add_to_step, take_from_step
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from lrwidget.core.schedules import float_type
 from lrwidget.core.train_step import Shadow, Wrapped
+from lrwidget.core.values import float_type
 from lrwidget.errors import ModelError
 
 

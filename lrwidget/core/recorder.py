@@ -22,8 +22,8 @@ from lrwidget.core.own_loss import (
     reported,
     trains_as_keras,
 )
-from lrwidget.core.schedules import float_type
 from lrwidget.core.train_step import Addition, Shadow, Step
+from lrwidget.core.values import float_type
 from lrwidget.errors import ConfigError, ModelError
 
 CAPACITY = 2048

@@ -13,6 +13,7 @@ from keras import ops
 
 from lrwidget.core.arrays import as_step_array
 from lrwidget.core.checks import as_choice, as_count, as_number, as_rate, check_order
+from lrwidget.core.values import float_type
 
 Anneal = Literal["cosine", "linear"]
 Steps = Any  # a step or an array of them: Python numbers, numpy, a tensor or a keras.Variable
@@ -130,17 +131,20 @@ class WarmupHoldCosine(keras.optimizers.schedules.LearningRateSchedule):
         self.decay_steps = as_length("decay_steps", decay_steps, at_least=1)
         self.start_lr = as_rate("start_lr", start_lr, or_zero=True)
         self.end_lr = as_rate("end_lr", end_lr, or_zero=True)
-        length = self.warmup_steps + self.hold_steps + self.decay_steps
-        as_length("warmup_steps + hold_steps + decay_steps", length)
+        as_length("warmup_steps + hold_steps + decay_steps", self.total_steps)
         check_order("start_lr", self.start_lr, "peak_lr", self.peak_lr)
         check_order("end_lr", self.end_lr, "peak_lr", self.peak_lr)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps until the learning rate stays at `end_lr`."""
+        return self.warmup_steps + self.hold_steps + self.decay_steps
 
     def __call__(self, step: Steps) -> Tensor:
         """Return the learning rate of a step, or of each step of an array, in its shape."""
         step = as_steps(step)
-        end = self.warmup_steps + self.hold_steps + self.decay_steps
         risen = portion(step, max(self.warmup_steps, 1))
-        left = portion(end - step, self.decay_steps)
+        left = portion(self.total_steps - step, self.decay_steps)
         return ops.where(
             step < self.warmup_steps,
             blend(self.start_lr, self.peak_lr, risen),
@@ -199,11 +203,6 @@ def annealed(t: Tensor, anneal: Anneal) -> Tensor:
 def blend(low: float, high: float, height: Tensor) -> Tensor:
     """Return low at height 0, high at height 1, and what is in between."""
     return low + (high - low) * height
-
-
-def float_type() -> str:
-    """Return the type that schedules calculate in: half precision is too coarse for it."""
-    return "float64" if keras.config.floatx() == "float64" else "float32"
 
 
 def as_anneal(value: Any) -> Anneal:

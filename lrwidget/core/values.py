@@ -34,3 +34,8 @@ def changed(variables: list[Any], before: list[Any]) -> list[Any]:
         for variable, value in zip(variables, before, strict=True)
         if numpy_of(variable).tobytes() != value.tobytes()
     ]
+
+
+def float_type() -> str:
+    """Return the type to calculate learning rates and losses in: half precision is too coarse."""
+    return "float64" if keras.config.floatx() == "float64" else "float32"
