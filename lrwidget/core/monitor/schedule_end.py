@@ -1,0 +1,61 @@
+"""ScheduleEnd: when a schedule ends, so that LRMonitor can say that a `fit` trains on after it."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from lrwidget.core.model.restarted import RestartedSchedule, users_schedule
+
+
+class ScheduleEnd(NamedTuple):
+    """When a schedule ends, after which a `fit` trains on at its last learning rate.
+
+    Attributes:
+        schedule: What the user applied.
+        length: Its number of steps.
+        recorded: How many steps are recorded when it ends.
+    """
+
+    schedule: Any
+    length: int
+    recorded: int
+
+    @classmethod
+    def ahead_of(cls, rates: list[Any], recorded: int) -> "ScheduleEnd | None":
+        """Return when the first schedule of some optimizers ends, if one knows its end.
+
+        Args:
+            rates: Optimizers; anything else, such as a variable, has no schedule.
+            recorded: How many steps are recorded now.
+        """
+        ends = []
+        for optimizer in rates:
+            rate = getattr(optimizer, "_learning_rate", None)
+            schedule = users_schedule(rate)
+            length = _length_of(schedule)
+            if length is not None:
+                start = rate.start if isinstance(rate, RestartedSchedule) else 0
+                done = int(ops.convert_to_numpy(optimizer._iterations))
+                ends.append(cls(schedule, length, recorded + start + length - done))
+        return min(ends, key=lambda end: end.recorded, default=None)
+
+    def is_passed(self, recorded: int) -> bool:
+        """Say whether steps were trained after the end."""
+        return recorded > self.recorded
+
+    def message(self, lr: float) -> str:
+        """Say that a `fit` trains on at the learning rate `lr`."""
+        return (
+            f"The {type(self.schedule).__name__} schedule has ended after its {self.length} "
+            f"steps, and this `fit` trains on at a learning rate of {lr:.3g}. Apply a new "
+            "schedule with `lrwidget.apply_lr`, or plan it for more steps."
+        )
+
+
+def _length_of(schedule: Any) -> int | None:
+    """Return after how many steps a schedule stays as it is; None where it does not say."""
+    if isinstance(schedule, keras.optimizers.schedules.CosineDecay):
+        return int(schedule.decay_steps + schedule.warmup_steps)
+    length = getattr(schedule, "total_steps", None)
+    return length if isinstance(length, int) else None
