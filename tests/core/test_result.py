@@ -10,7 +10,8 @@ import pytest
 
 import lrwidget
 from lrwidget.core.curve.suggest import suggest
-from lrwidget.core.range_test.result import RangeTestResult, Restored
+from lrwidget.core.model.restored import Restored
+from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ConfigError, DataError, FileError, LRWidgetError
 

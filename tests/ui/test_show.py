@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lrwidget import LRFinderWidget, RangeTestResult
-from lrwidget.core.range_test.result import Restored, StopReason
+from lrwidget.core.model.restored import Restored
+from lrwidget.core.range_test.result import StopReason
 from lrwidget.errors import ConfigError
 from lrwidget.ui.words import text
 from lrwidget.ui.words.text import format_lr

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from comm import DummyComm
 
+from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.growing_curve import Update
-from lrwidget.core.range_test.result import RangeTestResult, Restored
+from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.ui.finder.runner import REST, at_most_every
 from lrwidget.ui.state.drawn_curve import smooth_for_display

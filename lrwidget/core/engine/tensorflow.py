@@ -12,12 +12,12 @@ import tensorflow as tf
 
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.data.misfit import explained
+from lrwidget.core.engine.protocol import Logs
 from lrwidget.core.model.building import Built
 from lrwidget.core.model.fingerprint import Fingerprint
 from lrwidget.core.model.given_rate import FunctionRate
 from lrwidget.core.model.rate import Rate
 from lrwidget.core.model.snapshot import state_variables
-from lrwidget.core.range_test.growing_curve import Logs
 from lrwidget.errors import ModelError
 
 # A call lasts about this long, so that stopping and drawing stay prompt.

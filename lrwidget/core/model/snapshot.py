@@ -12,8 +12,8 @@ from lrwidget.core.model.building import build
 from lrwidget.core.model.learning_rate import members_of_type, optimizers_of
 from lrwidget.core.model.memory import available_memory, check_memory
 from lrwidget.core.model.random_state import RandomState
+from lrwidget.core.model.restored import Restored
 from lrwidget.core.model.values import numpy_of
-from lrwidget.core.range_test.result import Restored
 from lrwidget.errors import NotRestoredError
 
 __all__ = ["Snapshot", "build", "state_variables"]

@@ -23,6 +23,7 @@ from lrwidget.core.curve.purpose import OptimizerKind, Purpose, Target
 from lrwidget.core.curve.reading import Reading
 from lrwidget.core.curve.rules import RULES, check_rule
 from lrwidget.core.curve.suggest import Suggestion, suggest_over_sweeps
+from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.drawing import axes_of, draw_curve
 from lrwidget.core.range_test.result_file import (
     check_keys,
@@ -52,28 +53,6 @@ _ARRAYS: dict[str, Check] = {
 }
 # They hold NaN where nothing was measured.
 _WITH_NAN = ("validation_losses", "sweep_validation_losses", "metrics")
-
-
-@dataclass(frozen=True)
-class Restored:
-    """The proof that a range test left no trace; true where it did not.
-
-    Attributes:
-        before: Fingerprint of all state before the test: a CRC-32 over the bytes of the
-            model's, the optimizer's and the metrics' variables and the global random state.
-        after: The same, taken after everything was put back.
-    """
-
-    before: str
-    after: str
-
-    def __post_init__(self) -> None:
-        for name in ("before", "after"):
-            if not isinstance(getattr(self, name), str):
-                raise ConfigError(f"`{name}` must be a string; got {getattr(self, name)!r}.")
-
-    def __bool__(self) -> bool:
-        return self.before == self.after
 
 
 @dataclass(frozen=True, eq=False)

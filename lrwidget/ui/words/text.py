@@ -5,8 +5,9 @@ import unicodedata
 from typing import Any
 
 from lrwidget.core.model.apply import AppliedLR
+from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.growing_curve import Update
-from lrwidget.core.range_test.result import RangeTestResult, Restored
+from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import LRWidgetError
 
