@@ -37,8 +37,15 @@ _HOMES = {
     "suggest": "lrwidget.core.curve.suggest",
 }
 
-_ON_TENSORFLOW_ONLY = {"LRFinderWidget", "range_test"}
-_ON_ANY_BACKEND = {"AppliedLR", "LRMonitor", "LRRangeTest", "apply_lr", "schedules"}
+_ON_A_BACKEND = {
+    "AppliedLR",
+    "LRFinderWidget",
+    "LRMonitor",
+    "LRRangeTest",
+    "apply_lr",
+    "range_test",
+    "schedules",
+}
 
 __all__ = [
     "AppliedLR",
@@ -62,9 +69,9 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("importlib.metadata").version("lrwidget")
     if name not in _HOMES:
         raise AttributeError(f"module 'lrwidget' has no attribute {name!r}")
-    if name in _ON_TENSORFLOW_ONLY | _ON_ANY_BACKEND:
+    if name in _ON_A_BACKEND:
         backend = importlib.import_module("lrwidget.core.model.backend")
-        error = backend.why_unusable(name, name in _ON_TENSORFLOW_ONLY)
+        error = backend.why_unusable(name)
         if error is not None:
             return _that_raises(name, error)
     if name == "schedules":

@@ -17,6 +17,7 @@ from lrwidget.core.checks import (
 from lrwidget.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
+Logs = dict[str, FloatArray]  # what each of some steps reported, by name, each of shape (steps,)
 
 
 def as_losses(name: str, values: Any) -> FloatArray:

@@ -6,13 +6,14 @@ generator among its attributes, would go on from where a range test left it.
 
 import inspect
 import random
+import sys
 import types
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 _LARGEST_SMALL_ARRAY = 2**20
 _MOST_ITEMS = 1000
@@ -80,7 +81,8 @@ def _state_holders(data: Any) -> Iterator[Any]:
 
 def _is_object(value: Any) -> bool:
     """Say whether a value is an instance with attributes that data may change."""
-    plain = (type, types.ModuleType, types.GeneratorType, tf.data.Dataset, tf.Tensor, np.ndarray)
+    of_tensorflow = _kinds_of_tensorflow("data.Dataset", "Tensor")
+    plain = (type, types.ModuleType, types.GeneratorType, np.ndarray, *of_tensorflow)
     return hasattr(value, "__dict__") and not (isinstance(value, plain) or callable(value))
 
 
@@ -94,13 +96,20 @@ def _shuffles_between_epochs(data: Any) -> bool:
 
 def _variables_of(value: Any) -> list[Any] | None:
     """Return the variables of something that holds variables, None for anything else."""
-    if isinstance(value, keras.Variable | tf.Variable):
+    if isinstance(value, (keras.Variable, *_kinds_of_tensorflow("Variable"))):
         return [value]
-    if isinstance(value, keras.random.SeedGenerator | tf.random.Generator):
+    generators: Any = (keras.random.SeedGenerator, *_kinds_of_tensorflow("random.Generator"))
+    if isinstance(value, generators):
         return [value.state]
     if isinstance(value, keras.Layer | keras.metrics.Metric):
         return list(value.variables)
     return None
+
+
+def _kinds_of_tensorflow(*names: str) -> list[Any]:
+    """Return classes of TensorFlow's, none where it is not loaded."""
+    tensorflow = sys.modules.get("tensorflow")
+    return [] if tensorflow is None else [attrgetter(name)(tensorflow) for name in names]
 
 
 def _parts(value: Any) -> list[Any]:

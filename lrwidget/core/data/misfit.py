@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from lrwidget.errors import DataError, LRWidgetError
 
@@ -20,7 +19,7 @@ def explained(model: keras.Model, batch_spec: Any) -> Iterator[None]:
 
     Args:
         model: The model whose step runs or is traced.
-        batch_spec: Shapes and types of a batch.
+        batch_spec: Shapes and types of a batch, or a batch.
 
     Raises:
         DataError: The data have one of the common mistakes.
@@ -29,7 +28,7 @@ def explained(model: keras.Model, batch_spec: Any) -> Iterator[None]:
         yield
     except LRWidgetError:
         raise
-    except (ValueError, TypeError, AttributeError, RuntimeError, tf.errors.OpError) as error:
+    except Exception as error:
         mistake = _unbatched(model, batch_spec) or _without_targets(model, batch_spec)
         if mistake is None:
             raise
@@ -38,19 +37,19 @@ def explained(model: keras.Model, batch_spec: Any) -> Iterator[None]:
 
 def _unbatched(model: keras.Model, spec: Any) -> str | None:
     inputs = getattr(model, "inputs", None) or []
-    given = tf.nest.flatten(spec[0] if isinstance(spec, tuple) and spec else spec)
+    given = keras.tree.flatten(spec[0] if isinstance(spec, tuple) and spec else spec)
     for wanted, got in zip(inputs, given, strict=False):
-        shape = getattr(got, "shape", None)
-        if shape is not None and shape.rank is not None and shape.rank == len(wanted.shape) - 1:
+        shape = _shape(got)
+        if shape is not None and len(shape) == len(wanted.shape) - 1:
             return (
-                f"The dataset is not batched: it gives samples of shape {tuple(shape)}, and the "
+                f"The dataset is not batched: it gives samples of shape {shape}, and the "
                 f"model needs batches of shape {tuple(wanted.shape)}. Add `.batch(32)` to it."
             )
-    dense = [each for each in tf.nest.flatten(spec) if isinstance(each, tf.TensorSpec)]
-    if not inputs and any(each.shape.rank == 0 for each in dense):
+    shapes = [_shape(each) for each in keras.tree.flatten(spec)]
+    if not inputs and () in shapes:
         return (
             "The dataset is not batched: it gives single samples of shapes "
-            f"{[tuple(each.shape) for each in dense]}. Add `.batch(32)` to it."
+            f"{[shape for shape in shapes if shape is not None]}. Add `.batch(32)` to it."
         )
     return None
 
@@ -63,3 +62,9 @@ def _without_targets(model: keras.Model, spec: Any) -> str | None:
         "The data have inputs but no targets, and the model's loss needs targets. Pass both: "
         "arrays as a tuple (x, y), where x may be a dict or list of arrays, or batches of (x, y)."
     )
+
+
+def _shape(part: Any) -> tuple[int | None, ...] | None:
+    """Return the shape of a part of a batch, None where its rank is not known."""
+    shape = getattr(part, "shape", None)
+    return None if shape is None or getattr(shape, "rank", 0) is None else tuple(shape)

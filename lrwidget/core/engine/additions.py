@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from lrwidget.core.engine.tensorflow import StepGroups
+from lrwidget.core.engine.protocol import Engine
 from lrwidget.core.model.attributes import ModelAttributes
 from lrwidget.core.model.building import Built, UnbuiltLayers, build
 from lrwidget.core.model.learning_rate import optimizers_of
@@ -44,20 +44,18 @@ class Additions:
 
 
 @contextmanager
-def added_by_building(
-    model: keras.Model, batch_spec: Any, groups: StepGroups
-) -> Iterator[Additions]:
+def added_by_building(model: keras.Model, batch_spec: Any, engine: Engine) -> Iterator[Additions]:
     """Build what `fit` would build, and remove it at the end.
 
     Args:
         model: A compiled model.
-        batch_spec: Shapes and types of a batch, as `train_step` takes it.
-        groups: The compiled steps; those of an earlier test know the slots of that time.
+        batch_spec: Shapes and types of a batch, or a batch, as `train_step` takes it.
+        engine: That of an earlier test knows the slots of that time.
     """
     layers = UnbuiltLayers(model)
     built = Built(_with_inner(optimizers_of(model)))
     build(model, batch_spec)
-    built = groups.adopt(built)
+    built = engine.adopt(built)
     additions = Additions(built, ModelAttributes(model), layers, bool(model.run_eagerly))
     try:
         yield additions

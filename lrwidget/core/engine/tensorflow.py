@@ -2,26 +2,26 @@
 
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from lrwidget.core.arrays import Logs
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.data.misfit import explained
-from lrwidget.core.engine.protocol import Logs
+from lrwidget.core.data.tensorflow import TensorBatches
+from lrwidget.core.engine.logs import numbers_of
+from lrwidget.core.engine.protocol import SECONDS_PER_GROUP
 from lrwidget.core.model.building import Built
-from lrwidget.core.model.fingerprint import Fingerprint
 from lrwidget.core.model.given_rate import FunctionRate
 from lrwidget.core.model.rate import Rate
 from lrwidget.core.model.snapshot import state_variables
-from lrwidget.errors import ModelError
+from lrwidget.errors import DataError, ModelError
 
-# A call lasts about this long, so that stopping and drawing stay prompt.
-SECONDS_PER_GROUP = 0.1
 # The most steps of a call: a step shorter than a tenth of a millisecond is rare.
 _STEPS_PER_GROUP = 1024
 
@@ -61,6 +61,8 @@ class StepGroups:
         self._kept: list[tf.Variable] = []
         self._groups: dict[tf.TypeSpec, Callable[..., Any]] = {}
         self._built: Built | None = None
+        self._iterator: Any = None
+        self._batches: TensorBatches | None = None
 
     def adopt(self, built: Built) -> Built:
         """Use the optimizers as the traced steps know them, with the slots of a new start.
@@ -90,8 +92,18 @@ class StepGroups:
             variable.assign(value)
         return self._built
 
-    def prepare(self, iterator: Any) -> None:
-        """Trace for the form of data that `iterator` gives, without training."""
+    def start(self, batches: Any) -> None:
+        """Read `batches` from now on; trace for their form, without training."""
+        with _data_errors(batches):
+            self._iterator = _iterate(batches.dataset, self._living_model().distribute_strategy)
+            self._prepare(self._iterator)
+        self._batches = batches
+
+    def finish(self) -> None:
+        """Read no more, which ends threads that read ahead and run Python code of the user's."""
+        self._iterator = self._batches = None
+
+    def _prepare(self, iterator: Any) -> None:
         spec = tf.type_spec_from_value(iterator)
         if spec in self._groups:
             return
@@ -103,21 +115,26 @@ class StepGroups:
         with explained(self._living_model(), iterator.element_spec):
             self._groups[spec] = self._traced_group(spec, iterator.element_spec)
 
-    def run(self, iterator: Any, lrs: FloatArray) -> Logs:
+    def run(self, lrs: FloatArray) -> Logs:
         """Train one step at each learning rate, for about 0.1 s.
 
         Args:
-            iterator: An iterator of a form that `prepare` was called with.
             lrs: Learning rates, shape (n,), n >= 1.
 
         Returns:
             What each step reported, by name, each of shape (m,), m <= n.
+
+        Raises:
+            DataError: The data are empty.
+            Exception: Whatever the model or the data raise.
         """
+        iterator = self._iterator
         group, lrs = self._groups[tf.type_spec_from_value(iterator)], lrs[:_STEPS_PER_GROUP]
-        if isinstance(self.rate, FunctionRate):
-            done, logs = self._one_by_one(self.rate, group, iterator, lrs)
-        else:
-            done, logs = group(iterator, tf.constant(lrs, self.rate.dtype))
+        with _data_errors(self._batches):
+            if isinstance(self.rate, FunctionRate):
+                done, logs = self._one_by_one(self.rate, group, iterator, lrs)
+            else:
+                done, logs = group(iterator, tf.constant(lrs, self.rate.dtype))
         return {
             name: values.numpy()[: int(done)].astype(np.float64) for name, values in logs.items()
         }
@@ -260,29 +277,12 @@ class StepGroups:
 
         strategy = model.distribute_strategy
         logs = strategy.run(train_step, args=(batch,))
-        reported = _flat(logs) if isinstance(logs, dict) else {}
-        means = {name: _mean_over_replicas(value, strategy) for name, value in reported.items()}
-        numbers = {name: value for name, value in means.items() if value.shape.rank == 0}
-        if self._monitor not in numbers:
-            raise ModelError(
-                f"`train_step` must return a dict with the batch's {self._monitor!r}; the numbers "
-                f"in what it returned are {sorted(numbers)}. Return one, or pass `monitor=` with "
-                "the name of another."
-            )
-        return numbers
+        return numbers_of(logs, self._monitor, lambda value: _mean_over_replicas(value, strategy))
 
 
 def _none_for_optional(value: Any) -> Any:
     """Return None for the Optional that represents it in a tf.data pipeline."""
     return None if isinstance(value, tf.experimental.Optional) else value
-
-
-def _flat(logs: dict[str, Any]) -> dict[str, Any]:
-    """Return what a step reports by name; a metric may report several values as a dict."""
-    flat: dict[str, Any] = {}
-    for name, value in logs.items():
-        flat.update(_flat(value) if isinstance(value, dict) else {name: value})
-    return flat
 
 
 def touched_variables(step: Callable[[Any], Any], batch_spec: Any) -> list[tf.Variable]:
@@ -312,23 +312,29 @@ def _is_captured(variable: Any, captured: list[Any]) -> bool:
     return any(handle is each for handle in handles if handle is not None for each in captured)
 
 
-_cache: weakref.WeakKeyDictionary[keras.Model, tuple[Fingerprint, StepGroups]] = (
-    weakref.WeakKeyDictionary()
-)
+def _iterate(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:
+    """Return an iterator that gives every replica its share of each batch.
 
-
-def step_groups_for(model: keras.Model, rate: Rate, monitor: str = "loss") -> StepGroups:
-    """Return the compiled steps of a model, kept from an earlier range test where they still fit.
-
-    They fit as long as nothing has changed that a trace of the training step may read: a second
-    test sees what a first `fit` would see.
+    Without autotuning: an iterator that has it may wait for seconds, when it is dropped, until
+    its tuning thread wakes up and ends, and Stop would wait with it.
     """
-    roots = [model, model.train_step, type(rate), rate.traced(), monitor]
-    fingerprint = Fingerprint(roots, rate.exchanged())
-    known, groups = _cache.get(model, (None, None))
-    if groups is None or known != fingerprint:
-        groups = StepGroups(model, rate, monitor)
-        _cache[model] = (fingerprint, groups)
-    elif isinstance(groups.rate, FunctionRate) and isinstance(rate, FunctionRate):
-        groups.rate.renew(rate)
-    return groups
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = dataset.with_options(options)
+    if strategy.num_replicas_in_sync > 1:
+        dataset = strategy.experimental_distribute_dataset(dataset)
+    return iter(dataset)
+
+
+@contextmanager
+def _data_errors(batches: TensorBatches | None) -> Iterator[None]:
+    """Raise errors of the data as what they are."""
+    try:
+        yield
+    except tf.errors.OutOfRangeError as error:
+        raise DataError("The dataset is empty: it gave no batch. Pass at least one.") from error
+    except tf.errors.OpError:
+        # tf.data reports an error of the user's Python data as its own kind of error.
+        if batches is not None and batches.failure is not None:
+            raise batches.failure from None
+        raise

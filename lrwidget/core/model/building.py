@@ -6,10 +6,12 @@ moment. Slots that a range test left behind would keep the user's later settings
 
 import copy
 from collections.abc import Iterable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any
 
 import keras
+
+from lrwidget.core.model.strategy import scope_of
 
 
 class Built:
@@ -90,8 +92,7 @@ def build(model: keras.Model, batch_spec: Any) -> None:
         model: A compiled model.
         batch_spec: Shapes and types of a batch, as `train_step` takes it.
     """
-    strategy = getattr(model, "distribute_strategy", None)
-    with strategy.scope() if strategy else nullcontext(), suppress(Exception):
+    with scope_of(model), suppress(Exception):
         # A model that cannot be called on its data, such as a GAN, builds itself when its
         # training step is traced; what is wrong with any other shows there as well.
         model._symbolic_build(data_batch=batch_spec)

@@ -142,8 +142,13 @@ def _of_instance(value: Any) -> tuple[Token, list[tuple[Any, Any]] | None]:
     attributes = attributes_of(value)
     if not attributes and not hasattr(value, "__dict__"):
         return object(), None  # written in another language: its content cannot be seen
-    parts = [*((kind.__name__, kind) for kind in kinds), *attributes.items()]
+    # Building an optimizer and undoing it changes the order of its attributes.
+    parts = [*((kind.__name__, kind) for kind in kinds), *sorted(attributes.items(), key=_by_name)]
     return _identity(type(value)), parts
+
+
+def _by_name(item: tuple[str, Any]) -> str:
+    return item[0]
 
 
 def _parts_of_class(kind: type) -> list[tuple[Any, Any]]:

@@ -44,6 +44,10 @@ class VariableRate(Rate):
             )
         self.leader = _accumulating(model, reads)
 
+    def moved(self) -> list[tuple[Any, float]]:
+        """Return the variable."""
+        return [(self._variable, 1.0)]
+
     def assign(self, lr: Any) -> None:
         """Set the variable."""
         self._variable.assign(lr)

@@ -151,6 +151,10 @@ class OptimizerRate(Rate):
         if [each.tobytes() for each in counters] == [each.tobytes() for each in self.counters()]:
             raise _not_read(self._heads)
 
+    def moved(self) -> list[tuple[Any, float]]:
+        """Return the learning rates that are moved, each with its factor."""
+        return self._moved
+
     def assign(self, lr: Any) -> None:
         """Set every learning rate that is moved, their ratios kept."""
         for variable, factor in self._moved:

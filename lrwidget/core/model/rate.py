@@ -63,6 +63,10 @@ class Rate(ABC):
             ModelError: It has not.
         """
 
+    def moved(self) -> list[tuple[Any, float]]:
+        """Return the variables that are moved, and what each multiplies the learning rate by."""
+        return []
+
     def assign(self, lr: Any) -> None:  # noqa: B027
         """Set the learning rate of the steps to come, in a compiled graph too."""
 

@@ -14,8 +14,9 @@ from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.model.families import family_of, is_multi, training_members
 from lrwidget.core.model.given_rate import variable_of
 from lrwidget.core.model.learning_rate import optimizer_of, optimizers_of
+from lrwidget.core.model.strategy import replicas_of, scope_of
 from lrwidget.core.model.train_step import Addition, Shadow, Step
-from lrwidget.core.model.values import float_type
+from lrwidget.core.model.values import float_type, is_tensorflow
 from lrwidget.core.monitor.own_loss import (
     Twins,
     as_number,
@@ -111,7 +112,7 @@ class StepRecorder(Recorder):
         self._twins = Twins(name)
         self._overhears = False
         settings = {"trainable": False, "aggregation": "only_first_replica"}
-        with _variable_scope(model):
+        with scope_of(model):
             self._count = keras.Variable(0, dtype="int", name="steps", **settings)
             self._rows = keras.Variable(
                 np.zeros((self.capacity, self.width)), dtype=float_type(), name="rows", **settings
@@ -121,9 +122,9 @@ class StepRecorder(Recorder):
         """Let a reader have the steps of a `fit`, with the running means that the model has now."""
         super().attach(reader, fit)
         model = self.model()
-        self._overhears = trains_as_keras(model) and _replicas(model) == 1
+        self._overhears = trains_as_keras(model) and replicas_of(model) == 1
         if not self._overhears:
-            with _variable_scope(model):
+            with scope_of(model):
                 self._twins.follow(model)
 
     @property
@@ -155,7 +156,7 @@ class StepRecorder(Recorder):
             logs, loss = self._with_own_loss(step, data)
             if not is_used():
                 raise not_used(self.rates)
-            self._note(lrs, _mean_over_replicas(loss))
+            self._note(lrs, _mean_overreplicas_of(loss))
             return logs
 
         return train_step
@@ -175,7 +176,7 @@ class StepRecorder(Recorder):
     def _watch(self) -> Callable[[], bool]:
         """Return what says later whether the part of the graph made until then uses the rates."""
         if not (
-            self.checks_use and _on_tensorflow() and self.rates and _replicas(self.model()) == 1
+            self.checks_use and is_tensorflow() and self.rates and replicas_of(self.model()) == 1
         ):
             return lambda: True
         from lrwidget.core.model.graph_use import uses_since_now
@@ -186,7 +187,7 @@ class StepRecorder(Recorder):
         row = ops.stack([lrs[0], loss, *lrs[1:]])
         count = ops.convert_to_tensor(self._count)
         place = count % self.capacity
-        if _on_tensorflow() and _replicas(self.model()) == 1:
+        if is_tensorflow() and replicas_of(self.model()) == 1:
             _write_in_place(self._rows.value, place, row)
         else:
             place = ops.cast(place, "int32")
@@ -207,7 +208,7 @@ def _after(value: Any) -> AbstractContextManager[Any]:
 
     Where the data end inside of a step, all that does not wait for them still runs.
     """
-    if not _on_tensorflow():
+    if not is_tensorflow():
         return nullcontext()
     import tensorflow as tf
 
@@ -220,20 +221,8 @@ def current_lrs(rates: list[Any]) -> list[Any]:
     return [ops.cast(ops.copy(ops.convert_to_tensor(each)), float_type()) for each in values]
 
 
-def _on_tensorflow() -> bool:
-    return bool(keras.backend.backend() == "tensorflow")
-
-
-def _variable_scope(model: keras.Model) -> AbstractContextManager[Any]:
-    return model.distribute_strategy.scope() if _on_tensorflow() else nullcontext()
-
-
-def _replicas(model: keras.Model) -> int:
-    return int(model.distribute_strategy.num_replicas_in_sync) if _on_tensorflow() else 1
-
-
-def _mean_over_replicas(loss: Any) -> Any:
-    if not _on_tensorflow():
+def _mean_overreplicas_of(loss: Any) -> Any:
+    if not is_tensorflow():
         return loss
     import tensorflow as tf
 

@@ -9,10 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
+from lrwidget.core.arrays import Logs
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.curve.purpose import OptimizerKind
 from lrwidget.core.curve.stop_rule import DivergenceRule
-from lrwidget.core.engine.protocol import Logs
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.result import RangeTestResult, StopReason, series_of
 from lrwidget.core.range_test.settings import RangeTestConfig

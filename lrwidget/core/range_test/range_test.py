@@ -1,5 +1,6 @@
 """The range test itself: checks, snapshot, probe, sweeps, restore."""
 
+import itertools
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,10 +11,10 @@ import keras
 
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind
-from lrwidget.core.data.batches import Batches, source_of
 from lrwidget.core.data.data_state import DataState
+from lrwidget.core.data.source import Batches, source_of
 from lrwidget.core.engine.additions import added_by_building
-from lrwidget.core.engine.tensorflow import step_groups_for
+from lrwidget.core.engine.choice import engine_for
 from lrwidget.core.model.fit_guard import finish_left_fit
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.learning_rate import optimizer_kind
@@ -21,7 +22,9 @@ from lrwidget.core.model.random_state import RandomState, own_operation_seeds, o
 from lrwidget.core.model.rate_choice import rate_of
 from lrwidget.core.model.reserve import check_free, reserved
 from lrwidget.core.model.snapshot import Snapshot, state_variables
+from lrwidget.core.model.strategy import scope_of
 from lrwidget.core.model.thread_state import KerasThreadState
+from lrwidget.core.model.values import is_tensorflow
 from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update, result_of
 from lrwidget.core.range_test.probe import found_range
 from lrwidget.core.range_test.result import RangeTestResult
@@ -189,13 +192,13 @@ class RangeTest:
                 may have set a seed or drawn from it.
         """
         self._thread_state.enter()
-        model, strategy = self._model, self._model.distribute_strategy
+        model = self._model
         random_state = RandomState()
         with UninterruptedExit() as stack:
-            stack.enter_context(strategy.scope())
+            stack.enter_context(scope_of(model))
             stack.enter_context(reserved(model))
             stack.enter_context(own_seed_generator())
-            if alone and model.run_eagerly:
+            if alone and model.run_eagerly and is_tensorflow():
                 stack.enter_context(own_operation_seeds())
             snapshot = Snapshot(self._source.variables, random_state, alone)
             stack.callback(snapshot.restore)
@@ -204,23 +207,21 @@ class RangeTest:
                 stack.callback(state.restore)
                 snapshot.include(state.variables)
             first = stack.enter_context(closing(self._source.stream(self._seeds[0])))
-            groups = step_groups_for(model, self._rate, self._config.monitor)
-            additions = stack.enter_context(
-                added_by_building(model, first.dataset.element_spec, groups)
-            )
+            engine = engine_for(model, self._rate, self._config.monitor)
+            additions = stack.enter_context(added_by_building(model, first.spec, engine))
             own = state_variables(model)
-            snapshot.include([*own, *groups.rate.variables])
-            stack.enter_context(groups.rate.handed_over())
+            snapshot.include([*own, *engine.rate.variables])
+            stack.enter_context(engine.rate.handed_over())
             validation = self._validation_batches()
-            sweeps = Sweeps(groups, snapshot, additions, strategy, stop)
+            sweeps = Sweeps(engine, snapshot, additions, stop)
             curves = self._curves(first, sweeps, validation, on_update, on_range)
         known = {id(variable) for variable in own}
         left_behind = [each for each in state_variables(model) if id(each) not in known]
         restored = snapshot.restored(left_behind)
-        leader = groups.rate.leader
+        leader = engine.rate.leader
         kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
-        result = result_of(curves, curves[-1].config, restored, kind, "tensorflow")
-        return replace(result, notes=(*groups.rate.notes, *dict.fromkeys(sweeps.notes)))
+        result = result_of(curves, curves[-1].config, restored, kind, keras.backend.backend())
+        return replace(result, notes=(*engine.rate.notes, *dict.fromkeys(sweeps.notes)))
 
     def _curves(
         self,
@@ -262,4 +263,4 @@ class RangeTest:
             count = min(
                 _VALIDATION_BATCHES, self._validation_source.per_pass or _VALIDATION_BATCHES
             )
-            return list(batches.dataset.take(count))
+            return list(itertools.islice(batches, count))

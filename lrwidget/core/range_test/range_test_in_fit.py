@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -22,6 +21,7 @@ from lrwidget.core.model.learning_rate import (
     set_learning_rate,
 )
 from lrwidget.core.model.snapshot import Snapshot, build, state_variables
+from lrwidget.core.model.strategy import scope_of
 from lrwidget.core.model.train_step import Shadow, trace_anew
 from lrwidget.core.model.values import numpy_of
 from lrwidget.core.range_test.growing_curve import Curve, result_of
@@ -90,8 +90,7 @@ class RangeTestInFit:
 
     def _take_over_rate(self) -> None:
         if self._optimizer is not None and not isinstance(self._own_rate, keras.Variable):
-            strategy = getattr(self._model, "distribute_strategy", None)
-            with strategy.scope() if strategy else nullcontext():
+            with scope_of(self._model):
                 self._rate = new_rate_variable(self._config.min_lr)
             set_learning_rate(self._optimizer, self._rate)
             # A function that is compiled already would continue with the schedule.

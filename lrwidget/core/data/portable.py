@@ -1,0 +1,127 @@
+"""Everything that `fit` takes as data, as streams of batches for JAX and PyTorch."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sized
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.trainers.data_adapters import TFDatasetAdapter, array_slicing, data_adapter_utils
+
+from lrwidget.core.data.finite import NonFiniteBatches
+from lrwidget.core.data.python_data import PythonStream
+from lrwidget.core.data.source import ClassWeight, adapted_arrays, pass_starter
+
+
+class ArrayBatches:
+    """An endless stream of batches.
+
+    Args:
+        batches: Them, as Keras' adapters hand them over; the first one is read here.
+        close: Releases what they are read from.
+
+    Attributes:
+        spec: The first batch.
+    """
+
+    def __init__(self, batches: Iterator[Any], close: Callable[[], None] = lambda: None) -> None:
+        self.spec = for_backend(next(batches))
+        self._batches: Iterator[Any] = batches
+        self._close, self._non_finite = close, NonFiniteBatches()
+
+    def __iter__(self) -> Iterator[Any]:
+        first = self.spec
+        self._non_finite.look_at(first)
+        yield first
+        for batch in self._batches:
+            self._non_finite.look_at(batch)
+            yield for_backend(batch)
+
+    def holds_non_finite(self, first: int, count: int) -> bool:
+        """Say whether any of `count` batches read so far, from number `first` on, is not finite."""
+        return self._non_finite.among(first, count)
+
+    def close(self) -> None:
+        """Release the data."""
+        self._batches = iter(())
+        self._close()
+
+
+def for_backend(batch: Any) -> Any:
+    """Return a batch as Keras' epoch iterator hands it to a step on this backend."""
+    if keras.backend.backend() == "torch":
+        return keras.tree.map_structure(_as_torch, batch, none_is_leaf=False)
+    return next(data_adapter_utils.get_jax_iterator([batch]))
+
+
+def _as_torch(values: Any) -> Any:
+    if data_adapter_utils.is_scipy_sparse(values):
+        values = values.todense()
+    return keras.ops.convert_to_tensor(values)
+
+
+class Pipeline:
+    """A tf.data.Dataset; every stream has its own shuffles and caches."""
+
+    def __init__(self, dataset: Any, class_weight: ClassWeight) -> None:
+        # TensorFlow is loaded already: the data are its own.
+        from lrwidget.core.data.tensorflow import Pipeline as OnTensorFlow
+
+        self._on_tensorflow = OnTensorFlow(dataset, class_weight)
+        self.per_pass, self.variables = self._on_tensorflow.per_pass, self._on_tensorflow.variables
+
+    def stream(self, seed: int) -> ArrayBatches:
+        dataset = self._on_tensorflow.stream(seed).dataset
+        adapter = TFDatasetAdapter(dataset)
+        return ArrayBatches(iter(adapter.get_numpy_iterator()))
+
+
+class Arrays:
+    """Arrays in memory, held once for all streams, in another order for each seed and epoch."""
+
+    variables: list[Any] = []  # noqa: RUF012
+
+    def __init__(self, arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> None:
+        adapter = adapted_arrays(arrays, batch_size, class_weight)
+        self.per_pass: int | None = adapter.num_batches
+        self._size, self._batch_size = int(adapter._num_samples), batch_size
+        self._backend = keras.backend.backend()
+        self._arrays = array_slicing.convert_to_sliceable(
+            adapter._inputs, target_backend=self._backend
+        )
+
+    def stream(self, seed: int) -> ArrayBatches:
+        """Return shuffled batches, with a random generator of their own."""
+        return ArrayBatches(self._batches(seed))
+
+    def _batches(self, seed: int) -> Iterator[Any]:
+        for epoch in itertools.count():
+            order = np.random.default_rng([seed, epoch]).permutation(self._size)
+            for start in range(0, self._size, self._batch_size):
+                rows = order[start : start + self._batch_size]
+                yield keras.tree.map_structure(
+                    lambda array, rows=rows: self._rows(array, rows),
+                    self._arrays,
+                    none_is_leaf=False,
+                )
+
+    def _rows(self, array: Any, rows: Any) -> Any:
+        part = array[rows]
+        is_torch = self._backend == "torch"
+        convert = array.convert_to_torch_compatible if is_torch else array.convert_to_jax_compatible
+        return convert(part)
+
+
+class PythonData:
+    """A PyDataset, a DataLoader, a generator, a generator function or any iterable of batches."""
+
+    variables: list[Any] = []  # noqa: RUF012
+
+    def __init__(self, data: Any, class_weight: ClassWeight) -> None:
+        self._new_pass, self._class_weight = pass_starter(data), class_weight
+        self._is_one_shot = isinstance(data, Iterator)
+        self.per_pass = len(data) if isinstance(data, Sized) else None
+
+    def stream(self, seed: int) -> ArrayBatches:  # noqa: ARG002
+        python = PythonStream(self._new_pass, self._class_weight, self._is_one_shot)
+        return ArrayBatches(python.batches(lambda batch: batch), python.close)

@@ -1,0 +1,162 @@
+"""Everything that `fit` takes as data -> endless streams of batches, one for each sweep.
+
+There is one opinion on what a batch is, Keras': its own data adapters say what `fit` would hand
+to `train_step`, and whether that fits the model is shown by tracing the training step.
+"""
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+import keras
+from keras.src.trainers.data_adapters import array_slicing
+
+from lrwidget.errors import DataError
+
+FORMS = (
+    "Pass what `model.fit` takes: a batched tf.data.Dataset, arrays as x, (x,), (x, y) or "
+    "(x, y, sample_weight), a keras.utils.PyDataset, a DataLoader, a generator function or a list "
+    "of batches."
+)
+
+ClassWeight = dict[int, float] | None
+
+
+class Batches(Protocol):
+    """An endless stream of batches, as `train_step` takes them.
+
+    Attributes:
+        spec: What the form of a batch is read from: its shapes and types, or a first batch.
+    """
+
+    spec: Any
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return an iterator over the batches, which holds for one pass of the training."""
+
+    def holds_non_finite(self, first: int, count: int) -> bool:
+        """Say whether any of `count` batches, from number `first` on, holds NaN or infinity."""
+
+    def close(self) -> None:
+        """Release the data."""
+
+
+class Source(Protocol):
+    """Data that streams of batches can be made of.
+
+    Attributes:
+        per_pass: Batches until the data repeats; None where that is not known.
+        variables: Variables that reading the data changes, such as an augmentation's seeds.
+    """
+
+    per_pass: int | None
+    variables: list[Any]
+
+    def stream(self, seed: int) -> Batches:
+        """Return a stream that starts at the beginning of the data.
+
+        Args:
+            seed: Order of the samples where the data are arrays or a pipeline that shuffles;
+                other data have their own order.
+        """
+
+
+def source_of(data: Any, batch_size: int = 32, class_weight: ClassWeight = None) -> Source:
+    """Return data of any form as a source of streams, without reading a batch.
+
+    Args:
+        data: What `fit` takes; arrays as x, (x,), (x, y) or (x, y, sample_weight).
+        batch_size: Samples in a batch where `data` is arrays.
+        class_weight: Weight of each class by its number; as for `fit`.
+
+    Raises:
+        DataError: `data` is empty, or of a form that `fit` does not take.
+    """
+    _check_class_weight(class_weight)
+    name = "tensorflow" if keras.backend.backend() == "tensorflow" else "portable"
+    forms: Any = importlib.import_module(f"lrwidget.core.data.{name}")
+    if is_pipeline(data):
+        return forms.Pipeline(data, class_weight)
+    if isinstance(data, tuple):
+        return forms.Arrays(data, batch_size, class_weight)
+    if isinstance(data, dict) or _is_array(data):
+        return forms.Arrays((data,), batch_size, class_weight)
+    return forms.PythonData(data, class_weight)
+
+
+def is_pipeline(data: Any) -> bool:
+    """Say whether data are a tf.data.Dataset, without importing TensorFlow."""
+    return any(
+        kind.__name__ == "DatasetV2" and kind.__module__.startswith("tensorflow.")
+        for kind in type(data).__mro__
+    )
+
+
+def adapted(adapter: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Return a data adapter of Keras'; what it refuses, `fit` refuses as well."""
+    try:
+        return adapter(*arguments, **options)
+    except (ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"`fit` would not take these data: {reason} {FORMS}") from error
+
+
+def adapted_arrays(arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> Any:
+    """Return Keras' adapter of arrays, x, (x, y) or (x, y, sample_weight).
+
+    Raises:
+        DataError: `fit` would not take them, or they are empty.
+    """
+    from keras.src.trainers.data_adapters import ArrayDataAdapter
+
+    if len(arrays) not in (1, 2, 3):
+        raise DataError(f"Got a tuple of {len(arrays)} parts. {FORMS}")
+    adapter = adapted(ArrayDataAdapter, *arrays, batch_size=batch_size, class_weight=class_weight)
+    if not adapter.num_batches:
+        raise DataError("The arrays are empty: they have no sample. Pass at least one.")
+    return adapter
+
+
+def pass_starter(data: Any) -> Callable[[], Iterable[Any]]:
+    """Return a function that starts a new pass over Python data.
+
+    Raises:
+        DataError: `fit` does not take such data.
+    """
+    if isinstance(data, keras.utils.PyDataset):
+        return lambda: _pass_over_py_dataset(data)
+    if isinstance(data, list) and data and _is_array(data[0]):
+        raise DataError(
+            f"Got a list of {len(data)} arrays, which can mean several things. Pass (x, y) as a "
+            "tuple; several inputs as ([x1, x2], y); or a list of batches as [(x, y), ...]."
+        )
+    if isinstance(data, Iterable) and not isinstance(data, str | bytes):
+        return lambda: data
+    if callable(data):
+        return data
+    raise DataError(f"Data of type {type(data).__name__} cannot be used. {FORMS}")
+
+
+def _pass_over_py_dataset(data: keras.utils.PyDataset) -> Iterator[Any]:
+    count = data.num_batches
+    index = 0
+    data.on_epoch_begin()
+    while count is None or index < count:
+        yield data[index]
+        index += 1
+    data.on_epoch_end()
+
+
+def _is_array(data: Any) -> bool:
+    if data is None or isinstance(data, list):
+        return False
+    return bool(array_slicing.can_slice_array(data))
+
+
+def _check_class_weight(class_weight: ClassWeight) -> None:
+    if class_weight is None:
+        return
+    if not isinstance(class_weight, dict) or not class_weight:
+        raise DataError(
+            f"`class_weight` is a dict that maps class numbers to weights; got {class_weight!r}."
+        )

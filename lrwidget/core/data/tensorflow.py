@@ -1,0 +1,172 @@
+"""Everything that `fit` takes as data, as endless tf.data streams for TensorFlow's engine."""
+
+import itertools
+from collections.abc import Iterator, Sized
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.trainers.data_adapters import TFDatasetAdapter, array_slicing, data_adapter_utils
+
+from lrwidget.core.data.pipeline import captured_variables, detached
+from lrwidget.core.data.python_data import PythonStream
+from lrwidget.core.data.source import ClassWeight, adapted, adapted_arrays, pass_starter
+from lrwidget.errors import DataError
+
+# Reading more batches again, to look for NaN, would take longer than the test.
+_MOST_BATCHES_AGAIN = 2000
+
+
+class TensorBatches:
+    """An endless stream of batches in a tf.data.Dataset.
+
+    Args:
+        dataset: Repeats for ever; its elements are batches as `train_step` takes them.
+        python: The Python code that the batches come from; None where there is none.
+
+    Attributes:
+        dataset: The same.
+        spec: Shapes and types of a batch.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, python: PythonStream | None = None) -> None:
+        self.dataset, self._python = dataset, python
+        self.spec = dataset.element_spec
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.dataset)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The error that the user's own Python data raised, since tf.data hides it."""
+        return None if self._python is None else self._python.failure
+
+    def holds_non_finite(self, first: int, count: int) -> bool:
+        """Say whether any of `count` batches, from number `first` on, holds NaN or infinity."""
+        if self._python is not None:
+            return self._python.non_finite.among(first, count)
+        if first + count > _MOST_BATCHES_AGAIN:
+            return False
+        again = itertools.islice(self.dataset, first, first + count)
+        return any(not _is_finite(part) for batch in again for part in keras.tree.flatten(batch))
+
+    def close(self) -> None:
+        """Release the Python data: TensorFlow keeps the function that reads them for good."""
+        if self._python is not None:
+            self._python.close()
+
+
+def _is_finite(part: Any) -> bool:
+    if isinstance(part, tf.RaggedTensor):
+        part = part.flat_values
+    elif isinstance(part, tf.SparseTensor):
+        part = part.values
+    if not tf.is_tensor(part) or not part.dtype.is_floating:
+        return True
+    return bool(np.isfinite(tf.cast(part, tf.float32).numpy()).all())
+
+
+class Pipeline:
+    """A tf.data.Dataset; every stream has its own shuffles and caches."""
+
+    def __init__(self, dataset: tf.data.Dataset, class_weight: ClassWeight) -> None:
+        cardinality = int(dataset.cardinality())
+        if cardinality == 0:
+            raise DataError(
+                "The dataset is empty: it has no batch. Pass one with at least one batch."
+            )
+        self.per_pass = cardinality if cardinality > 0 else None
+        self._is_endless = cardinality == tf.data.INFINITE_CARDINALITY
+        adapter = adapted(TFDatasetAdapter, dataset, class_weight=class_weight)
+        self._dataset = adapter.get_tf_dataset()
+        self.variables = captured_variables(self._dataset)
+
+    def stream(self, seed: int) -> TensorBatches:
+        own = detached(self._dataset, seed)
+        return TensorBatches(own if self._is_endless else own.repeat())
+
+
+class Arrays:
+    """Arrays in memory, held once for all streams, in another order for each seed and epoch."""
+
+    variables: list[tf.Variable] = []  # noqa: RUF012
+
+    def __init__(self, arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> None:
+        adapter = adapted_arrays(arrays, batch_size, class_weight)
+        self.per_pass: int | None = adapter.num_batches
+        self._size = int(adapter._num_samples)
+        self._batch_size = batch_size
+        arrays = array_slicing.convert_to_sliceable(adapter._inputs, target_backend="tensorflow")
+        self._arrays = keras.tree.lists_to_tuples(
+            keras.tree.map_structure(_as_tensor, arrays, none_is_leaf=False)
+        )
+
+    def stream(self, seed: int) -> TensorBatches:
+        """Return shuffled batches; a stateless shuffle changes no global random state."""
+        size, batch_size, arrays = self._size, self._batch_size, self._arrays
+
+        def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(size), seed=tf.stack([tf.constant(seed, tf.int64), epoch])
+            )
+
+            def batch(number: tf.Tensor) -> Any:
+                start = tf.cast(number, tf.int32) * batch_size
+                rows = order[start : start + batch_size]
+                return keras.tree.traverse(lambda array: _rows(array, rows), arrays)
+
+            return tf.data.Dataset.range(-(-size // batch_size)).map(batch)
+
+        return TensorBatches(tf.data.Dataset.counter().flat_map(batches_of_epoch).prefetch(2))
+
+
+def _as_tensor(array: Any) -> Any:
+    is_composite = isinstance(array, tf.RaggedTensor | tf.SparseTensor)
+    return array if is_composite else tf.convert_to_tensor(array)
+
+
+def _rows(array: Any, rows: tf.Tensor) -> Any:
+    """Return the given rows of an array, None for a container, which `traverse` then enters."""
+    if isinstance(array, array_slicing.TensorflowSparseWrapper):
+        return array_slicing.slice_tensorflow_sparse_wrapper(array, rows)
+    if isinstance(array, list | tuple | dict):
+        return None
+    return tf.gather(array, rows) if tf.is_tensor(array) else array
+
+
+class PythonData:
+    """A PyDataset, a DataLoader, a generator, a generator function or any iterable of batches."""
+
+    variables: list[tf.Variable] = []  # noqa: RUF012
+
+    def __init__(self, data: Any, class_weight: ClassWeight) -> None:
+        self._new_pass = pass_starter(data)
+        self._class_weight = class_weight
+        self._is_one_shot = isinstance(data, Iterator)
+        self.per_pass = len(data) if isinstance(data, Sized) else None
+
+    def stream(self, seed: int) -> TensorBatches:  # noqa: ARG002
+        python = PythonStream(self._new_pass, self._class_weight, self._is_one_shot)
+        # Sizes that differ in the first batches are left open.
+        spec = data_adapter_utils.get_tensor_spec(python.first)
+        convert = partial(keras.tree.map_structure, _as_batch_tensor)
+        dataset = tf.data.Dataset.from_generator(
+            partial(python.batches, lambda batch: convert(batch, spec)), output_signature=spec
+        )
+        return TensorBatches(dataset.prefetch(2), python)
+
+
+def _as_batch_tensor(values: Any, spec: Any) -> Any:
+    if values is None:
+        return tf.experimental.Optional.empty(None)
+    if data_adapter_utils.is_scipy_sparse(values):
+        values = data_adapter_utils.scipy_sparse_to_tf_sparse(values)
+    if not spec.shape.is_compatible_with(values.shape):
+        raise DataError(
+            f"A batch holds an array of shape {tuple(values.shape)}, after earlier ones of shape "
+            f"{tuple(spec.shape)}. Where sizes differ from batch to batch, let the first two "
+            "batches differ as well."
+        )
+    return values

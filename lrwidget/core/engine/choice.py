@@ -1,0 +1,52 @@
+"""engine_for: the engine for a model on this backend, kept where its trace still holds."""
+
+import weakref
+
+import keras
+
+from lrwidget.core.engine.protocol import Engine
+from lrwidget.core.model.fingerprint import Fingerprint
+from lrwidget.core.model.given_rate import FunctionRate
+from lrwidget.core.model.rate import Rate
+
+_kept: weakref.WeakKeyDictionary[keras.Model, tuple[Fingerprint, Engine]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def engine_for(model: keras.Model, rate: Rate, monitor: str = "loss") -> Engine:
+    """Return what runs the training steps of a model, kept from an earlier test where it fits.
+
+    It fits as long as nothing has changed that a trace of the training step may read: a second
+    test sees what a first `fit` would see.
+
+    Args:
+        model: A compiled model.
+        rate: What decides the learning rate.
+        monitor: Which of the reported values is the loss.
+    """
+    roots = [model, model.train_step, type(rate), rate.traced(), monitor]
+    fingerprint = Fingerprint(roots, rate.exchanged())
+    known, engine = _kept.get(model, (None, None))
+    if engine is None or known != fingerprint:
+        engine = _new_engine(model, rate, monitor)
+        _kept[model] = (fingerprint, engine)
+    elif isinstance(engine.rate, FunctionRate) and isinstance(rate, FunctionRate):
+        engine.rate.renew(rate)
+    return engine
+
+
+def _new_engine(model: keras.Model, rate: Rate, monitor: str) -> Engine:
+    match keras.backend.backend():
+        case "tensorflow":
+            from lrwidget.core.engine.tensorflow import StepGroups
+
+            return StepGroups(model, rate, monitor)
+        case "jax":
+            from lrwidget.core.engine.jax import JaxSteps
+
+            return JaxSteps(model, rate, monitor)
+        case _:
+            from lrwidget.core.engine.portable import PortableSteps
+
+            return PortableSteps(model, rate, monitor)
