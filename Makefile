@@ -11,7 +11,7 @@ NOTEBOOK ?= notebooks/quickstart.ipynb
 LAB_FLAGS = --port=$(PORT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format pictures binder-check clean
+.PHONY: help demo test test-torch lint format pictures binder-check clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -21,7 +21,11 @@ demo: $(VENV)/.demo ## open the quickstart in JupyterLab (PORT=8888, BROWSER=no 
 
 test: $(VENV)/.test $(VENV)/.chromium lint ## run all checks and tests
 	$(BIN)/python -m pytest $(or $(PYTEST_FLAGS),-n 2 --dist loadfile --ignore=tests/browser)
+	$(if $(PYTEST_FLAGS),,KERAS_BACKEND=jax $(BIN)/python -m pytest tests/backends)
 	$(if $(PYTEST_FLAGS),,$(BIN)/python -m pytest tests/browser)
+
+test-torch: $(VENV)/.torch ## run the tests of all backends on PyTorch
+	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/backends
 
 lint: $(VENV)/.test ## run the linters and the type checker
 	$(BIN)/ruff check .
@@ -61,6 +65,10 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+$(VENV)/.torch: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable '.[torch]'
 	@touch $@
 
 # Debian's package where we are root, Playwright's own elsewhere.
