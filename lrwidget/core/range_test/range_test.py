@@ -213,7 +213,7 @@ class RangeTest:
             snapshot.include([*own, *engine.rate.variables])
             stack.enter_context(engine.rate.handed_over())
             validation = self._validation_batches()
-            sweeps = Sweeps(engine, snapshot, additions, stop)
+            sweeps = Sweeps(engine, snapshot, additions.finish, stop)
             curves = self._curves(first, sweeps, validation, on_update, on_range)
         known = {id(variable) for variable in own}
         left_behind = [each for each in state_variables(model) if id(each) not in known]

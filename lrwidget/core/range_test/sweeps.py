@@ -5,7 +5,6 @@ from typing import Any
 
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.data.source import Batches
-from lrwidget.core.engine.additions import Additions
 from lrwidget.core.engine.protocol import Engine
 from lrwidget.core.model.snapshot import Snapshot
 from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update
@@ -21,7 +20,7 @@ class Sweeps:
     Args:
         engine: What runs the training steps.
         snapshot: Of the start; the variables that only the engine knows are added to it.
-        additions: What building and tracing add to the model; complete once a step is traced.
+        on_traced: Called once a step is traced: what changes from then on was changed by others.
         stop: Looked at after every group of steps.
 
     Attributes:
@@ -32,10 +31,10 @@ class Sweeps:
         self,
         engine: Engine,
         snapshot: Snapshot,
-        additions: Additions,
+        on_traced: Callable[[], object],
         stop: StopFlag | None,
     ) -> None:
-        self._engine, self._snapshot, self._additions = engine, snapshot, additions
+        self._engine, self._snapshot, self._on_traced = engine, snapshot, on_traced
         self._stop = stop
         self._is_first = True
         self.notes: list[str] = []
@@ -63,7 +62,7 @@ class Sweeps:
         self._is_first = False
         try:
             self._engine.start(batches)
-            self._additions.finish()
+            self._on_traced()
             self._snapshot.include(self._engine.variables)
             while not curve.ended_by(self._stop):
                 lrs = _lrs_until_validation(curve) if validation else curve.lrs_to_come
