@@ -294,3 +294,45 @@ def test_the_widget_runs_and_applies_a_pick():
 def test_the_result_names_the_backend():
     result = lrwidget.range_test(made("plain"), arrays(), steps=STEPS)
     assert keras.backend.backend() in result.versions
+
+
+def test_a_sweep_that_was_stopped_does_not_count_beside_a_whole_one():
+    tested, stop = made("plain"), threading.Event()
+    settings = {"steps": 20, "seed": 5, "batch_size": BATCH, "max_lr": 1e-3}
+    alone = lrwidget.range_test(tested, arrays(), **settings)
+
+    def stop_in_the_second(update):
+        if update.sweep == 1:
+            stop.set()
+
+    stopped_ = lrwidget.range_test(
+        tested, arrays(), sweeps=2, stop=stop, on_update=stop_in_the_second, **settings
+    )
+    assert stopped_.stop_reason == "stopped"
+    np.testing.assert_array_equal(stopped_.losses, alone.losses)
+
+
+def test_the_first_update_of_an_accumulating_optimizer_takes_what_its_group_lacks():
+    def begun():
+        model_ = compiled(dense(), keras.optimizers.SGD(0.01, gradient_accumulation_steps=3))
+        model_.train_on_batch(*batches()[0])
+        return model_
+
+    keras.utils.set_random_seed(3)
+    tested = begun()
+    result = lrwidget.range_test(tested, batches(), steps=2, min_lr=1e-3, max_lr=1e-2)
+    keras.utils.set_random_seed(3)
+    by_hand, data, expected = begun(), batches(), []
+    for lr, part in zip(result.lrs, (data[:2], data[2:5]), strict=True):
+        by_hand.optimizer.learning_rate.assign(lr)
+        expected.append(np.mean([loss_of_step(by_hand, batch) for batch in part]))
+    np.testing.assert_allclose(result.losses, expected, rtol=2e-5)
+
+
+def test_an_optimizer_setting_changed_between_tests_counts():
+    tested = made("with_momentum")
+    settings = {"steps": STEPS, "seed": 1, "min_lr": 0.01, "max_lr": 0.5, "batch_size": BATCH}
+    first = lrwidget.range_test(tested, arrays(), **settings)
+    tested.optimizer.momentum = 0.0
+    second = lrwidget.range_test(tested, arrays(), **settings)
+    assert not np.allclose(first.losses, second.losses, rtol=1e-4)

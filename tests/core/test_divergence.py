@@ -87,3 +87,16 @@ def test_a_larger_stop_factor_stops_later_and_infinity_never():
     losses = curve()
     assert stop_of(losses, 2.0) < stop_of(losses, 4.0) < stop_of(losses, 100.0)
     assert stop_of(losses, np.inf) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_that_grows_during_the_test_does_not_stop_it(seed):
+    noise = np.random.default_rng(seed).normal(size=400) * np.linspace(0.01, 0.3, 400)
+    assert stop_of(2.0 + noise) is None
+
+
+def test_a_rise_of_nine_standard_deviations_of_the_noise_does_not_stop_the_test():
+    noise = np.random.default_rng(0).normal(0, 0.1, 400)
+    rise = np.where(np.arange(400) < 300, 0.0, 1.0)
+    assert stop_of(2.0 + noise + 0.9 * rise) is None
+    assert stop_of(2.0 + noise + 2.5 * rise) is not None

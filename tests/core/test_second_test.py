@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 import lrwidget
-from lrwidget.core.engine import tensorflow as steps
+from lrwidget.core.engine import choice
 from tests.core.new_process import run_in_new_process
 
 X = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
@@ -196,13 +196,13 @@ def check_that_a_fit_does_not_trace_again():
     tested = model()
     tested.fit(data(), verbose=0, shuffle=False)  # builds the optimizer's slots
     first_loss(tested)
-    kept = steps._cache[tested][1]
+    kept = choice._kept[tested][1]
     tested.fit(data(), verbose=0, shuffle=False)
     tested.evaluate(data(), verbose=0)
     tested.predict(X, verbose=0)
     lrwidget.apply_lr(tested, 0.02)
     first_loss(tested)
-    assert steps._cache[tested][1] is kept
+    assert choice._kept[tested][1] is kept
     assert kept.traces == 1
 
 
@@ -213,3 +213,45 @@ def test_more_in_reach_of_the_model_than_can_be_compared_is_traced_again():
     before = first_loss(tested)
     tested.beta = 10.0
     assert first_loss(tested) > 2 * before
+
+
+class CountsPythonSteps(keras.Model):
+    """Counts how often the Python code of its step runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(1)
+        self.python_steps = []
+
+    def call(self, x):
+        self.python_steps.append(1)
+        return self.dense(x)
+
+
+def test_the_second_test_runs_eagerly_where_that_was_set_after_the_first():
+    tested = CountsPythonSteps()
+    tested.compile("sgd", "mse")
+    settings = {"steps": 8, "min_lr": 1e-4, "max_lr": 1e-3, "seed": 0}
+    lrwidget.range_test(tested, data(), **settings)
+    tested.run_eagerly = True
+    counts = []
+    lrwidget.range_test(
+        tested, data(), **settings, on_update=lambda _: counts.append(len(tested.python_steps))
+    )
+    assert counts[-1] >= 8
+
+
+def test_the_second_test_compiles_by_xla_where_that_was_set_after_the_first():
+    import tensorflow as tf
+
+    def not_for_xla(x):
+        return tf.ensure_shape(tf.py_function(lambda value: value, [x], tf.float32), x.shape)
+
+    inputs = keras.Input((3,), batch_size=4)
+    tested = keras.Model(inputs, layers.Dense(1)(layers.Lambda(not_for_xla)(inputs)))
+    tested.compile("sgd", "mse", jit_compile=False)
+    batches = [(np.zeros((4, 3), "float32"), np.zeros((4, 1), "float32"))]
+    lrwidget.range_test(tested, batches, steps=4)
+    tested.jit_compile = True
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        lrwidget.range_test(tested, batches, steps=4)

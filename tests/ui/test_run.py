@@ -1,5 +1,6 @@
 """Run, Stop, wait and close, pressed in-process."""
 
+import contextvars
 import threading
 import time
 
@@ -240,3 +241,18 @@ def test_close_stops_the_test_and_leaves_no_model_alive():
     widget.close()
     assert set(ipywidgets.widgets.widget._instances) == before
     assert_unchanged(model, kept)
+
+
+def test_the_data_see_the_context_of_the_cell_that_pressed_run(make):
+    setting = contextvars.ContextVar("setting", default="default")
+    seen = []
+
+    def data():
+        inputs, labels = new_data()
+        seen.append(setting.get())
+        for start in range(0, 320, 32):
+            yield inputs[start : start + 32], labels[start : start + 32]
+
+    setting.set("of this cell")
+    make(data=data).run(block=True)
+    assert seen[0] == "of this cell"  # TensorFlow's own threads start the later passes
