@@ -25,7 +25,8 @@ USES = {
 }
 
 
-def test_every_use_of_the_model_is_refused_during_a_test():
+def test_every_use_of_the_model_is_refused_during_a_test(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     model = compiled()
     allowed = set(USES)
 
