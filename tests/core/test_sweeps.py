@@ -11,7 +11,7 @@ from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.core.range_test.sweeps import Sweeps
 from tests.core.fake_engine import FakeBatches, FakeEngine
 
-CONFIG = RangeTestConfig(min_lr=1e-4, max_lr=1.0, steps=60)
+CONFIG = RangeTestConfig(min_lr=1e-4, max_lr=1.0, steps=61)
 
 
 def valley(lr, done):
@@ -81,4 +81,4 @@ def test_updates_tell_the_steps_of_each_group():
     counts = []
     flat = FakeEngine(lambda lr, done: 1.0, steps_per_group=25)
     one_sweep(flat, on_update=lambda update: counts.append(update.step))
-    assert counts == [25, 50, 60]
+    assert counts == [25, 50, 61]
