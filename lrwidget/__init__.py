@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from lrwidget import schedules as schedules
     from lrwidget.core.apply import AppliedLR, apply_lr
+    from lrwidget.core.bounds import Bounds, suggest_bounds
     from lrwidget.core.callbacks import LRRangeTest
     from lrwidget.core.ladder import lr_ladder
+    from lrwidget.core.loop import range_test_loop
+    from lrwidget.core.monitor_drawing import plot_monitors
     from lrwidget.core.range_test import range_test
     from lrwidget.core.result import RangeTestResult
+    from lrwidget.core.rules import register_rule, unregister_rule
+    from lrwidget.core.schedule_drawing import plot_schedules
     from lrwidget.core.smoothing import smooth
     from lrwidget.core.suggest import Suggestion, suggest
     from lrwidget.errors import LRWidgetError
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AppliedLR": "lrwidget.core.apply",
+    "Bounds": "lrwidget.core.bounds",
     "LRFinderWidget": "lrwidget.ui.widget",
     "LRMonitor": "lrwidget.ui.monitor",
     "LRRangeTest": "lrwidget.core.callbacks",
@@ -31,17 +37,31 @@ _HOMES = {
     "Suggestion": "lrwidget.core.suggest",
     "apply_lr": "lrwidget.core.apply",
     "lr_ladder": "lrwidget.core.ladder",
+    "plot_monitors": "lrwidget.core.monitor_drawing",
+    "plot_schedules": "lrwidget.core.schedule_drawing",
     "range_test": "lrwidget.core.range_test",
+    "range_test_loop": "lrwidget.core.loop",
+    "register_rule": "lrwidget.core.rules",
     "schedules": "lrwidget",
     "smooth": "lrwidget.core.smoothing",
     "suggest": "lrwidget.core.suggest",
+    "suggest_bounds": "lrwidget.core.bounds",
+    "unregister_rule": "lrwidget.core.rules",
 }
 
 _ON_TENSORFLOW_ONLY = {"LRFinderWidget", "range_test"}
-_ON_ANY_BACKEND = {"AppliedLR", "LRMonitor", "LRRangeTest", "apply_lr", "schedules"}
+_ON_ANY_BACKEND = {
+    "AppliedLR",
+    "LRMonitor",
+    "LRRangeTest",
+    "apply_lr",
+    "plot_monitors",
+    "schedules",
+}
 
 __all__ = [
     "AppliedLR",
+    "Bounds",
     "LRFinderWidget",
     "LRMonitor",
     "LRRangeTest",
@@ -50,10 +70,16 @@ __all__ = [
     "Suggestion",
     "apply_lr",
     "lr_ladder",
+    "plot_monitors",
+    "plot_schedules",
     "range_test",
+    "range_test_loop",
+    "register_rule",
     "schedules",
     "smooth",
     "suggest",
+    "suggest_bounds",
+    "unregister_rule",
 ]
 
 

@@ -1,23 +1,36 @@
-"""The still picture of a result, drawn with matplotlib."""
+"""What all pictures drawn with matplotlib share: axes, legends, styles of lines."""
 
+from collections.abc import Iterator
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrwidget.core.arrays import FloatArray
-from lrwidget.core.smoothing import DEFAULT_SMOOTHING, smooth
-from lrwidget.core.suggest import Suggestion
+from lrwidget.core.checks import as_text, shown
 from lrwidget.errors import ConfigError, MissingPackageError
 
 if TYPE_CHECKING:
-    import matplotlib.axes
+    from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
 
-_TITLES = {"loss": "Training loss of the batch", "validation_loss": "Validation loss"}
-_MARKERS = "*ov^sD"
+CURVE, PICK = "tab:blue", "tab:orange"
+DASHES = ("-", "--", ":", "-.")
+
+_SIZE = (9.0, 4.2)
+
+# The legend is this share of the axes' size away from them.
+_GAP = 0.02
+# However wide the legend is, the axes keep this share of their size.
+_LEAST = 0.4
 
 
-def axes_of(ax: Any) -> "matplotlib.axes.Axes":
+def axes_of(ax: Any, what: str) -> "Axes":
     """Return the axes to draw on, new ones for None.
+
+    Args:
+        ax: What was passed to `what`.
+        what: The public function that draws.
 
     Raises:
         MissingPackageError: matplotlib is not installed.
@@ -28,10 +41,10 @@ def axes_of(ax: Any) -> "matplotlib.axes.Axes":
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise MissingPackageError(
-            "`RangeTestResult.plot` needs matplotlib: pip install 'lrwidget[plot]'"
+            f"`{what}` needs matplotlib: pip install 'lrwidget[plot]'"
         ) from error
     if ax is None:
-        return plt.subplots()[1]
+        return plt.subplots(figsize=_SIZE, layout="constrained")[1]
     if not isinstance(ax, matplotlib.axes.Axes):
         raise ConfigError(
             f"`ax` must be matplotlib axes or None; got {type(ax).__name__}. "
@@ -40,50 +53,80 @@ def axes_of(ax: Any) -> "matplotlib.axes.Axes":
     return ax
 
 
-def draw_curve(
-    ax: "matplotlib.axes.Axes",
-    lrs: FloatArray,
-    values: FloatArray,
-    show: str,
-    suggestions: dict[str, Suggestion],
-) -> None:
-    """Draw a curve, raw and smoothed, and the suggestions.
+def as_named(name: str, values: Any) -> dict[str, Any]:
+    """Return a dictionary of things to draw by their names, or raise ConfigError."""
+    if not isinstance(values, dict) or not values:
+        raise ConfigError(
+            f"`{name}` must be a dictionary that names at least one; got {name}={shown(values)}."
+        )
+    return {as_text(f"a name in {name}", key): value for key, value in values.items()}
+
+
+def line_styles() -> Iterator[dict[str, Any]]:
+    """Yield styles of lines, neighbors of which differ by color and by dashes."""
+    for number in count():
+        yield {"color": f"C{number % 10}", "linestyle": DASHES[number % len(DASHES)]}
+
+
+def robust_limits(values: FloatArray) -> tuple[float, float] | None:
+    """Return the lowest and the highest loss to show, so that a few spikes do not flatten the rest.
 
     Args:
-        ax: Where to draw.
-        lrs: Learning rates, shape (n,).
-        values: What was measured at each, shape (n,), NaN where nothing was.
-        show: Name of the curve.
-        suggestions: By the name of the rule.
+        values: Shape (n,); what is not finite does not count.
+
+    Returns:
+        None where no value is finite.
     """
-    measured = np.isfinite(values)
-    lrs, values = lrs[measured], values[measured]
-    smoothed = smooth(values, DEFAULT_SMOOTHING)
-    ax.plot(lrs, values, color="tab:blue", alpha=0.35, linewidth=1, label=show)
-    ax.plot(lrs, smoothed, color="tab:blue", linewidth=2, label="smoothed")
-    for number, suggestion in enumerate(suggestions.values()):
-        if suggestion.lr is not None and len(lrs):
-            height = np.interp(np.log(suggestion.lr), np.log(lrs), smoothed)
-            _mark(ax, number, suggestion.rule, suggestion.lr, float(height))
-    ax.set(xscale="log", xlabel="Learning rate", ylabel=_TITLES.get(show, show))
-    if len(smoothed) and show in _TITLES:
-        low, high = smoothed.min(), np.maximum(smoothed[0], np.median(smoothed))
-        ax.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low) + 1e-12)
-    for name in (ax.yaxis.label, *ax.legend().get_texts()):
-        name.set_parse_math(False)  # a `$` in the name of a metric or a rule is a `$`
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return None
+    low, high = float(finite.min()), float(np.percentile(finite, 99.5))
+    room = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
+    return low - room, high + room
 
 
-def _mark(ax: "matplotlib.axes.Axes", number: int, rule: str, lr: float, height: float) -> None:
-    """Draw the marker of one rule."""
-    is_auto = rule == "auto"
-    color = "gold" if is_auto else f"C{number}"
-    ax.plot(
-        lr,
-        height,
-        _MARKERS[number % len(_MARKERS)],
-        # "auto" is drawn first, below the others: larger, so that none of them covers it.
-        markersize=17 if is_auto else 8,
-        color=color,
-        markeredgecolor="black" if is_auto else color,
-        label=f"{rule}: {lr:.2e}",
+def legend_at_right(ax: "Axes") -> None:
+    """Put the legend to the right of the axes, and make them narrower unless a layout does that."""
+    before = _size_of(ax, ax.get_legend())
+    legend = ax.legend(loc="upper left", bbox_to_anchor=(1 + _GAP, 1.0), borderaxespad=0.0)
+    if _is_laid_out(ax):
+        return
+    box, wide = ax.get_position(), _size_of(ax, legend)[0] - before[0]
+    width = max(_LEAST * box.width, (box.width - wide) / (1 + (_GAP if before[0] == 0 else 0)))
+    ax.set_position((box.x0, box.y0, width, box.height))
+
+
+def legend_above(ax: "Axes", *others: "Axes") -> None:
+    """Put one legend for several axes in the same place above them, and make these lower."""
+    found = [each.get_legend_handles_labels() for each in (ax, *others)]
+    handles = [handle for some, _ in found for handle in some]
+    labels = [label for _, some in found for label in some]
+    before = _size_of(ax, ax.get_legend())
+    legend = ax.legend(
+        handles,
+        labels,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1 + _GAP),
+        borderaxespad=0.0,
+        ncols=min(4, max(1, len(labels))),
     )
+    if _is_laid_out(ax):
+        return
+    box, high = ax.get_position(), _size_of(ax, legend)[1] - before[1]
+    height = max(_LEAST * box.height, (box.height - high) / (1 + (_GAP if before[1] == 0 else 0)))
+    for each in (ax, *others):
+        each.set_position((box.x0, box.y0, box.width, height))
+
+
+def _is_laid_out(ax: "Axes") -> bool:
+    return ax.figure.get_layout_engine() is not None
+
+
+def _size_of(ax: "Axes", legend: "Legend | None") -> tuple[float, float]:
+    """Return width and height of a legend as shares of the figure, zeros without one."""
+    if legend is None:
+        return 0.0, 0.0
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a `$` in the name of a metric or a rule is a `$`
+    extent, whole = legend.get_window_extent(), ax.figure.bbox
+    return extent.width / whole.width, extent.height / whole.height

@@ -11,13 +11,12 @@ import keras
 from lrwidget.core.additions import added_by_building
 from lrwidget.core.batches import Batches, source_of
 from lrwidget.core.config import RangeTestConfig
-from lrwidget.core.curve import Curve, StopFlag, Update, result_of
+from lrwidget.core.curve import Curve, StopFlag, Update, curves_of, result_of
 from lrwidget.core.data_state import DataState
 from lrwidget.core.fit_guard import finish_left_fit
 from lrwidget.core.interrupts import UninterruptedExit
 from lrwidget.core.ladder import Mode
 from lrwidget.core.learning_rate import optimizer_kind
-from lrwidget.core.probe import found_range
 from lrwidget.core.purpose import OptimizerKind
 from lrwidget.core.random_state import RandomState, own_operation_seeds, own_seed_generator
 from lrwidget.core.rate_choice import rate_of
@@ -219,7 +218,7 @@ class RangeTest:
         restored = snapshot.restored(left_behind)
         leader = groups.rate.leader
         kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
-        result = result_of(curves, curves[-1].config, restored, kind, "tensorflow")
+        result = result_of(curves, restored, kind, ("keras", "tensorflow"))
         return replace(result, notes=(*groups.rate.notes, *dict.fromkeys(sweeps.notes)))
 
     def _curves(
@@ -231,22 +230,15 @@ class RangeTest:
         on_range: Callable[[RangeTestConfig], object] | None,
     ) -> list[Curve]:
         """Return the curve of every sweep; if stopped before the first, that of the probe."""
-        config = self._config
         streams = self._streams(first)
-        if config.probes:
-            probe = sweeps.run(Curve(config.of_probe()), next(streams))
-            if probe.stop_reason == "stopped":
-                return [probe]
-            config = config.with_found(*found_range(probe.config.ladder(), probe.losses))
-            if on_range is not None:
-                on_range(config)
-        curves: list[Curve] = []
-        for sweep, batches in enumerate(streams):
-            curve = Curve(config, sweep)
-            curves.append(sweeps.run(curve, batches, validation, on_update))
-            if curve.stop_reason == "stopped":
-                break
-        return curves
+
+        def run_probe(curve: Curve) -> Curve:
+            return sweeps.run(curve, next(streams))
+
+        def run_sweep(curve: Curve) -> Curve:
+            return sweeps.run(curve, next(streams), validation, on_update)
+
+        return curves_of(self._config, run_probe, run_sweep, on_range)
 
     def _streams(self, first: Batches) -> Iterator[Batches]:
         """Yield the data of the probe, if any, then of each sweep; each is started when due."""

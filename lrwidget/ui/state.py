@@ -196,7 +196,7 @@ class WidgetState(Said):
             self._suggest()
             seconds = time.monotonic() - self._started_at
             self._say(text.ended(result, len(self.ladder), seconds))
-            if not result.restored:
+            if result.restored is not None and not result.restored:
                 self.show_error(ModelError(text.changed(result.restored)))
             self.status = result.stop_reason
             if suggested.error is not None:

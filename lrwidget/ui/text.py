@@ -7,6 +7,7 @@ from typing import Any
 from lrwidget.core.apply import AppliedLR
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Update
+from lrwidget.core.ladder import format_lr as format_lr
 from lrwidget.core.result import RangeTestResult, Restored
 from lrwidget.errors import LRWidgetError
 
@@ -65,16 +66,6 @@ def passed(value: Any) -> str:
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 200
-
-
-def format_lr(lr: float) -> str:
-    """Write a learning rate the way it reads everywhere in the widget.
-
-    >>> format_lr(0.0032), format_lr(10.0)
-    ('3.20e-3', '1.00e+1')
-    """
-    mantissa, exponent = f"{lr:.2e}".split("e")
-    return f"{mantissa}e{int(exponent):+d}"
 
 
 def format_loss(loss: float) -> str:
