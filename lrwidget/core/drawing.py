@@ -1,6 +1,6 @@
 """What all pictures drawn with matplotlib share: axes, legends, styles of lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,7 @@ DASHES = ("-", "--", ":", "-.")
 
 _SIZE = (9.0, 4.2)
 
-# The legend is this share of the axes' size away from them.
-_GAP = 0.02
-# However wide the legend is, the axes keep this share of their size.
+# However large a legend is, the axes keep this share of their size.
 _LEAST = 0.4
 
 
@@ -85,48 +83,66 @@ def robust_limits(values: FloatArray) -> tuple[float, float] | None:
     return low - room, high + room
 
 
+class Room:
+    """Keeps a picture within the place that its axes had before it was drawn.
+
+    A layout engine of the figure does that by itself. Without one, the axes get smaller by what
+    is then beside them, such as a legend, so that it covers no other axes.
+
+    Args:
+        ax: Where the picture is going to be drawn.
+    """
+
+    def __init__(self, ax: "Axes") -> None:
+        self._before = _beside([ax])
+
+    def make(self, *axes: "Axes") -> None:
+        """Make room for all that is beside these axes, which lie in one place."""
+        if axes[0].figure.get_layout_engine() is not None:
+            return
+        box, after = axes[0].get_position(), _beside(axes)
+        right, top = (max(0.0, now - then) for now, then in zip(after, self._before, strict=True))
+        width, height = box.width - right, box.height - top
+        smaller = (max(_LEAST * box.width, width), max(_LEAST * box.height, height))
+        for each in axes:
+            each.set_position((box.x0, box.y0, *smaller))
+
+
+def _beside(axes: Sequence["Axes"]) -> tuple[float, float]:
+    """Return how far what belongs to axes reaches beyond them at the right and at the top.
+
+    Returns:
+        Both as shares of the figure.
+    """
+    figure = axes[0].figure
+    inner = axes[0].get_window_extent()
+    outer = [box for each in axes if (box := each.get_tightbbox()) is not None]
+    right = max([inner.x1, *(box.x1 for box in outer)]) - inner.x1
+    top = max([inner.y1, *(box.y1 for box in outer)]) - inner.y1
+    return float(right / figure.bbox.width), float(top / figure.bbox.height)
+
+
 def legend_at_right(ax: "Axes") -> None:
-    """Put the legend to the right of the axes, and make them narrower unless a layout does that."""
-    before = _size_of(ax, ax.get_legend())
-    legend = ax.legend(loc="upper left", bbox_to_anchor=(1 + _GAP, 1.0), borderaxespad=0.0)
-    if _is_laid_out(ax):
-        return
-    box, wide = ax.get_position(), _size_of(ax, legend)[0] - before[0]
-    width = max(_LEAST * box.width, (box.width - wide) / (1 + (_GAP if before[0] == 0 else 0)))
-    ax.set_position((box.x0, box.y0, width, box.height))
+    """Put the legend to the right of the axes."""
+    place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0)}
+    _make_plain(ax.legend(borderaxespad=0.0, fontsize="small", **place))
 
 
 def legend_above(ax: "Axes", *others: "Axes") -> None:
-    """Put one legend for several axes in the same place above them, and make these lower."""
+    """Put one legend for several axes, which lie in one place, above them."""
     found = [each.get_legend_handles_labels() for each in (ax, *others)]
     handles = [handle for some, _ in found for handle in some]
     labels = [label for _, some in found for label in some]
-    before = _size_of(ax, ax.get_legend())
-    legend = ax.legend(
-        handles,
-        labels,
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1 + _GAP),
-        borderaxespad=0.0,
-        ncols=min(4, max(1, len(labels))),
-    )
-    if _is_laid_out(ax):
-        return
-    box, high = ax.get_position(), _size_of(ax, legend)[1] - before[1]
-    height = max(_LEAST * box.height, (box.height - high) / (1 + (_GAP if before[1] == 0 else 0)))
-    for each in (ax, *others):
-        each.set_position((box.x0, box.y0, box.width, height))
+    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.03)}
+    for columns in range(4, 0, -1):
+        legend = ax.legend(
+            handles, labels, borderaxespad=0.0, fontsize="small", ncols=columns, **place
+        )
+        _make_plain(legend)
+        if legend.get_window_extent().width <= ax.get_window_extent().width:
+            break
 
 
-def _is_laid_out(ax: "Axes") -> bool:
-    return ax.figure.get_layout_engine() is not None
-
-
-def _size_of(ax: "Axes", legend: "Legend | None") -> tuple[float, float]:
-    """Return width and height of a legend as shares of the figure, zeros without one."""
-    if legend is None:
-        return 0.0, 0.0
+def _make_plain(legend: "Legend") -> None:
     for text in legend.get_texts():
         text.set_parse_math(False)  # a `$` in the name of a metric or a rule is a `$`
-    extent, whole = legend.get_window_extent(), ax.figure.bbox
-    return extent.width / whole.width, extent.height / whole.height

@@ -12,6 +12,7 @@ from lrwidget.core.drawing import (
     CURVE,
     DASHES,
     PICK,
+    Room,
     as_named,
     axes_of,
     legend_above,
@@ -54,24 +55,28 @@ def plot_monitors(monitors: Mapping[str, Monitor], ax: "Axes | None" = None) -> 
                 f"`monitors[{name!r}]` must be an LRMonitor; got {type(monitor).__name__}."
             )
     axes = axes_of(ax, "lrwidget.plot_monitors")
+    room = Room(axes)
     for (name, monitor), style in zip(named.items(), line_styles(), strict=False):
         _draw_losses(axes, monitor, name, **style)
+    _name_validation(axes, list(named.values()), "0.5")
     _set_loss_axis(axes, list(named.values()))
     legend_at_right(axes)
+    room.make(axes)
     return axes
 
 
 def draw_monitor(ax: Any, monitor: Monitor) -> "Axes":
     """Draw one training; see `LRMonitor.plot`, which raises the same errors."""
     axes = axes_of(ax, "LRMonitor.plot")
+    room = Room(axes)
     _draw_losses(axes, monitor, "smoothed loss", color=CURVE)
-    if monitor.validation:
-        axes.plot([], [], "D", color=CURVE, label="validation loss")
+    _name_validation(axes, [monitor], CURVE)
     _draw_epochs(axes, monitor)
     _set_loss_axis(axes, [monitor])
     rate_axes = axes.twinx()
     _draw_rates(rate_axes, monitor)
     legend_above(axes, rate_axes)
+    room.make(axes, rate_axes)
     return axes
 
 
@@ -81,6 +86,11 @@ def _draw_losses(ax: "Axes", monitor: Monitor, name: str, **style: Any) -> None:
     smoothed = smooth(losses, DEFAULT_SMOOTHING)
     ax.plot(_steps(losses), smoothed, label=name, linewidth=2, **style)
     ax.plot(list(monitor.validation), list(monitor.validation.values()), "D", color=color)
+
+
+def _name_validation(ax: "Axes", monitors: Sequence[Monitor], color: str) -> None:
+    if any(monitor.validation for monitor in monitors):
+        ax.plot([], [], "D", color=color, label="validation loss")
 
 
 def _draw_epochs(ax: "Axes", monitor: Monitor) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from lrwidget.core.arrays import FloatArray
 from lrwidget.core.bounds import suggest_bounds
 from lrwidget.core.checks import as_choice, as_flag, as_rate, shown
-from lrwidget.core.drawing import CURVE, PICK, axes_of, legend_at_right
+from lrwidget.core.drawing import CURVE, PICK, Room, axes_of, legend_at_right
 from lrwidget.core.ladder import format_lr
 from lrwidget.core.purpose import Target
 from lrwidget.core.result import RangeTestResult
@@ -64,6 +64,7 @@ def draw_result(ax: Any, result: RangeTestResult, picture: Picture) -> "Axes":
     with_bounds = as_flag("bounds", picture.bounds)
     bounds = suggest_bounds(result, metric=picture.show) if with_bounds else None
     axes = axes_of(ax, "RangeTestResult.plot")
+    room = Room(axes)
     _draw_curve(axes, curve, picture.show)
     if bounds is not None:
         _draw_bounds(axes, bounds.low, bounds.high)
@@ -78,6 +79,7 @@ def draw_result(ax: Any, result: RangeTestResult, picture: Picture) -> "Axes":
     axes.set(xscale=scale, xlabel="Learning rate", ylabel=title)
     axes.yaxis.label.set_parse_math(False)
     legend_at_right(axes)
+    room.make(axes)
     return axes
 
 
@@ -112,7 +114,7 @@ def _suggestions(result: RangeTestResult, picture: Picture) -> list[Suggestion]:
 
 def _draw_curve(ax: "Axes", curve: _Drawn, show: str) -> None:
     """Draw the curve; of a loss, the limits leave out most of the explosion at the end."""
-    ax.plot(curve.lrs, curve.values, color=CURVE, alpha=0.35, linewidth=1, label=show)
+    ax.plot(curve.lrs, curve.values, color=CURVE, alpha=0.45, linewidth=1, label=show)
     ax.plot(curve.lrs, curve.smoothed, color=CURVE, linewidth=2, label="smoothed")
     if curve.band is not None:
         label = "10 to 90 % of the sweeps"
@@ -151,10 +153,12 @@ def _draw_suggestion(ax: "Axes", suggestion: Suggestion, curve: _Drawn) -> None:
         lr,
         height,
         _AUTO if is_auto else _MARKERS[(number - 1) % len(_MARKERS)],
-        # "auto" is drawn first, below the others: larger, so that none of them covers it.
-        markersize=17 if is_auto else 8,
+        # "auto" is drawn first, below the others, which are hollow, so that none covers another.
+        markersize=17 if is_auto else 9,
         color=color,
+        fillstyle="full" if is_auto else "none",
         markeredgecolor="black" if is_auto else color,
+        markeredgewidth=1.0 if is_auto else 2.0,
         label=f"{rule}: {format_lr(lr)}",
         zorder=3,
     )

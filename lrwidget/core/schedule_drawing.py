@@ -7,7 +7,7 @@ import numpy as np
 
 from lrwidget.core.arrays import FloatArray
 from lrwidget.core.checks import array_of, as_any_float, as_count, as_rate, plain_number, shown
-from lrwidget.core.drawing import as_named, axes_of, legend_at_right, line_styles
+from lrwidget.core.drawing import Room, as_named, axes_of, legend_at_right, line_styles
 from lrwidget.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,10 +38,12 @@ def plot_schedules(schedules: Mapping[str, Any], steps: int, ax: "Axes | None" =
     points = np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).astype(np.int64))
     lines = {name: _learning_rates(name, each, points) for name, each in named.items()}
     axes = axes_of(ax, "lrwidget.plot_schedules")
+    room = Room(axes)
     for (name, rates), style in zip(lines.items(), line_styles(), strict=False):
         axes.plot(points, rates, label=name, linewidth=1.8, **style)
     axes.set(xlabel="Training step", ylabel="Learning rate")
     legend_at_right(axes)
+    room.make(axes)
     return axes
 
 

@@ -14,6 +14,8 @@ from lrwidget.errors import LRWidgetError
 HELD_BACK = "Nothing was applied; press Apply again for the numbers on show."
 DOUBT = {True: "reliable", False: "doubtful"}
 
+NO_MODEL = "This widget shows a result and has no model"
+
 LONGEST_NAME = 60
 LONGEST_MESSAGE = 1000
 _INVISIBLE = ("Cc", "Cs", "Zl", "Zp")
@@ -130,6 +132,14 @@ def ended(result: RangeTestResult, steps: int, seconds: float) -> str:
         return f"No curve; model unchanged. {notes or 'The very first loss is not finite.'}"
     said = f"{_how(result, seconds)} {notes}" if notes else _how(result, seconds)
     return f"{said} Click the curve or a rule to pick one."
+
+
+def without_model(result: RangeTestResult) -> str:
+    """Say that a result is on show without a model, and what can be done with it."""
+    said = f"{NO_MODEL}, so Run and Apply are off."
+    if not len(result.lrs):
+        return f"{said} The result has no curve."
+    return f"{said} Click the curve or a rule to pick a learning rate; Code shows how to use it."
 
 
 def changed(restored: Restored) -> str:
