@@ -94,14 +94,15 @@ class Room:
     """
 
     def __init__(self, ax: "Axes") -> None:
-        self._before = _beside([ax])
+        # An earlier picture on the same axes has made room for its legend already.
+        self._made = (0.0, 0.0) if ax.get_legend() is None else _beside([ax])
 
     def make(self, *axes: "Axes") -> None:
         """Make room for all that is beside these axes, which lie in one place."""
         if axes[0].figure.get_layout_engine() is not None:
             return
         box, after = axes[0].get_position(), _beside(axes)
-        right, top = (max(0.0, now - then) for now, then in zip(after, self._before, strict=True))
+        right, top = (max(0.0, now - then) for now, then in zip(after, self._made, strict=True))
         width, height = box.width - right, box.height - top
         smaller = (max(_LEAST * box.width, width), max(_LEAST * box.height, height))
         for each in axes:
