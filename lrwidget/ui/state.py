@@ -309,7 +309,7 @@ class WidgetState(Said):
 
     def _say_pick(self, lr: float) -> None:
         if not self.is_busy:
-            self._say(text.picked(lr, self.curve.height(lr), self.show))
+            self._say(text.picked(lr, self.curve.height(lr), self.show, self.has_model))
 
 
 def _as_python(value: Any) -> Any:

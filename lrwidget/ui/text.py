@@ -160,10 +160,11 @@ def _how(result: RangeTestResult, seconds: float) -> str:
     }[result.stop_reason]
 
 
-def picked(lr: float, height: float | None, show: str) -> str:
-    """Say what is picked, and how high the smoothed curve on show is there if there is one."""
+def picked(lr: float, height: float | None, show: str, has_model: bool) -> str:
+    """Say what is picked, how high the smoothed curve on show is there, and what comes next."""
     place = "" if height is None else f" (smoothed {name_of(show)} {format_loss(height)})"
-    return f"Picked {format_lr(lr)}{place}. Apply puts it on the model."
+    following = "Apply puts it on the model." if has_model else "Code shows how to use it."
+    return f"Picked {format_lr(lr)}{place}. {following}"
 
 
 def other_target(kind: str, lr: float) -> str:

@@ -48,6 +48,7 @@ def test_a_click_and_a_rule_pick(widget, result):
     near = int(np.argmin(np.abs(np.log(columns / 1e-3))))
     hits._handle_custom_msgs(hits, {"event": "element_click", "data": {"index": near}})
     assert widget.picked_lr == pytest.approx(1e-3, rel=0.1)
+    assert part(widget, "status").value.endswith("Code shows how to use it.")
     part(widget, "rules").children[0].click()
     assert widget.picked_lr == result.suggest().lr
 
