@@ -14,7 +14,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from lrwidget import range_test, range_test_loop
-from lrwidget.core.loop_state import fingerprint
+from lrwidget.core.range_test.loop_state import fingerprint
 from lrwidget.errors import ConfigError, LRWidgetError
 
 IMAGES, DIGITS = load_digits(return_X_y=True)

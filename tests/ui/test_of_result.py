@@ -7,8 +7,8 @@ import pytest
 import lrwidget
 from lrwidget import LRFinderWidget, RangeTestResult, suggest_bounds
 from lrwidget.errors import ConfigError, LRWidgetError
-from lrwidget.ui import axis
-from lrwidget.ui.tree import descendants
+from lrwidget.ui.finder.tree import descendants
+from lrwidget.ui.looks import axis
 from tests.core import curves
 from tests.ui.conftest import code_on_show, line_points, marks_of, part
 
