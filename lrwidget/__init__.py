@@ -11,18 +11,24 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from lrwidget import schedules as schedules
     from lrwidget.core.curve.ladder import lr_ladder
+    from lrwidget.core.curve.rules import register_rule, unregister_rule
     from lrwidget.core.curve.smoothing import smooth
     from lrwidget.core.curve.suggest import Suggestion, suggest
     from lrwidget.core.model.apply import AppliedLR, apply_lr
+    from lrwidget.core.monitor.monitor_drawing import plot_monitors
+    from lrwidget.core.range_test.bounds import Bounds, suggest_bounds
     from lrwidget.core.range_test.callback import LRRangeTest
+    from lrwidget.core.range_test.loop import range_test_loop
     from lrwidget.core.range_test.range_test import range_test
     from lrwidget.core.range_test.result import RangeTestResult
+    from lrwidget.core.schedules.schedule_drawing import plot_schedules
     from lrwidget.errors import LRWidgetError
     from lrwidget.ui.finder.widget import LRFinderWidget
     from lrwidget.ui.monitor.monitor import LRMonitor
 
 _HOMES = {
     "AppliedLR": "lrwidget.core.model.apply",
+    "Bounds": "lrwidget.core.range_test.bounds",
     "LRFinderWidget": "lrwidget.ui.finder.widget",
     "LRMonitor": "lrwidget.ui.monitor.monitor",
     "LRRangeTest": "lrwidget.core.range_test.callback",
@@ -31,10 +37,16 @@ _HOMES = {
     "Suggestion": "lrwidget.core.curve.suggest",
     "apply_lr": "lrwidget.core.model.apply",
     "lr_ladder": "lrwidget.core.curve.ladder",
+    "plot_monitors": "lrwidget.core.monitor.monitor_drawing",
+    "plot_schedules": "lrwidget.core.schedules.schedule_drawing",
     "range_test": "lrwidget.core.range_test.range_test",
+    "range_test_loop": "lrwidget.core.range_test.loop",
+    "register_rule": "lrwidget.core.curve.rules",
     "schedules": "lrwidget",
     "smooth": "lrwidget.core.curve.smoothing",
     "suggest": "lrwidget.core.curve.suggest",
+    "suggest_bounds": "lrwidget.core.range_test.bounds",
+    "unregister_rule": "lrwidget.core.curve.rules",
 }
 
 _ON_A_BACKEND = {
@@ -43,12 +55,14 @@ _ON_A_BACKEND = {
     "LRMonitor",
     "LRRangeTest",
     "apply_lr",
+    "plot_monitors",
     "range_test",
     "schedules",
 }
 
 __all__ = [
     "AppliedLR",
+    "Bounds",
     "LRFinderWidget",
     "LRMonitor",
     "LRRangeTest",
@@ -57,10 +71,16 @@ __all__ = [
     "Suggestion",
     "apply_lr",
     "lr_ladder",
+    "plot_monitors",
+    "plot_schedules",
     "range_test",
+    "range_test_loop",
+    "register_rule",
     "schedules",
     "smooth",
     "suggest",
+    "suggest_bounds",
+    "unregister_rule",
 ]
 
 

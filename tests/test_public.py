@@ -38,6 +38,20 @@ def test_an_unknown_name_is_an_attribute_error():
         lrwidget.no_such_name  # noqa: B018
 
 
-def test_numpy_only_names_do_not_load_keras():
-    code = "import sys, lrwidget; lrwidget.suggest, lrwidget.smooth; print('keras' in sys.modules)"
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Bounds",
+        "RangeTestResult",
+        "lr_ladder",
+        "plot_schedules",
+        "range_test_loop",
+        "register_rule",
+        "smooth",
+        "suggest",
+        "suggest_bounds",
+    ],
+)
+def test_numpy_only_names_do_not_load_keras(name):
+    code = f"import sys, lrwidget; lrwidget.{name}; print('keras' in sys.modules)"
     assert in_a_fresh_python(code).strip() == "False"

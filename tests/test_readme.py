@@ -1,23 +1,44 @@
-"""The README's code runs as it stands there."""
+"""The code of the README and of the pages runs as it stands there."""
 
 import re
 from pathlib import Path
 
+import matplotlib as mpl
+import matplotlib.pyplot
 import numpy as np
 
+mpl.use("agg")
+
 README = Path(__file__).parent.parent / "README.md"
+LOOPS = README.parent / "docs" / "loops.md"
 
 
-def test_the_code_of_the_readme_runs(capsys):
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def run_code_of(page: Path) -> dict:
+    """Run the Python code of a page, block after block, and return the names that it defines."""
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) >= 2
     names: dict = {}
     for block in blocks:
-        exec(compile(block, str(README), "exec"), names)
+        exec(compile(block, str(page), "exec"), names)
+    mpl.pyplot.close("all")
+    return names
+
+
+def test_the_code_of_the_readme_runs(capsys):
+    names = run_code_of(README)
     assert re.search(r"Learning rate was 0\.001, now 0\.\d+\.", capsys.readouterr().out)
     assert names["finder"].result.restored
     np.testing.assert_allclose(names["monitor"].lrs, names["schedule"](np.arange(114)), rtol=1e-5)
     names["widget"].close()
+
+
+def test_the_loops_that_are_not_kerass_are_tested_and_restored(capsys):
+    names = run_code_of(LOOPS)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in said] == ["True", "True", "None"]
+    assert 0.01 < float(said[0].split()[0]) < 1.0
+    assert 1e-3 < float(said[1].split()[0]) < 0.05
+    assert names["other"].suggest().lr == names["result"].suggest().lr
 
 
 def test_the_files_that_the_readme_links_to_are_there():

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 import lrwidget
 from lrwidget import schedules
@@ -123,6 +124,101 @@ def test_a_suggestion_lies_on_the_curve_or_is_refused(curve, rule, target, optim
         if suggestion.lr is not None:
             assert math.isfinite(suggestion.lr)
             assert suggestion.lr > 0
+
+
+@fuzzed()
+@given(CURVES, st.one_of(st.none(), LOSSES), st.one_of(st.sampled_from(["sgd", "other"]), ODDITIES))
+def test_losses_measured_elsewhere_become_a_result_or_are_refused(curve, metric, optimizer):
+    metrics = None if metric is None else {"accuracy": metric}
+    with refusals_are_fine():
+        result = lrwidget.RangeTestResult.from_losses(*curve, metrics=metrics, optimizer=optimizer)
+        assert np.isfinite(result.losses).all()
+        assert len(result.lrs) == len(result.losses)
+        for name in result.series():
+            bounds = lrwidget.suggest_bounds(result, metric=name)
+            found = [lr for lr in (bounds.low, bounds.high) if lr is not None]
+            assert len(found) == 2 or bounds.reason
+            assert found == sorted(found)
+            assert all(result.lrs[0] <= lr <= result.lrs[-1] for lr in found)
+
+
+@fuzzed()
+@given(ANYTHING, ANYTHING)
+def test_bounds_are_of_a_result_or_refused(result, metric):
+    with pytest.raises(LRWidgetError):
+        lrwidget.suggest_bounds(result, metric=metric)
+
+
+@fuzzed()
+@given(
+    st.fixed_dictionaries(
+        {"min_lr": ANYTHING, "max_lr": ANYTHING},
+        optional={
+            "steps": st.one_of(st.integers(2, 40), ODDITIES),
+            "mode": st.one_of(st.sampled_from(["exponential", "linear"]), ODDITIES),
+            "stop_factor": ANYTHING,
+            "sweeps": st.one_of(st.integers(1, 3), ODDITIES),
+            "optimizer": st.one_of(st.sampled_from(["sgd", "momentum"]), ODDITIES),
+            "on_update": st.one_of(st.none(), ANYTHING),
+            "stop": st.one_of(st.none(), ANYTHING),
+        },
+    ),
+    st.booleans(),
+    st.lists(ANYTHING, min_size=1, max_size=4),
+)
+def test_a_loop_is_tested_and_restored_or_refused(settings, restores, losses):
+    weight = np.array([4.0])
+
+    def step(lr):
+        weight[0] -= 0.1
+        return losses[int(10 * weight[0]) % len(losses)]
+
+    if restores:
+        settings["get_state"] = lambda: weight
+        settings["set_state"] = lambda state: np.copyto(weight, state)
+    with refusals_are_fine():
+        result = lrwidget.range_test_loop(step, **settings)
+        assert np.isfinite(result.losses).all()
+        assert result.restored if restores else result.restored is None
+    assert weight[0] == 4.0 or not restores
+
+
+@fuzzed(WITH_A_MODEL)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "show": st.one_of(st.just("accuracy"), ODDITIES),
+            "rules": st.one_of(st.lists(st.just("auto"), max_size=2), ANYTHING),
+            "target": st.one_of(st.just("one_cycle"), ODDITIES),
+            "smoothing": ANYTHING,
+            "method": st.one_of(st.just("ema"), ODDITIES),
+            "picked": ANYTHING,
+            "bounds": ANYTHING,
+            "sweeps": ANYTHING,
+        },
+    )
+)
+def test_a_result_is_drawn_or_refused(options):
+    lrs = lrwidget.lr_ladder(1e-5, 1.0, 30)
+    losses = 2.3 - 2 / (1 + (0.001 / lrs) ** 2) + lrs
+    result = lrwidget.RangeTestResult.from_losses(lrs, losses, metrics={"accuracy": -losses})
+    axes = Figure().subplots()
+    with refusals_are_fine():
+        assert result.plot(axes, **options) is axes
+
+
+@fuzzed(WITH_A_MODEL)
+@given(
+    st.one_of(ANYTHING, st.dictionaries(st.one_of(st.text(max_size=3), st.integers()), ANYTHING)),
+    ANYTHING,
+)
+def test_schedules_are_drawn_or_refused(named, steps):
+    axes = Figure().subplots()
+    with refusals_are_fine():
+        assert lrwidget.plot_schedules(named, steps, axes) is axes
+    with refusals_are_fine():
+        lrwidget.plot_monitors(named, axes)
 
 
 SCHEDULES = {

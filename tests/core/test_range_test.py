@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from lrwidget.core.data.batches import source_of
 
 import lrwidget
-from lrwidget.core.data.batches import source_of
 from lrwidget.core.engine.tensorflow import step_groups_for
 from lrwidget.core.model.rate_choice import rate_of
 from lrwidget.core.range_test.range_test import RangeTest

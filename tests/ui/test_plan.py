@@ -5,12 +5,12 @@ import time
 import numpy as np
 import pytest
 
-from lrwidget import LRFinderWidget, schedules
+from lrwidget import LRFinderWidget, schedules, suggest_bounds
 from lrwidget.errors import ConfigError
-from lrwidget.ui.finder.tree import descendants
 from lrwidget.ui.looks import axis
 from lrwidget.ui.plan.plan import Plan
 from lrwidget.ui.plan.recipes import NUMBERS, RECIPES
+from lrwidget.ui.views.tree import descendants
 from lrwidget.ui.words.text import format_lr
 from tests.ui.conftest import code_on_show, marks_of, new_data, new_model, part, slow_batches
 
@@ -32,7 +32,7 @@ def tested():
 def picked(tested):
     """The same with a pick and nothing planned; nothing stays applied."""
     tested.plan("constant")
-    tested._state.plan = Plan(batches=BATCHES)
+    tested._state.plan = Plan(batches=BATCHES, found_low=suggest_bounds(tested.result).low)
     tested.pick(0.02)
     yield tested
     while tested._state.changes:
@@ -233,11 +233,14 @@ def test_undo_after_a_new_compile_says_so_and_can_be_used_again():
     widget.close()
 
 
-def test_lower_end_is_a_part_of_the_pick_until_it_is_chosen(picked):
+def test_lower_end_is_where_the_loss_begins_to_fall_until_it_is_chosen(picked):
+    found = suggest_bounds(picked.result).low
     picked.plan("triangular")
-    assert picked._state.low_lr == pytest.approx(0.005)
+    assert picked._state.low_lr == found
     picked.pick(0.04)
-    assert field(picked, "low-lr").value == "1.00e-2"
+    assert field(picked, "low-lr").value == format_lr(found)
+    picked.pick(found / 2)
+    assert picked._state.low_lr == found / 8
     field(picked, "low-lr").value = "0.003"
     picked.pick(0.08)
     assert picked._state.low_lr == 0.003
@@ -265,7 +268,7 @@ def test_lower_end_can_be_typed_first_and_emptied_again(picked):
     picked.pick(0.02)
     assert picked._state.low_lr == 0.003
     field(picked, "low-lr").value = ""
-    assert picked._state.low_lr == 0.005
+    assert picked._state.low_lr == suggest_bounds(picked.result).low
 
 
 def test_aim_for_the_lower_end_goes_where_that_is_typed_or_a_test_starts(make):

@@ -106,7 +106,7 @@ def test_every_control_has_a_tooltip_and_a_description(make):
     from ipywidgets.widgets.widget_float import _BoundedFloat
     from ipywidgets.widgets.widget_int import _BoundedInt
 
-    from lrwidget.ui.finder.tree import descendants
+    from lrwidget.ui.views.tree import descendants
 
     kinds = (Button, ToggleButton, Dropdown, Text, _BoundedFloat, _BoundedInt)
     controls = [each for each in descendants(make()) if isinstance(each, kinds)]

@@ -81,6 +81,16 @@ def words_for_skipped_decades(lrs: FloatArray) -> str:
     )
 
 
+def format_lr(lr: float) -> str:
+    """Write a learning rate the way it reads everywhere.
+
+    >>> format_lr(0.0032), format_lr(10.0)
+    ('3.20e-3', '1.00e+1')
+    """
+    mantissa, exponent = f"{lr:.2e}".split("e")
+    return f"{mantissa}e{int(exponent):+d}"
+
+
 def as_steps(steps: Any) -> int:
     """Return a number of learning rates, or say what is wrong with it."""
     hint = "100 is the default."

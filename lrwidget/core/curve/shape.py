@@ -85,9 +85,9 @@ def last_rise(lrs: FloatArray, losses: FloatArray, share: float) -> float:
     return _crossing(lrs, excess, last + 1, share)
 
 
-def descents(losses: FloatArray) -> list[tuple[int, int]]:
-    """Return (top, bottom) of every descent without a rise of a twentieth of the range."""
-    limit = (losses.max() - losses.min()) / 20
+def descents(losses: FloatArray, share: float = 1 / 20) -> list[tuple[int, int]]:
+    """Return (top, bottom) of every descent without a rise of a share of the range."""
+    limit = (losses.max() - losses.min()) * share
     found, top, bottom = [], 0, 0
     for k, loss in enumerate(losses.tolist()):
         if loss < losses[bottom]:

@@ -14,6 +14,7 @@ from lrwidget.core.monitor.schedule_end import ScheduleEnd
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 class Monitor(keras.callbacks.Callback):
@@ -115,6 +116,27 @@ class Monitor(keras.callbacks.Callback):
             measured[np.array(list(self.validation)) - 1] = list(self.validation.values())
             columns["validation_loss"] = measured
         return pd.DataFrame(columns)
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw loss and learning rate over the training steps with matplotlib.
+
+        The loss of each step is pale, the smoothed loss is bold, and each validation loss is a
+        diamond at the step after which it was measured. The learning rate has an axis at the
+        right. `lrwidget.plot_monitors` draws several trainings on one picture.
+
+        Args:
+            ax: Where to draw; None makes a new figure.
+
+        Returns:
+            The axes of the loss.
+
+        Raises:
+            ConfigError: `ax` is something else.
+            MissingPackageError: matplotlib is not installed.
+        """
+        from lrwidget.core.monitor.monitor_drawing import draw_monitor
+
+        return draw_monitor(ax, self)
 
     def collect(self) -> int:
         """Read the steps noted since the last time; return how many there are in all."""

@@ -1,10 +1,8 @@
 """Curve: the losses of one sweep as they come in, and the result made of them."""
 
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import version
 from typing import Protocol
 
 import numpy as np
@@ -14,8 +12,10 @@ from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.curve.purpose import OptimizerKind
 from lrwidget.core.curve.stop_rule import DivergenceRule
 from lrwidget.core.model.restored import Restored
+from lrwidget.core.range_test.probe import found_range
 from lrwidget.core.range_test.result import RangeTestResult, StopReason, series_of
 from lrwidget.core.range_test.settings import RangeTestConfig
+from lrwidget.core.range_test.versions import versions_of
 
 
 class StopFlag(Protocol):
@@ -154,24 +154,55 @@ class Curve:
         )
 
 
+def curves_of(
+    config: RangeTestConfig,
+    run_probe: Callable[[Curve], Curve],
+    run_sweep: Callable[[Curve], Curve],
+    on_range: Callable[[RangeTestConfig], object] | None = None,
+) -> list[Curve]:
+    """Run the probe, if a limit is left to it, and then every sweep.
+
+    Args:
+        config: The settings of the test.
+        run_probe: Trains until an empty curve ends, from the start of the test, and returns it.
+        run_sweep: The same, for a sweep of the test itself.
+        on_range: Called with the settings once the probe has found their limits.
+
+    Returns:
+        The curve of every sweep; if the test is stopped during the probe, that of the probe.
+    """
+    if config.probes:
+        probe = run_probe(Curve(config.of_probe()))
+        if probe.stop_reason == "stopped":
+            return [probe]
+        config = config.with_found(*found_range(probe.config.ladder(), probe.losses))
+        if on_range is not None:
+            on_range(config)
+    curves: list[Curve] = []
+    for sweep in range(config.sweeps):
+        curves.append(run_sweep(Curve(config, sweep)))
+        if curves[-1].stop_reason == "stopped":
+            break
+    return curves
+
+
 def result_of(
     curves: list[Curve],
-    config: RangeTestConfig,
-    restored: Restored,
+    restored: Restored | None,
     optimizer: OptimizerKind,
-    backend: str,
+    packages: tuple[str, ...] = (),
 ) -> RangeTestResult:
     """Return the result of one or more sweeps, as far as all of them came.
 
     A sweep that was stopped by request counts only if there is no other.
 
     Args:
-        curves: One for each sweep, at least one.
-        config: The settings of the test.
-        restored: The proof that the model is back.
+        curves: One for each sweep, at least one, all of the same settings.
+        restored: The proof that the model is back; None where nothing could restore it.
         optimizer: What took the steps.
-        backend: Name of the package that ran it, such as "tensorflow".
+        packages: Names of the loaded packages that ran it, such as "keras" and "tensorflow".
     """
+    config = curves[-1].config
     reason = curves[-1].stop_reason
     whole = [curve for curve in curves if curve.stop_reason != "stopped"] or curves
     shortest = min(whole, key=lambda curve: curve.count)
@@ -192,12 +223,5 @@ def result_of(
         stop_reason="stopped" if reason == "stopped" else shortest.stop_reason or "finished",
         config=config,
         restored=restored,
-        versions=_versions(backend),
+        versions=versions_of(*packages),
     )
-
-
-@cache
-def _versions(backend: str) -> dict[str, str]:
-    # Not by distribution: tensorflow-cpu is the tensorflow that is loaded.
-    loaded = {name: str(sys.modules[name].__version__) for name in ("keras", "numpy", backend)}
-    return {"lrwidget": version("lrwidget"), **loaded}

@@ -25,8 +25,7 @@ from lrwidget.core.model.snapshot import Snapshot, state_variables
 from lrwidget.core.model.strategy import scope_of
 from lrwidget.core.model.thread_state import KerasThreadState
 from lrwidget.core.model.values import is_tensorflow
-from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update, result_of
-from lrwidget.core.range_test.probe import found_range
+from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update, curves_of, result_of
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.core.range_test.sweeps import Sweeps
@@ -220,7 +219,7 @@ class RangeTest:
         restored = snapshot.restored(left_behind)
         leader = engine.rate.leader
         kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
-        result = result_of(curves, curves[-1].config, restored, kind, keras.backend.backend())
+        result = result_of(curves, restored, kind, ("keras", keras.backend.backend()))
         return replace(result, notes=(*engine.rate.notes, *dict.fromkeys(sweeps.notes)))
 
     def _curves(
@@ -232,22 +231,15 @@ class RangeTest:
         on_range: Callable[[RangeTestConfig], object] | None,
     ) -> list[Curve]:
         """Return the curve of every sweep; if stopped before the first, that of the probe."""
-        config = self._config
         streams = self._streams(first)
-        if config.probes:
-            probe = sweeps.run(Curve(config.of_probe()), next(streams))
-            if probe.stop_reason == "stopped":
-                return [probe]
-            config = config.with_found(*found_range(probe.config.ladder(), probe.losses))
-            if on_range is not None:
-                on_range(config)
-        curves: list[Curve] = []
-        for sweep, batches in enumerate(streams):
-            curve = Curve(config, sweep)
-            curves.append(sweeps.run(curve, batches, validation, on_update))
-            if curve.stop_reason == "stopped":
-                break
-        return curves
+
+        def run_probe(curve: Curve) -> Curve:
+            return sweeps.run(curve, next(streams))
+
+        def run_sweep(curve: Curve) -> Curve:
+            return sweeps.run(curve, next(streams), validation, on_update)
+
+        return curves_of(self._config, run_probe, run_sweep, on_range)
 
     def _streams(self, first: Batches) -> Iterator[Batches]:
         """Yield the data of the probe, if any, then of each sweep; each is started when due."""

@@ -220,9 +220,8 @@ class RangeTestInFit:
         if self._curve.stop_reason is None:
             self._curve.stop_reason = "stopped"
         kind: OptimizerKind = optimizer_kind(self._optimizer) if self._optimizer else "other"
-        backend = keras.backend.backend()
-        restored = self._snapshot.restored()
-        result = result_of([self._curve], self._config, restored, kind, backend)
+        packages = ("keras", keras.backend.backend())
+        result = result_of([self._curve], self._snapshot.restored(), kind, packages)
         self._on_result(self, result)
 
     def _incomplete(self) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -24,7 +24,7 @@ from lrwidget.core.curve.reading import Reading
 from lrwidget.core.curve.rules import RULES, check_rule
 from lrwidget.core.curve.suggest import Suggestion, suggest_over_sweeps
 from lrwidget.core.model.restored import Restored
-from lrwidget.core.range_test.drawing import axes_of, draw_curve
+from lrwidget.core.range_test.elsewhere import measured_elsewhere
 from lrwidget.core.range_test.result_file import (
     check_keys,
     of_older_format,
@@ -34,6 +34,7 @@ from lrwidget.core.range_test.result_file import (
     write_json,
 )
 from lrwidget.core.range_test.settings import RangeTestConfig
+from lrwidget.core.range_test.versions import versions_of
 from lrwidget.errors import ConfigError, DataError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class RangeTestResult:
         stop_reason: "finished", "diverged", "non_finite" (the next loss was NaN or infinite)
             or "stopped" (on request). Of several sweeps, the reason of the shortest.
         config: The settings of the test, with the seed that was used.
-        restored: The proof that the model is what it was.
+        restored: The proof that the model is what it was; None where the losses come from a
+            training loop that cannot be put back, or were measured elsewhere.
         validation_losses: Loss on the fixed validation subset after each step, NaN where it
             was not measured, shape (n,); median over the sweeps.
         sweep_validation_losses: The same for each sweep, shape (sweeps, n).
@@ -87,7 +89,7 @@ class RangeTestResult:
     metrics: dict[str, FloatArray]
     stop_reason: StopReason
     config: RangeTestConfig
-    restored: Restored
+    restored: Restored | None
     validation_losses: FloatArray
     sweep_validation_losses: FloatArray
     optimizer: OptimizerKind = "other"
@@ -122,11 +124,9 @@ class RangeTestResult:
         return arrays | {"metrics": metrics}
 
     def _checked_names(self) -> dict[str, Any]:
-        for name, kind in (("config", RangeTestConfig), ("restored", Restored)):
-            if not isinstance(getattr(self, name), kind):
-                raise ConfigError(
-                    f"`{name}` must be a {kind.__name__}; got {type(getattr(self, name)).__name__}."
-                )
+        _check_kind("config", self.config, RangeTestConfig)
+        if self.restored is not None:
+            _check_kind("restored", self.restored, Restored)
         versions = _as_dict("versions", self.versions)
         return {
             "stop_reason": as_choice("stop_reason", self.stop_reason, get_args(StopReason)),
@@ -174,26 +174,48 @@ class RangeTestResult:
         return series_of(self.losses, self.metrics, self.validation_losses)
 
     def plot(
-        self, ax: "matplotlib.axes.Axes | None" = None, show: str = "loss"
+        self,
+        ax: "matplotlib.axes.Axes | None" = None,
+        show: str = "loss",
+        *,
+        rules: Iterable[str] | None = None,
+        target: Target = "constant",
+        smoothing: float = smoothing.DEFAULT_SMOOTHING,
+        method: smoothing.Method = "centered",
+        picked: float | None = None,
+        bounds: bool = False,
+        sweeps: bool = True,
     ) -> "matplotlib.axes.Axes":
         """Draw a curve, raw and smoothed, and the suggestions with matplotlib.
+
+        The learning rate is on a logarithmic axis; on a linear one for the linear mode. The
+        legend is to the right of the axes, which become narrower for it.
 
         Args:
             ax: Where to draw; None makes a new figure.
             show: "loss", the name of a metric such as "accuracy", or "validation_loss".
+            rules: Names of the rules whose suggestions are marked, each with its interval if it
+                has one; None for all, () for none.
+            target: What the suggestions are for: "constant", or the peak of a "one_cycle".
+            smoothing: How much noise the bold curve leaves out, in [0, 1); see `lrwidget.smooth`.
+            method: "centered" or "ema"; see `lrwidget.smooth`.
+            picked: A learning rate > 0 to mark with a line.
+            bounds: Whether to mark the bounds for a cyclical learning rate, read off the curve
+                that is drawn; see `lrwidget.suggest_bounds`.
+            sweeps: Whether to draw, of several sweeps, a band from the 10 % to the 90 % quantile
+                of their smoothed losses.
+
+        Returns:
+            The axes.
 
         Raises:
-            ConfigError: There is no such curve, or `ax` is something else.
+            ConfigError: There is no such curve or rule, or another argument cannot be used.
             MissingPackageError: matplotlib is not installed.
         """
-        values = self._shown(show)
-        axes = axes_of(ax)
-        draw_curve(axes, self.lrs, values, show, self.suggestions())
-        return axes
+        from lrwidget.core.range_test.result_drawing import Picture, draw_result
 
-    def _shown(self, show: str) -> FloatArray:
-        series = self.series()
-        return series[as_choice("show", show, series)]
+        picture = Picture(show, rules, target, smoothing, method, picked, bounds, sweeps)
+        return draw_result(ax, self, picture)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a pandas DataFrame with one row for each learning rate.
@@ -212,6 +234,45 @@ class RangeTestResult:
             columns["validation_loss"] = self.validation_losses
         return pd.DataFrame(columns | self.metrics)
 
+    @classmethod
+    def from_losses(
+        cls,
+        lrs: Any,
+        losses: Any,
+        *,
+        metrics: dict[str, Any] | None = None,
+        validation_losses: Any = None,
+        optimizer: OptimizerKind = "other",
+    ) -> "RangeTestResult":
+        """Return the result of a range test whose losses were measured elsewhere.
+
+        A curve ends before the first loss that is not finite, in whichever sweep.
+
+        >>> result = RangeTestResult.from_losses([0.001, 0.01, 0.1, 1.0], [2.0, 1.0, 0.5, np.nan])
+        >>> result.losses, result.stop_reason
+        (array([2. , 1. , 0.5]), 'non_finite')
+
+        Args:
+            lrs: Learning rates, shape (n,), n >= 2, increasing, > 0 in float32.
+            losses: The loss of each batch, not smoothed, shape (n,), or (sweeps, n) for several
+                sweeps.
+            metrics: Further values of each batch by name, each of shape (n,).
+            validation_losses: Loss of one fixed sample after each step, NaN where it was not
+                measured; of the same shape as the losses.
+            optimizer: What took the steps, as `lrwidget.suggest` takes it.
+
+        Returns:
+            A result whose `restored` is None. `stop_reason` is "non_finite" where a loss is not
+            finite, else "finished".
+
+        Raises:
+            ConfigError: The arrays are no curve, or do not belong together.
+        """
+        content = measured_elsewhere(
+            lrs, losses, {} if metrics is None else _as_dict("metrics", metrics), validation_losses
+        )
+        return cls(**content, optimizer=optimizer, restored=None, versions=versions_of())
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a JSON file that `load` reads back bit for bit.
 
@@ -229,7 +290,7 @@ class RangeTestResult:
             "metrics": {name: to_json(each.tolist()) for name, each in self.metrics.items()},
             "stop_reason": self.stop_reason,
             "optimizer": self.optimizer,
-            "restored": dataclasses.asdict(self.restored),
+            "restored": None if self.restored is None else dataclasses.asdict(self.restored),
             "config": self.config.as_json(),
             "versions": self.versions,
             "notes": list(self.notes),
@@ -255,7 +316,8 @@ class RangeTestResult:
         content = check_keys(path, "the file", content, known)
         content.pop("format")
         content["config"] = _loaded(path, "config", RangeTestConfig, content, version)
-        content["restored"] = _loaded(path, "restored", Restored, content, version)
+        if content["restored"] is not None:
+            content["restored"] = _loaded(path, "restored", Restored, content, version)
         try:
             content["metrics"] = dict(_as_dict("metrics", content["metrics"]))
             for name in _WITH_NAN:
@@ -277,6 +339,11 @@ def _loaded(path: Any, name: str, kind: Any, content: dict[str, Any], version: i
         return kind(**part)
     except ConfigError as error:
         raise DataError(f"{path} cannot be used: in `{name}`, {error}") from error
+
+
+def _check_kind(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise ConfigError(f"`{name}` must be a {kind.__name__}; got {type(value).__name__}.")
 
 
 def _as_dict(name: str, value: Any) -> dict[Any, Any]:

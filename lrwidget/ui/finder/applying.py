@@ -10,6 +10,7 @@ from lrwidget.errors import BusyError, LRWidgetError, ModelError
 from lrwidget.ui.finder.checks import checked_lr
 from lrwidget.ui.plan.optimizer_code import GIVEN_RATE, code_of_optimizer
 from lrwidget.ui.state.state import WidgetState
+from lrwidget.ui.words import text
 
 
 class Applying:
@@ -63,10 +64,12 @@ class Applying:
         """Put the picked learning rate, or the schedule planned from it, on the model.
 
         Raises:
-            LRWidgetError: Nothing is picked, or a number of the schedule is missing.
+            LRWidgetError: Nothing is picked, a number of the schedule is missing, or there is no
+                model.
             BusyError: A test runs.
         """
         self._check_open()
+        self._check_has_model("Pass the pick to `lrwidget.apply_lr`; `code` has the lines.")
         with self._state.turn.taken():
             self._check_idle("Apply")
             new = self._state.plan.learning_rate(self._needed_pick())
@@ -110,6 +113,10 @@ class Applying:
                 f"{what} has to wait: a range test is using the model, and its learning rate is "
                 "the test's until that ends. Call `wait()` or `stop()` first; the pick stays."
             )
+
+    def _check_has_model(self, remedy: str) -> None:
+        if not self._state.has_model:
+            raise LRWidgetError(f"{text.NO_MODEL}. {remedy}")
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from lrwidget.core.model.learning_rate import is_rate
+from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.errors import ConfigError, ModelError
 from lrwidget.ui.words import text
 
@@ -31,6 +32,16 @@ def check_optimizer(optimizer: Any) -> None:
         raise ConfigError(
             "`optimizer` must be one of the optimizers that the model holds, such as "
             f"model.optimizer, or None; got {text.passed(optimizer)}."
+        )
+
+
+def check_result(result: Any) -> None:
+    """Refuse what is no result of a range test."""
+    if not isinstance(result, RangeTestResult):
+        raise ConfigError(
+            f"`result` must be a RangeTestResult; got {text.passed(result)}. A file is read by "
+            "`RangeTestResult.load(path)`, and losses measured elsewhere become a result by "
+            "`RangeTestResult.from_losses(lrs, losses)`."
         )
 
 

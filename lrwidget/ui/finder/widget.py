@@ -21,16 +21,17 @@ from lrwidget.ui.finder.checks import (
     check_flag,
     check_model,
     check_optimizer,
+    check_result,
     check_smoothing,
     check_timeout,
     checked_lr,
 )
 from lrwidget.ui.finder.picture import png_of
 from lrwidget.ui.finder.runner import Runner
-from lrwidget.ui.finder.tree import descendants
 from lrwidget.ui.looks.colors import style_sheet
 from lrwidget.ui.state.guard import Guard
 from lrwidget.ui.state.state import STATUSES, WidgetState
+from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import mended
 from lrwidget.ui.views.code_box import CodeBox
 from lrwidget.ui.views.controls import RunLine, SettingsLine
@@ -38,7 +39,10 @@ from lrwidget.ui.views.picking import ApplyButtons, PickLine
 from lrwidget.ui.views.plan_panel import PlanPanel
 from lrwidget.ui.views.plot import Plot
 from lrwidget.ui.views.rules_line import RulesLine, VerdictLine
+from lrwidget.ui.views.tree import descendants
 from lrwidget.ui.words import text
+
+TO_RUN = "To run a test, make another one with `LRFinderWidget(model, data)`."
 
 _MIRRORED = ["status", "picked_lr"]
 """Facts of the state that are traits of the widget, for everyone to observe."""
@@ -120,7 +124,7 @@ class LRFinderWidget(Applying, VBox):
         check_model(model)
         check_optimizer(optimizer)
         check_smoothing(smoothing)
-        self._model, self._data, self._config = model, data, config
+        self._model, self._data = model, data
         self._options = {
             "validation_data": validation_data,
             "class_weight": class_weight,
@@ -128,14 +132,41 @@ class LRFinderWidget(Applying, VBox):
             "learning_rate": learning_rate,
         }
         self._optimizer, self._learning_rate = optimizer, learning_rate
+        self._set_up(config, smoothing, has_model=True)
+
+    def _set_up(self, config: RangeTestConfig, smoothing: float, has_model: bool) -> None:
+        """Make the state and all that shows it."""
+        self._config = config
         self._is_closed = False
         self._state = WidgetState.of(config, smoothing)
+        self._state.has_model = has_model
         # Before the views, so that no error of theirs leaves the status behind. Not `dlink`: it
         # drops what an observer of the status changes in its turn.
         self._state.observe(self._mirror, _MIRRORED)
         self._runner = Runner(self._state)
         super().__init__(self._make_parts())
         self.add_class("lrw")
+
+    @classmethod
+    def of_result(
+        cls, result: RangeTestResult, *, smoothing: float = DEFAULT_SMOOTHING
+    ) -> "LRFinderWidget":
+        """Return a widget that shows a result, measured or loaded from a file, without a model.
+
+        A click picks a learning rate; the rules, the smoothing, the schedules with their preview
+        and the code are there. Run and Apply are not: they need a model.
+
+        Args:
+            result: Of a range test, of `range_test_loop`, or of
+                `RangeTestResult.from_losses` or `RangeTestResult.load`.
+            smoothing: How strongly the curve on show is smoothed, in [0, 1).
+
+        Raises:
+            ConfigError: `result` or `smoothing` is something else.
+        """
+        check_result(result)
+        check_smoothing(smoothing)
+        return _ResultWidget(result, smoothing)
 
     def _make_parts(self) -> list[Widget]:
         state, shown = self._state, Guard(self._state)
@@ -179,13 +210,14 @@ class LRFinderWidget(Applying, VBox):
         Raises:
             BusyError: A test runs already. That is so within a test, too: in code of the model,
                 the data or a rule. An observer of the end of a test can run the next one.
-            LRWidgetError: The widget is closed.
+            LRWidgetError: The widget is closed, or has no model.
             Exception: What the settings, the model or the data raise; from within a running test
                 only with `block`, as `error` and in the widget always.
             KeyboardInterrupt: After the model is restored.
         """
         check_flag("block", block)
         self._check_open()
+        self._check_has_model(TO_RUN)
         try:
             self._runner.start(self._prepare, waits=bool(block))
         except KeyboardInterrupt:
@@ -269,10 +301,11 @@ class LRFinderWidget(Applying, VBox):
         noise hides the fall.
 
         Raises:
-            LRWidgetError: The last curve lacks nothing, or there is none.
+            LRWidgetError: The last curve lacks nothing, or there is none, or no model.
             BusyError: A test runs.
         """
         self._check_open()
+        self._check_has_model(TO_RUN)
         with self._state.turn.taken():
             state = self._state
             if not state.verdict.mend or state.result is None:
@@ -355,3 +388,13 @@ class LRFinderWidget(Applying, VBox):
         if change["name"] == "picked_lr" and change["new"] is not None:  # assigned by the user
             self._state.pick(change["new"])
         notify()
+
+
+class _ResultWidget(LRFinderWidget):
+    """What `LRFinderWidget.of_result` returns."""
+
+    def __init__(self, result: RangeTestResult, smoothing: float) -> None:
+        self._model = self._data = self._optimizer = self._learning_rate = None
+        self._options = {}
+        self._set_up(result.config, smoothing, has_model=False)
+        self._state.show_result(result, Suggested.of(result))

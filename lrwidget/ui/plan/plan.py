@@ -15,7 +15,7 @@ from lrwidget.ui.plan.recipes import NUMBERS, RECIPES, Recipe
 from lrwidget.ui.words import kinds, text
 
 LOWER_DIVISOR = 4.0
-"""The lower end of a cycle is this far below the upper one: Smith's third to fourth part."""
+"""Where no curve shows the lower end of a cycle, it is a fourth of the upper one (Smith)."""
 
 PREVIEW_POINTS = 400
 PREVIEW_STEPS = 2**17
@@ -30,7 +30,8 @@ class Plan:
         kind: One of RECIPES.
         epochs: Passes over the data that the training will have, >= 1.
         batches: Batches in a pass, >= 1; None where that is not known.
-        low_lr: The second pick; None for a part of the first.
+        low_lr: The second pick; None for what the curve shows, or else a part of the first.
+        found_low: The lower bound for a cyclical learning rate that the curve shows, if it does.
         typed: Numbers that a person chose, by the schedule's argument.
     """
 
@@ -38,6 +39,7 @@ class Plan:
     epochs: int = 10
     batches: int | None = None
     low_lr: float | None = None
+    found_low: float | None = None
     typed: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -85,9 +87,13 @@ class Plan:
 
     def lower(self, pick: float | None) -> float | None:
         """Return the lower end of the cycles; None where the kind has none."""
-        if not self.recipe.lower or self.low_lr is not None:
-            return self.low_lr if self.recipe.lower else None
-        return None if pick is None else pick / LOWER_DIVISOR
+        if not self.recipe.lower:
+            return None
+        if self.low_lr is not None or pick is None:
+            return self.low_lr
+        if self.found_low is not None and self.found_low < pick:
+            return self.found_low
+        return pick / LOWER_DIVISOR
 
     def numbers(self) -> dict[str, float]:
         """Return the numbers besides the picks, without those of a length that is not known."""

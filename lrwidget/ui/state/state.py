@@ -59,6 +59,7 @@ class WidgetState(Said):
     sweeps = Int()
     stop_factor = Float()
 
+    has_model = Bool(True, help="Whether there is a model to run on and to apply to.")
     status = Enum(STATUSES, "idle")
     ladder = AnyTrait(None, help="Learning rates on show, shape (n,); None before the first test.")
     progress = Float(0.0, help="Share of the test that is done, from 0 to 1.")
@@ -100,11 +101,13 @@ class WidgetState(Said):
         if self.is_busy:
             return ""
         if self.picked_lr is not None:
-            return "" if self.pick_is_applied else "apply"
+            return "apply" if self.has_model and not self.pick_is_applied else ""
         auto = self.suggestion("auto")
         if auto is not None and not auto.reliable and self.verdict.mend:
             return "extend"
-        return "pick" if auto is not None and auto.lr is not None else "run"
+        if auto is not None and auto.lr is not None:
+            return "pick"
+        return "run" if self.has_model else ""
 
     @property
     def auto_range(self) -> bool:
@@ -156,7 +159,7 @@ class WidgetState(Said):
             self.result, self._suggested = None, Suggested()
             self.suggestions, self.verdict = {}, Verdict()
             self.picked_lr = None
-            self.plan = self.plan.changed(low_lr=None)
+            self.plan = replace(self.plan, low_lr=None, found_low=None)
             self.aims_low = False
             self.pick_is_applied = False
             self._say(text.starting(first.steps, config.probes))
@@ -191,16 +194,26 @@ class WidgetState(Said):
         """Take the result of the test that just ended, and what the rules suggest."""
         with self.changing():
             self.progress = 1.0 if result.stop_reason != "stopped" else self.progress
-            self._measure(Measured(result.lrs, result.series(), result.sweep_losses))
-            self.result, self._suggested = result, suggested
-            self._suggest()
+            self._take_result(result, suggested)
             seconds = time.monotonic() - self._started_at
             self._say(text.ended(result, len(self.ladder), seconds))
-            if not result.restored:
+            if result.restored is not None and not result.restored:
                 self.show_error(ModelError(text.changed(result.restored)))
             self.status = result.stop_reason
             if suggested.error is not None:
                 self.fail(suggested.error)
+
+    def show_result(self, result: RangeTestResult, suggested: Suggested) -> None:
+        """Take a result that comes without a model, and what the rules suggest."""
+        with self.changing():
+            planned = result.config.ladder()
+            last = result.lrs[-1:].max(initial=0.0)
+            self.ladder = np.concatenate([result.lrs, planned[planned > last * (1 + 1e-6)]])
+            self._take_result(result, suggested)
+            self._say(text.without_model(result))
+            self.status = result.stop_reason
+            if suggested.error is not None:
+                self.show_error(suggested.error)
 
     def fail(self, error: BaseException) -> None:
         """Say that the test came to nothing because of `error`."""
@@ -265,11 +278,18 @@ class WidgetState(Said):
         """Return what `rule` suggests, None before the end of a test."""
         return self.suggestions.get(rule)
 
+    def _take_result(self, result: RangeTestResult, suggested: Suggested) -> None:
+        self._measure(Measured(result.lrs, result.series(), result.sweep_losses))
+        self.result, self._suggested = result, suggested
+        self.plan = replace(self.plan, found_low=suggested.bounds.low)
+        self._suggest()
+
     def _suggest(self) -> None:
         found = self._suggested.by_target.get(self.plan.recipe.target)
         if self.result is not None and found is not None:
             self.suggestions = dict(found)
-            self.verdict = Verdict.of(self.suggestions, self.result)
+            verdict = Verdict.of(self.suggestions, self.result)
+            self.verdict = verdict if self.has_model else replace(verdict, mend="")
 
     def _suggest_for_another_target(self) -> None:
         before = self.suggestion("auto")
@@ -289,7 +309,7 @@ class WidgetState(Said):
 
     def _say_pick(self, lr: float) -> None:
         if not self.is_busy:
-            self._say(text.picked(lr, self.curve.height(lr), self.show))
+            self._say(text.picked(lr, self.curve.height(lr), self.show, self.has_model))
 
 
 def _as_python(value: Any) -> Any:

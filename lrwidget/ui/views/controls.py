@@ -26,7 +26,9 @@ from lrwidget.ui.state.guard import Shown
 from lrwidget.ui.state.state import LEFT_TO_PROBE, WidgetState
 from lrwidget.ui.views import field
 from lrwidget.ui.views.setting import Setting
+from lrwidget.ui.views.tree import descendants
 from lrwidget.ui.words import kinds
+from lrwidget.ui.words.text import NO_MODEL
 
 OnSet = Callable[[str, Any], None]
 
@@ -45,7 +47,8 @@ class SettingsLine(VBox):
         self, state: WidgetState, on_set: OnSet, on_auto: Callable[[bool], None], shown: Shown
     ) -> None:
         self._state, self._on_set, self._on_auto, self._shown = state, on_set, on_auto, shown
-        main = Box([self._min_lr(), self._max_lr(), self._steps(), self._smoothing()])
+        self._smoothing_setting = self._smoothing()
+        main = Box([self._min_lr(), self._max_lr(), self._steps(), self._smoothing_setting])
         main.add_class("lrw-settings")
         self._rest = Box([self._mode(), self._sweeps(), self._stop_factor()])
         self._rest.add_class("lrw-rest")
@@ -58,6 +61,14 @@ class SettingsLine(VBox):
         line.add_class("lrw-settings-line")
         super().__init__([line, self._rest])
         self._toggle()
+        if not state.has_model:
+            self._disable_all_but_smoothing()
+
+    def _disable_all_but_smoothing(self) -> None:
+        kept = {*descendants(self._smoothing_setting), self._more}
+        for each in descendants(self):
+            if each.has_trait("disabled") and each not in kept:
+                each.disabled = True
 
     def _toggle(self, _change: Any = None) -> None:
         self._rest.layout.display = "flex" if self._more.value else "none"
@@ -173,6 +184,8 @@ class RunLine(HBox):
     ) -> None:
         self._state = state
         self._run = Button(description="Run", icon="play", tooltip="Start a range test")
+        if not state.has_model:
+            self._run.tooltip = f"{NO_MODEL} to run on"
         self._stop = Button(description="Stop", icon="stop", tooltip="End the test now")
         self._progress = FloatProgress(min=0.0, max=1.0, tooltip="How much of the test is done")
         self._status = show_as_text(Label())
@@ -204,6 +217,6 @@ class RunLine(HBox):
 
     def _draw_buttons(self, _change: Any = None) -> None:
         state = self._state
-        self._run.disabled = state.is_busy
+        self._run.disabled = state.is_busy or not state.has_model
         self._stop.disabled = state.status != "running"
         self._run.button_style = "primary" if state.next_step == "run" else ""

@@ -10,6 +10,7 @@ from lrwidget.ui.state.guard import Shown
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.views import field
 from lrwidget.ui.words import kinds
+from lrwidget.ui.words.text import NO_MODEL
 
 OnPick = Callable[[float], None]
 
@@ -91,6 +92,8 @@ class ApplyButtons(HBox):
         self._state = state
         self._apply = Button(description="Apply", icon="check")
         self._apply.tooltip = "Put the picked learning rate, or the schedule, on the model"
+        if not state.has_model:
+            self._apply.tooltip = f"{NO_MODEL} to apply to"
         self._undo = Button(description="Undo", icon="undo")
         self._undo.tooltip = "Take the last applied learning rate back"
         self._code = ToggleButton(description="Code", icon="code")
@@ -108,7 +111,7 @@ class ApplyButtons(HBox):
 
     def _draw(self, _change: Any = None) -> None:
         state = self._state
-        self._apply.disabled = state.is_busy or state.picked_lr is None
+        self._apply.disabled = state.is_busy or state.picked_lr is None or not state.has_model
         self._undo.disabled = state.is_busy or not state.changes
         self._apply.button_style = "primary" if state.next_step == "apply" else ""
 

@@ -23,7 +23,9 @@ OnPlan = Callable[[str, Any], None]
 
 _EPOCHS = Number("Epochs", kinds.COUNT, "Passes over the data that your training will have")
 _BATCHES = Number("Batches per epoch", kinds.COUNT, "Taken from the data where it tells")
-_LOW = Number("Lower LR", kinds.LR, "The lower end of the cycles; a part of the pick at first")
+_LOW = Number(
+    "Lower LR", kinds.LR, "Lower end of the cycles; where the loss begins to fall, until you set it"
+)
 
 
 class PlanPanel(VBox):

@@ -182,9 +182,10 @@ class Plot(Box):
         return np.concatenate(lrs), np.concatenate(heights)
 
     def _draw_hint(self, _change: Any = None) -> None:
-        is_empty = len(self._state.curve) < 2 and not self._state.is_busy
-        invitation = AUTO_INVITATION if self._state.auto_range else INVITATION
-        self._hint.value = invitation if is_empty else ""
+        state = self._state
+        is_empty = len(state.curve) < 2 and not state.is_busy
+        invitation = AUTO_INVITATION if state.auto_range else INVITATION
+        self._hint.value = invitation if is_empty and state.has_model else ""
 
     def _draw_rules(self, _change: Any = None) -> None:
         spans, heights, colours = [], [], []

@@ -4,6 +4,7 @@ import reprlib
 import unicodedata
 from typing import Any
 
+from lrwidget.core.curve.ladder import format_lr as format_lr
 from lrwidget.core.model.apply import AppliedLR
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.growing_curve import Update
@@ -13,6 +14,8 @@ from lrwidget.errors import LRWidgetError
 
 HELD_BACK = "Nothing was applied; press Apply again for the numbers on show."
 DOUBT = {True: "reliable", False: "doubtful"}
+
+NO_MODEL = "This widget shows a result and has no model"
 
 LONGEST_NAME = 60
 LONGEST_MESSAGE = 1000
@@ -66,16 +69,6 @@ def passed(value: Any) -> str:
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 200
-
-
-def format_lr(lr: float) -> str:
-    """Write a learning rate the way it reads everywhere in the widget.
-
-    >>> format_lr(0.0032), format_lr(10.0)
-    ('3.20e-3', '1.00e+1')
-    """
-    mantissa, exponent = f"{lr:.2e}".split("e")
-    return f"{mantissa}e{int(exponent):+d}"
 
 
 def format_loss(loss: float) -> str:
@@ -142,6 +135,14 @@ def ended(result: RangeTestResult, steps: int, seconds: float) -> str:
     return f"{said} Click the curve or a rule to pick one."
 
 
+def without_model(result: RangeTestResult) -> str:
+    """Say that a result is on show without a model, and what can be done with it."""
+    said = f"{NO_MODEL}, so Run and Apply are off."
+    if not len(result.lrs):
+        return f"{said} The result has no curve."
+    return f"{said} Click the curve or a rule to pick a learning rate; Code shows how to use it."
+
+
 def changed(restored: Restored) -> str:
     """Say that the proof of an unchanged model failed."""
     return (
@@ -160,10 +161,11 @@ def _how(result: RangeTestResult, seconds: float) -> str:
     }[result.stop_reason]
 
 
-def picked(lr: float, height: float | None, show: str) -> str:
-    """Say what is picked, and how high the smoothed curve on show is there if there is one."""
+def picked(lr: float, height: float | None, show: str, has_model: bool) -> str:
+    """Say what is picked, how high the smoothed curve on show is there, and what comes next."""
     place = "" if height is None else f" (smoothed {name_of(show)} {format_loss(height)})"
-    return f"Picked {format_lr(lr)}{place}. Apply puts it on the model."
+    following = "Apply puts it on the model." if has_model else "Code shows how to use it."
+    return f"Picked {format_lr(lr)}{place}. {following}"
 
 
 def other_target(kind: str, lr: float) -> str:

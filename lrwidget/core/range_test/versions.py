@@ -1,0 +1,13 @@
+"""The versions of the packages that measured a result."""
+
+import sys
+from functools import cache
+from importlib.metadata import version
+
+
+@cache
+def versions_of(*packages: str) -> dict[str, str]:
+    """Return the versions of lrwidget, numpy and further packages, which are loaded, by name."""
+    # Not by distribution: tensorflow-cpu is the tensorflow that is loaded.
+    loaded = {name: str(sys.modules[name].__version__) for name in ("numpy", *packages)}
+    return {"lrwidget": version("lrwidget"), **loaded}
