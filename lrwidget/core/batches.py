@@ -13,15 +13,10 @@ import tensorflow as tf
 from keras.src.trainers import data_adapters
 from keras.src.trainers.data_adapters import array_slicing
 
+from lrwidget.core.misfit import FORMS, refusals_named
 from lrwidget.core.pipeline import captured_variables, detached
 from lrwidget.core.python_data import PythonStream
 from lrwidget.errors import DataError
-
-_FORMS = (
-    "Pass what `model.fit` takes: a batched tf.data.Dataset, arrays as x, (x,), (x, y) or "
-    "(x, y, sample_weight), a keras.utils.PyDataset, a DataLoader, a generator function or a list "
-    "of batches."
-)
 
 ClassWeight = dict[int, float] | None
 
@@ -116,7 +111,8 @@ class _Pipeline:
             )
         self.per_pass = cardinality if cardinality > 0 else None
         self._is_endless = cardinality == tf.data.INFINITE_CARDINALITY
-        adapter = _adapted(data_adapters.TFDatasetAdapter, dataset, class_weight=class_weight)
+        with refusals_named():
+            adapter = data_adapters.TFDatasetAdapter(dataset, class_weight=class_weight)
         self._dataset = adapter.get_tf_dataset()
         self.variables = captured_variables(self._dataset)
 
@@ -132,22 +128,22 @@ class _Arrays:
 
     def __init__(self, arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> None:
         if len(arrays) not in (1, 2, 3):
-            raise DataError(f"Got a tuple of {len(arrays)} parts. {_FORMS}")
-        adapter = _adapted(
-            data_adapters.ArrayDataAdapter,
-            *arrays,
-            batch_size=batch_size,
-            class_weight=class_weight,
-        )
+            raise DataError(f"Got a tuple of {len(arrays)} parts. {FORMS}")
+        with refusals_named():
+            adapter = data_adapters.ArrayDataAdapter(
+                *arrays, batch_size=batch_size, class_weight=class_weight
+            )
         self.per_pass: int | None = adapter.num_batches
         if not self.per_pass:
             raise DataError("The arrays are empty: they have no sample. Pass at least one.")
         self._size = int(adapter._num_samples)
         self._batch_size = batch_size
-        arrays = array_slicing.convert_to_sliceable(adapter._inputs, target_backend="tensorflow")
-        self._arrays = keras.tree.lists_to_tuples(
-            keras.tree.map_structure(_as_tensor, arrays, none_is_leaf=False)
-        )
+        with refusals_named():
+            arrays = array_slicing.convert_to_sliceable(
+                adapter._inputs, target_backend="tensorflow"
+            )
+            arrays = keras.tree.map_structure(_as_tensor, arrays, none_is_leaf=False)
+        self._arrays = keras.tree.lists_to_tuples(arrays)
 
     def stream(self, seed: int) -> Batches:
         """Return shuffled batches; a stateless shuffle changes no global random state."""
@@ -182,15 +178,6 @@ def _rows(array: Any, rows: tf.Tensor) -> Any:
     return tf.gather(array, rows) if tf.is_tensor(array) else array
 
 
-def _adapted(adapter: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Return a data adapter of Keras'; what it refuses, `fit` refuses as well."""
-    try:
-        return adapter(*arguments, **options)
-    except (ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"`fit` would not take these data: {reason} {_FORMS}") from error
-
-
 class _PythonData:
     """A PyDataset, a DataLoader, a generator, a generator function or any iterable of batches."""
 
@@ -221,7 +208,7 @@ def _pass_starter(data: Any) -> Callable[[], Iterable[Any]]:
         return lambda: data
     if callable(data):
         return data
-    raise DataError(f"Data of type {type(data).__name__} cannot be used. {_FORMS}")
+    raise DataError(f"Data of type {type(data).__name__} cannot be used. {FORMS}")
 
 
 def _pass_over_py_dataset(data: keras.utils.PyDataset) -> Iterator[Any]:

@@ -10,6 +10,7 @@ than the test, and such a pipeline is read as it is.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2, node_def_pb2
@@ -45,6 +46,18 @@ def detached(dataset: tf.data.Dataset, seed: int) -> tf.data.Dataset:
     _renew_state(graph, seed)
     variant = tf.raw_ops.DatasetFromGraph(graph_def=graph.SerializeToString())
     return dataset_ops._VariantDataset(variant, dataset.element_spec)
+
+
+def python_code_of(dataset: tf.data.Dataset) -> list[Any]:
+    """Return the functions of a pipeline, and the generator functions that it reads from."""
+    functions = [each._func for part in _with_inputs(dataset) for each in part._functions()]
+    seen = [cell.cell_contents for each in functions for cell in _closure_of(each)]
+    generators = [held._generator for held in seen if hasattr(held, "_generator")]
+    return [*functions, *generators]
+
+
+def _closure_of(function: Any) -> tuple[Any, ...]:
+    return getattr(function, "__closure__", None) or ()
 
 
 def captured_variables(dataset: tf.data.Dataset) -> list[tf.Variable]:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.trainers.data_adapters import data_adapter_utils
 
+from lrwidget.core.misfit import refusals_named
 from lrwidget.errors import DataError
 
 # As many batches tell Keras which sizes differ from batch to batch.
@@ -56,8 +57,9 @@ class PythonStream:
                 if is_one_shot
                 else "The data are empty: they gave no batch. Pass at least one batch."
             )
-        first = [self._standardized(batch) for batch in first]
-        self.spec = data_adapter_utils.get_tensor_spec(first)
+        with refusals_named():
+            first = [self._standardized(batch) for batch in first]
+            self.spec = data_adapter_utils.get_tensor_spec(first)
         self._stream: Iterator[Any] = self._passes(first, first_pass)
 
     def batches(self) -> Iterator[Any]:
@@ -103,6 +105,8 @@ class PythonStream:
             batch = tuple(batch)
         elif not isinstance(batch, tuple | dict):
             batch = (batch,)
+        if not keras.tree.flatten(batch):
+            raise DataError("A batch holds no array. Let every batch be (x,), (x, y) or a dict.")
         batch = keras.tree.lists_to_tuples(
             keras.tree.map_structure(_as_array, batch, none_is_leaf=False)
         )

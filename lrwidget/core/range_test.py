@@ -9,16 +9,17 @@ from typing import Any
 import keras
 
 from lrwidget.core.additions import added_by_building
+from lrwidget.core.attributes import python_objects_of
 from lrwidget.core.batches import Batches, source_of
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.curve import Curve, StopFlag, Update, result_of
-from lrwidget.core.data_state import DataState
 from lrwidget.core.fit_guard import finish_left_fit
 from lrwidget.core.interrupts import UninterruptedExit
 from lrwidget.core.ladder import Mode
 from lrwidget.core.learning_rate import optimizer_kind
 from lrwidget.core.probe import found_range
 from lrwidget.core.purpose import OptimizerKind
+from lrwidget.core.python_state import PythonState, state_of_data
 from lrwidget.core.random_state import RandomState, own_operation_seeds, own_seed_generator
 from lrwidget.core.rate_choice import rate_of
 from lrwidget.core.reserve import check_free, reserved
@@ -199,8 +200,10 @@ class RangeTest:
                 stack.enter_context(own_operation_seeds())
             snapshot = Snapshot(self._source.variables, random_state, alone)
             stack.callback(snapshot.restore)
-            for data in self._data:
-                state = DataState(data)
+            states = [state_of_data(data, alone) for data in self._data]
+            if alone or model.run_eagerly:
+                states.append(PythonState(python_objects_of(model), alone))
+            for state in states:
                 stack.callback(state.restore)
                 snapshot.include(state.variables)
             first = stack.enter_context(closing(self._source.stream(self._seeds[0])))
