@@ -312,7 +312,7 @@ def python_code_in_a_pipeline():
 
     def noisy(x, y):
         number = tf.numpy_function(lambda: np.float32(loader.rng.normal()), [], tf.float32)
-        return x + number, y
+        return x + tf.reshape(number, ()), y
 
     return compiled(), batches().map(noisy)
 
