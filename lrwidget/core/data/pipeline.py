@@ -1,0 +1,118 @@
+"""detached: a user's tf.data pipeline with shuffles and caches of its own.
+
+A pass over a pipeline that shuffles advances the state of its shuffles, and one that caches
+fills its cache, in the order of that pass: later epochs then differ from what they would have
+been. A copy of the pipeline whose shuffles and caches are new leaves the user's alone; and since
+its shuffles get their seeds from the range test, the same seed gives the same order of data.
+
+A copy copies what the pipeline holds in memory. Above a few megabytes that would take longer
+than the test, and such a pipeline is read as it is.
+"""
+
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.framework import graph_pb2, node_def_pb2
+from tensorflow.python.data.ops import dataset_ops
+
+from lrwidget.core.model.reach import kept_by, walk
+
+# Copying takes some 20 ms per megabyte.
+LARGEST_COPY = 4 * 2**20
+
+# Of a dataset's operation: which of its inputs hold the seeds and the shared state, and the
+# operation that stands for "no state yet".
+_SHUFFLE, _SHUFFLE_SEEDS, _SHUFFLE_STATE = "ShuffleDatasetV3", (2, 3), 4
+_CACHE, _CACHE_FILE, _CACHE_STATE = "CacheDatasetV2", 1, 2
+_IGNORE_OTHER_STATE = 1
+
+
+def detached(dataset: tf.data.Dataset, seed: int) -> tf.data.Dataset:
+    """Return a copy of a pipeline that shares no shuffle and no memory cache with it.
+
+    Args:
+        dataset: Any dataset.
+        seed: Decides the order of every shuffle in the copy.
+
+    Returns:
+        The copy; the dataset itself if it neither shuffles nor caches, or holds more than
+        `LARGEST_COPY` bytes in memory.
+    """
+    if not _keeps_state(dataset) or _bytes_held(dataset) > LARGEST_COPY:
+        return dataset
+    serialized = tf.raw_ops.DatasetToGraphV2(
+        input_dataset=dataset._variant_tensor, external_state_policy=_IGNORE_OTHER_STATE
+    )
+    graph = graph_pb2.GraphDef.FromString(serialized.numpy())
+    _renew_state(graph, seed)
+    variant = tf.raw_ops.DatasetFromGraph(graph_def=graph.SerializeToString())
+    return dataset_ops._VariantDataset(variant, dataset.element_spec)
+
+
+def python_code_of(dataset: tf.data.Dataset) -> list[Any]:
+    """Return the functions of a pipeline, and the generator functions that it reads from."""
+    functions = [each._func for part in _with_inputs(dataset) for each in part._functions()]
+    # `from_generator` keeps the user's generator in closures of TensorFlow's functions.
+    held = walk(functions, _closed_over)
+    state = dataset_ops.DatasetV2._GeneratorState
+    return [*functions, *(each._generator for each in held if isinstance(each, state))]
+
+
+def _closed_over(value: Any) -> list[Any]:
+    is_function = isinstance(value, types.FunctionType)
+    return [part for _, part in kept_by(value)] if is_function else []
+
+
+def captured_variables(dataset: tf.data.Dataset) -> list[tf.Variable]:
+    """Return the variables that the functions of a pipeline read or write.
+
+    Such as the seeds of an augmentation layer in `map`, or the state of a tf.random.Generator.
+    """
+    functions = [each for part in _with_inputs(dataset) for each in part._functions()]
+    found = [variable for each in functions for variable in each.function.graph.variables]
+    return list({id(variable): variable for variable in found}.values())
+
+
+def _with_inputs(dataset: tf.data.Dataset) -> Iterator[tf.data.Dataset]:
+    yield dataset
+    for source in dataset._inputs():
+        yield from _with_inputs(source)
+
+
+def _keeps_state(dataset: tf.data.Dataset) -> bool:
+    names = {type(part).__name__ for part in _with_inputs(dataset)}
+    return bool(names & {"_ShuffleDataset", "CacheDataset", "_VariantDataset"})
+
+
+def _bytes_held(dataset: tf.data.Dataset) -> int:
+    tensors = [tensor for part in _with_inputs(dataset) for tensor in getattr(part, "_tensors", ())]
+    return sum(tensor.dtype.size * (tensor.shape.num_elements() or 0) for tensor in tensors)
+
+
+def _renew_state(graph: graph_pb2.GraphDef, seed: int) -> None:
+    constants = {node.name: node for node in graph.node if node.op == "Const"}
+    for number, node in enumerate(list(graph.node)):
+        prefix = f"lrwidget_{number}"
+        if node.op == _SHUFFLE:
+            for position, value in zip(_SHUFFLE_SEEDS, (seed, number), strict=True):
+                node.input[position] = _add_constant(graph, f"{prefix}_{position}", value)
+            node.input[_SHUFFLE_STATE] = _add(graph, prefix, "DummySeedGenerator")
+        elif node.op == _CACHE and _is_in_memory(constants.get(node.input[_CACHE_FILE])):
+            node.input[_CACHE_STATE] = _add(graph, prefix, "DummyMemoryCache")
+
+
+def _is_in_memory(file_name: node_def_pb2.NodeDef | None) -> bool:
+    return file_name is not None and list(file_name.attr["value"].tensor.string_val) == [b""]
+
+
+def _add(graph: graph_pb2.GraphDef, name: str, operation: str) -> str:
+    return graph.node.add(name=name, op=operation).name
+
+
+def _add_constant(graph: graph_pb2.GraphDef, name: str, value: int) -> str:
+    node = graph.node.add(name=name, op="Const")
+    node.attr["dtype"].type = tf.int64.as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.int64))
+    return node.name

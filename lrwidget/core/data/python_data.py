@@ -1,0 +1,148 @@
+"""PythonStream: batches that come from the user's Python code, as an endless stream."""
+
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.trainers.data_adapters import data_adapter_utils
+
+from lrwidget.core.data.misfit import refusals_named
+from lrwidget.errors import DataError
+
+# As many batches tell Keras which sizes differ from batch to batch.
+_BATCHES_FOR_THE_SPEC = 2
+
+
+class PythonStream:
+    """Passes over Python data, one after another. The first pass starts here, and only once.
+
+    TensorFlow never forgets a generator function it was given, so it gets a method of this
+    object, which forgets the data in `close`.
+
+    Args:
+        new_pass: Starts a pass over the data.
+        class_weight: Weight of each class by its number; as for `fit`.
+        is_one_shot: Whether the data are an iterator, which can be read only once.
+
+    Attributes:
+        spec: Shapes and types of the batches; sizes that differ in the first two are left open.
+        failure: The error that the user's code raised.
+        non_finite: Numbers of the batches, from 0 on, that hold NaN or infinity.
+
+    Raises:
+        DataError: The data gave no batch.
+        Exception: Whatever the user's code raises, or Keras, for a batch that it cannot use.
+    """
+
+    def __init__(
+        self,
+        new_pass: Callable[[], Iterable[Any]],
+        class_weight: dict[int, float] | None,
+        is_one_shot: bool,
+    ) -> None:
+        self._new_pass: Callable[[], Iterable[Any]] | None = new_pass
+        self._class_weight, self._is_one_shot = class_weight, is_one_shot
+        self.failure: BaseException | None = None
+        self.non_finite: set[int] = set()
+        self._given = 0
+        first_pass = iter(new_pass())
+        first = list(itertools.islice(first_pass, _BATCHES_FOR_THE_SPEC))
+        if not first:
+            raise DataError(
+                "The data are an iterator that is used up. Pass a generator function, which starts "
+                "again, or a list of the batches."
+                if is_one_shot
+                else "The data are empty: they gave no batch. Pass at least one batch."
+            )
+        with refusals_named():
+            first = [self._standardized(batch) for batch in first]
+            self.spec = data_adapter_utils.get_tensor_spec(first)
+        self._stream: Iterator[Any] = self._passes(first, first_pass)
+
+    def batches(self) -> Iterator[Any]:
+        """Return what is left of the stream, for tf.data."""
+        return self._stream
+
+    def close(self) -> None:
+        """Forget the data."""
+        self._new_pass = None
+        self._stream = iter(())
+
+    def _passes(self, first: list[Any], rest: Iterator[Any]) -> Generator[Any, None, None]:
+        try:
+            for batch in first:
+                yield self._as_tensors(batch)
+            del first
+            for batch in rest:
+                yield self._as_tensors(self._standardized(batch))
+            del rest
+            while self._new_pass is not None:
+                batch = None
+                for batch in self._another_pass(self._new_pass):
+                    yield self._as_tensors(self._standardized(batch))
+                if batch is None:
+                    raise DataError("The data gave batches on the first pass, but none later.")
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def _another_pass(self, new_pass: Callable[[], Iterable[Any]]) -> Iterable[Any]:
+        if self._is_one_shot:
+            raise DataError(
+                "The data ended before the test did: an iterator can be read only once. Pass a "
+                "generator function, which starts again, a list of the batches, or fewer `steps`."
+            )
+        return new_pass()
+
+    def _standardized(self, batch: Any) -> Any:
+        """Return a batch with the structure in which `fit` hands over that of a PyDataset."""
+        if isinstance(batch, list):
+            batch = tuple(batch)
+        elif not isinstance(batch, tuple | dict):
+            batch = (batch,)
+        if not keras.tree.flatten(batch):
+            raise DataError("A batch holds no array. Let every batch be (x,), (x, y) or a dict.")
+        batch = keras.tree.lists_to_tuples(
+            keras.tree.map_structure(_as_array, batch, none_is_leaf=False)
+        )
+        if self._class_weight is None:
+            return batch
+        if not isinstance(batch, tuple) or len(batch) != 2:
+            raise DataError("`class_weight` needs batches of (x, y), without sample weights.")
+        weights = data_adapter_utils.class_weight_to_sample_weights(batch[1], self._class_weight)
+        return (*batch, weights)
+
+    def _as_tensors(self, batch: Any) -> Any:
+        arrays = [each for each in keras.tree.flatten(batch) if isinstance(each, np.ndarray)]
+        if not all(np.isfinite(each).all() for each in arrays if each.dtype.kind == "f"):
+            self.non_finite.add(self._given)
+        self._given += 1
+        return keras.tree.map_structure(_as_tensor, batch, self.spec)
+
+
+def _as_array(values: Any) -> Any:
+    """Return what Keras can tell shape and type of, such as a numpy array for a DataFrame."""
+    if tf.is_tensor(values) or not hasattr(values, "__array__"):
+        return values
+    if data_adapter_utils.is_torch_tensor(values):
+        values = values.detach().cpu()
+    return np.asarray(values)
+
+
+def _as_tensor(values: Any, spec: Any) -> Any:
+    if values is None:
+        return tf.experimental.Optional.empty(None)
+    if data_adapter_utils.is_scipy_sparse(values):
+        values = data_adapter_utils.scipy_sparse_to_tf_sparse(values)
+    if not spec.shape.is_compatible_with(values.shape):
+        raise DataError(
+            f"A batch holds an array of shape {tuple(values.shape)}, after earlier ones of shape "
+            f"{tuple(spec.shape)}. Where sizes differ from batch to batch, let the first two "
+            "batches differ as well."
+        )
+    return values
