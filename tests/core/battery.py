@@ -240,6 +240,13 @@ def mixed_precision():
 
 
 @model_case
+def mixed_precision_in_the_middle_of_training():
+    model, data = mixed_precision()
+    model.fit(data, verbose=0, shuffle=False)
+    return model, data
+
+
+@model_case
 def compiled_by_xla():
     return compiled("adam", layers.Dense(4), jit_compile=True), batches()
 

@@ -253,6 +253,26 @@ def test_a_metric_may_report_several_values():
     np.testing.assert_array_equal(result.metrics["high"], 2.0)
 
 
+UNREADABLE = {
+    "text": (lambda: (np.array(["a"] * SAMPLES), labels()), r"str32.*tf\.constant"),
+    "column of text": (lambda: (pd.DataFrame({"a": ["x"] * SAMPLES}), labels()), "tf.constant"),
+    "nullable column": (lambda: (features(), pd.Series(labels(), dtype="Int64")), "astype"),
+    "lists": (lambda: (features().tolist(), labels()), r"np\.array"),
+    "lists in batches": (lambda: [(features().tolist(), labels())], r"np\.array"),
+    "a number as y": (lambda: (features(), np.float32(1.0)), "fit` would not take"),
+    "text in batches": (lambda: [(np.array(["a"] * BATCH), labels()[:BATCH])], r"tf\.constant"),
+    "batches without parts": (lambda: [(), ()], "no array"),
+}
+
+
+@pytest.mark.parametrize("form", UNREADABLE)
+def test_data_that_keras_cannot_read_are_refused_in_short_with_a_remedy(form):
+    make, message = UNREADABLE[form]
+    with pytest.raises(DataError, match=message) as caught:
+        lrwidget.range_test(compiled(), make(), steps=5)
+    assert len(str(caught.value)) < 700
+
+
 def test_a_generator_is_started_once_for_each_sweep():
     starts = []
 

@@ -18,7 +18,6 @@ from lrwidget.core.range_test.range_test import RangeTest
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import BusyError, DataError, LRWidgetError
 from tests.core.battery import MODELS, OwnTrainStep, batches, compiled, features, labels
-from tests.core.new_process import run_in_new_process
 
 
 def test_the_ladder_of_a_finished_test_is_exact():
@@ -178,15 +177,13 @@ def test_a_loss_that_is_not_finite_ends_the_curve_just_before_it(bad):
 
 
 def test_changed_settings_and_a_second_test_do_not_trace_again():
-    run_in_new_process(__name__, "check_that_changed_settings_do_not_trace_again")
-
-
-def check_that_changed_settings_do_not_trace_again():
-    model = compiled("adam")
+    model, kept = compiled("adam"), []
     for steps, max_lr, mode in [(20, 1.0, "exponential"), (300, 0.1, "linear")]:
         settings = {"min_lr": max_lr / 50, "max_lr": max_lr, "mode": mode}
         lrwidget.range_test(model, batches(), steps=steps, **settings)
-    assert step_groups_for(model, rate_of(model, None)).traces == 1
+        kept.append(step_groups_for(model, rate_of(model, None)))
+    assert kept[0] is kept[1]
+    assert kept[0].traces == 1
 
 
 def test_compiling_anew_is_noticed():

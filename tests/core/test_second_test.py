@@ -10,7 +10,6 @@ from keras import layers
 
 import lrwidget
 from lrwidget.core.engine import choice
-from tests.core.new_process import run_in_new_process
 
 X = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
@@ -189,10 +188,6 @@ def test_the_second_test_sees_frozen_and_thawed_layers():
 
 
 def test_what_a_fit_and_other_calls_note_down_does_not_trace_again():
-    run_in_new_process(__name__, "check_that_a_fit_does_not_trace_again")
-
-
-def check_that_a_fit_does_not_trace_again():
     tested = model()
     tested.fit(data(), verbose=0, shuffle=False)  # builds the optimizer's slots
     first_loss(tested)
@@ -202,6 +197,16 @@ def check_that_a_fit_does_not_trace_again():
     tested.predict(X, verbose=0)
     lrwidget.apply_lr(tested, 0.02)
     first_loss(tested)
+    assert choice._kept[tested][1] is kept
+    assert kept.traces == 1
+
+
+def test_a_second_test_of_an_optimizer_that_is_not_built_does_not_trace_again():
+    tested = model()
+    first_loss(tested)
+    kept = choice._kept[tested][1]
+    first_loss(tested)
+    assert not tested.optimizer.built
     assert choice._kept[tested][1] is kept
     assert kept.traces == 1
 

@@ -1,6 +1,8 @@
 """All state that a training step or its data read or write comes back, whoever holds it."""
 
+import functools
 import random
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -248,6 +250,132 @@ def augmentation_in_python_data():
     return compiled(), Augmented()
 
 
+class Loader:
+    """Data whose batches come from a method, as many a project has them."""
+
+    def __init__(self):
+        self.rng, self.order = np.random.default_rng(1), np.arange(SAMPLES)
+
+    def batches(self, rng=None):
+        while True:
+            (rng or self.rng).shuffle(self.order)
+            for start in range(0, 40, 10):
+                rows = self.order[start : start + 10]
+                yield features()[rows], labels()[rows]
+
+    __call__ = batches
+
+
+@case
+def a_method_of_an_object_with_its_own_order():
+    return compiled(), Loader().batches
+
+
+@case
+def an_object_that_is_called():
+    return compiled(), Loader()
+
+
+@case
+def a_function_with_its_arguments():
+    return compiled(), functools.partial(Loader().batches, rng=np.random.default_rng(2))
+
+
+GLOBAL_LOADER, GLOBAL_ORDER = Loader(), list(range(SAMPLES))
+
+
+@case
+def a_generator_function_that_uses_globals():
+    GLOBAL_LOADER.__init__()
+    GLOBAL_ORDER.sort()
+
+    def generator():
+        for x, y in GLOBAL_LOADER.batches():
+            np.random.shuffle(GLOBAL_ORDER)
+            yield x + GLOBAL_ORDER[0], y
+
+    return compiled(), generator
+
+
+SPEC = (tf.TensorSpec((None, 6)), tf.TensorSpec((None,), tf.int64))
+
+
+@case
+def a_python_generator_in_a_pipeline():
+    data = tf.data.Dataset.from_generator(Loader().batches, output_signature=SPEC)
+    return compiled(), data.map(lambda x, y: (2 * x, y)).take(6)
+
+
+@case
+def python_code_in_a_pipeline():
+    loader = Loader()
+
+    def noisy(x, y):
+        number = tf.numpy_function(lambda: np.float32(loader.rng.normal()), [], tf.float32)
+        return x + tf.reshape(number, ()), y
+
+    return compiled(), batches().map(noisy)
+
+
+class Replay:
+    def __init__(self):
+        self.seen, self.sums, self.last = {"losses": [[]]}, np.zeros(6, "float32"), deque(maxlen=3)
+
+
+class WithReplay(keras.Model):
+    """Keeps Python objects of its own, which its step changes."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.replay, self.rng = layers.Dense(3), Replay(), np.random.default_rng(5)
+
+    def call(self, x):
+        return self.head(x)
+
+    def shift(self):
+        replay = self.replay
+        replay.seen["losses"][0].append(0.1)
+        replay.sums += 0.1
+        replay.last.append(self.rng.normal())
+        return np.float32(sum(replay.seen["losses"][0]) + replay.sums + sum(replay.last))
+
+    def train_step(self, data):
+        x, y = data
+        shift = tf.numpy_function(self.shift, [], tf.float32)
+        return super().train_step((x + tf.reshape(shift, (1, 6)), y))
+
+
+@case
+def python_objects_of_an_eager_model():
+    model = WithReplay()
+    model.compile("sgd", crossentropy(), run_eagerly=True)
+    return model, batches()
+
+
+@case
+def python_objects_of_a_model_that_calls_python():
+    model = WithReplay()
+    model.compile("sgd", crossentropy())
+    return model, batches()
+
+
+class Growing(keras.losses.Loss):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def call(self, y, predicted):
+        self.calls += 1
+        return self.calls * crossentropy()(y, predicted)
+
+
+@case
+def a_loss_that_counts_in_an_eager_model():
+    model = dense()
+    model.compile("sgd", Growing(), run_eagerly=True)
+    return model, batches()
+
+
 class Slots(keras.Model):
     """Has optimizers that its own training step builds."""
 
@@ -286,7 +414,10 @@ def trained(name: str, tests: int) -> list[bytes]:
     for _ in range(tests):
         result = lrwidget.range_test(model, data, steps=12, max_lr=1e-2, optimizer=optimizer)
         assert result.restored
-    model.fit(data, epochs=2, verbose=0, shuffle=False)
+    if isinstance(data, tf.data.Dataset | keras.utils.PyDataset):
+        model.fit(data, epochs=2, verbose=0, shuffle=False)
+    else:
+        model.fit(data(), epochs=2, verbose=0, steps_per_epoch=4)
     return [weights.tobytes() for weights in model.get_weights()]
 
 
@@ -315,6 +446,18 @@ SETTINGS = {
     "accumulation": (lambda: keras.optimizers.Adam(0.05), "gradient_accumulation_steps", 3),
     "moving average": (lambda: keras.optimizers.Adam(0.05), "use_ema", True),
 }
+
+
+def test_what_a_data_function_notes_down_stays():
+    starts = []
+
+    def generator():
+        starts.append(len(starts))
+        while True:
+            yield features(), labels()
+
+    lrwidget.range_test(compiled(), generator, steps=5, max_lr=1e-3, sweeps=2)
+    assert starts == [0, 1]
 
 
 @pytest.mark.parametrize("name", SETTINGS)

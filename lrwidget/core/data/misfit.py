@@ -1,4 +1,4 @@
-"""explained: why data do not fit a model, where the training step has failed on them.
+"""Why data do not fit a model or cannot be read at all, and how to fix it.
 
 Keras decides whether data fit. Only after it has refused them, the commonest mistakes are looked
 for, and named with their remedy.
@@ -11,6 +11,48 @@ from typing import Any
 import keras
 
 from lrwidget.errors import DataError, LRWidgetError
+
+FORMS = (
+    "Pass what `model.fit` takes: a batched tf.data.Dataset, arrays as x, (x,), (x, y) or "
+    "(x, y, sample_weight), a keras.utils.PyDataset, a DataLoader, a generator function or a list "
+    "of batches."
+)
+
+# Keras repeats the data in some messages.
+_LONGEST_REASON = 300
+
+_REMEDIES = {
+    "Invalid dtype": (
+        "Arrays must hold numbers. Convert a pandas column with `.astype('float32')`, and pass "
+        "text as a tensor: `tf.constant(texts)`."
+    ),
+    "array-like": "Lists of numbers must be arrays: `np.array(values)`.",
+    "at least rank 1": (
+        "Every part of a batch must be an array with one row for each sample; lists of numbers "
+        "must be arrays: `np.array(values)`."
+    ),
+}
+
+
+@contextmanager
+def refusals_named() -> Iterator[None]:
+    """Say that `fit` would not take data that Keras refuses to read, and give a remedy.
+
+    Raises:
+        DataError: Keras refused the data.
+    """
+    try:
+        yield
+    except LRWidgetError:
+        raise
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        reason = " ".join(str(error).split())
+        remedies = [remedy for sign, remedy in _REMEDIES.items() if sign in reason]
+        if len(reason) > _LONGEST_REASON:
+            reason = f"{reason[:_LONGEST_REASON]} ..."
+        reason = reason if reason.endswith(".") else f"{reason}."
+        remedy = remedies[0] if remedies else FORMS
+        raise DataError(f"`fit` would not take these data: {reason} {remedy}") from error
 
 
 @contextmanager

@@ -9,11 +9,15 @@ A copy copies what the pipeline holds in memory. Above a few megabytes that woul
 than the test, and such a pipeline is read as it is.
 """
 
+import types
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2, node_def_pb2
 from tensorflow.python.data.ops import dataset_ops
+
+from lrwidget.core.model.reach import kept_by, walk
 
 # Copying takes some 20 ms per megabyte.
 LARGEST_COPY = 4 * 2**20
@@ -45,6 +49,20 @@ def detached(dataset: tf.data.Dataset, seed: int) -> tf.data.Dataset:
     _renew_state(graph, seed)
     variant = tf.raw_ops.DatasetFromGraph(graph_def=graph.SerializeToString())
     return dataset_ops._VariantDataset(variant, dataset.element_spec)
+
+
+def python_code_of(dataset: tf.data.Dataset) -> list[Any]:
+    """Return the functions of a pipeline, and the generator functions that it reads from."""
+    functions = [each._func for part in _with_inputs(dataset) for each in part._functions()]
+    # `from_generator` keeps the user's generator in closures of TensorFlow's functions.
+    held = walk(functions, _closed_over)
+    state = dataset_ops.DatasetV2._GeneratorState
+    return [*functions, *(each._generator for each in held if isinstance(each, state))]
+
+
+def _closed_over(value: Any) -> list[Any]:
+    is_function = isinstance(value, types.FunctionType)
+    return [part for _, part in kept_by(value)] if is_function else []
 
 
 def captured_variables(dataset: tf.data.Dataset) -> list[tf.Variable]:

@@ -9,6 +9,7 @@ import numpy as np
 from keras.src.trainers.data_adapters import TFDatasetAdapter, array_slicing, data_adapter_utils
 
 from lrwidget.core.data.finite import NonFiniteBatches
+from lrwidget.core.data.misfit import refusals_named
 from lrwidget.core.data.python_data import PythonStream
 from lrwidget.core.data.source import ClassWeight, adapted_arrays, pass_starter
 
@@ -86,9 +87,10 @@ class Arrays:
         self.per_pass: int | None = adapter.num_batches
         self._size, self._batch_size = int(adapter._num_samples), batch_size
         self._backend = keras.backend.backend()
-        self._arrays = array_slicing.convert_to_sliceable(
-            adapter._inputs, target_backend=self._backend
-        )
+        with refusals_named():
+            self._arrays = array_slicing.convert_to_sliceable(
+                adapter._inputs, target_backend=self._backend
+            )
 
     def stream(self, seed: int) -> ArrayBatches:
         """Return shuffled batches, with a random generator of their own."""

@@ -9,6 +9,7 @@ import numpy as np
 from keras.src.trainers.data_adapters import data_adapter_utils
 
 from lrwidget.core.data.finite import NonFiniteBatches
+from lrwidget.core.data.misfit import refusals_named
 from lrwidget.errors import DataError
 
 # As many batches tell Keras which sizes differ from batch to batch.
@@ -55,7 +56,8 @@ class PythonStream:
                 if is_one_shot
                 else "The data are empty: they gave no batch. Pass at least one batch."
             )
-        self.first = [self._standardized(batch) for batch in first]
+        with refusals_named():
+            self.first = [self._standardized(batch) for batch in first]
         self._stream: Iterator[Any] = self._passes(self.first, first_pass)
 
     def batches(self, convert: Callable[[Any], Any]) -> Iterator[Any]:
@@ -106,6 +108,8 @@ class PythonStream:
             batch = tuple(batch)
         elif not isinstance(batch, tuple | dict):
             batch = (batch,)
+        if not keras.tree.flatten(batch):
+            raise DataError("A batch holds no array. Let every batch be (x,), (x, y) or a dict.")
         batch = keras.tree.lists_to_tuples(
             keras.tree.map_structure(_as_array, batch, none_is_leaf=False)
         )

@@ -11,13 +11,8 @@ from typing import Any, Protocol
 import keras
 from keras.src.trainers.data_adapters import array_slicing
 
+from lrwidget.core.data.misfit import FORMS, refusals_named
 from lrwidget.errors import DataError
-
-FORMS = (
-    "Pass what `model.fit` takes: a batched tf.data.Dataset, arrays as x, (x,), (x, y) or "
-    "(x, y, sample_weight), a keras.utils.PyDataset, a DataLoader, a generator function or a list "
-    "of batches."
-)
 
 ClassWeight = dict[int, float] | None
 
@@ -92,15 +87,6 @@ def is_pipeline(data: Any) -> bool:
     )
 
 
-def adapted(adapter: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Return a data adapter of Keras'; what it refuses, `fit` refuses as well."""
-    try:
-        return adapter(*arguments, **options)
-    except (ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"`fit` would not take these data: {reason} {FORMS}") from error
-
-
 def adapted_arrays(arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> Any:
     """Return Keras' adapter of arrays, x, (x, y) or (x, y, sample_weight).
 
@@ -111,7 +97,8 @@ def adapted_arrays(arrays: tuple[Any, ...], batch_size: int, class_weight: Class
 
     if len(arrays) not in (1, 2, 3):
         raise DataError(f"Got a tuple of {len(arrays)} parts. {FORMS}")
-    adapter = adapted(ArrayDataAdapter, *arrays, batch_size=batch_size, class_weight=class_weight)
+    with refusals_named():
+        adapter = ArrayDataAdapter(*arrays, batch_size=batch_size, class_weight=class_weight)
     if not adapter.num_batches:
         raise DataError("The arrays are empty: they have no sample. Pass at least one.")
     return adapter

@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 from keras.src.trainers.data_adapters import TFDatasetAdapter, array_slicing, data_adapter_utils
 
+from lrwidget.core.data.misfit import refusals_named
 from lrwidget.core.data.pipeline import captured_variables, detached
 from lrwidget.core.data.python_data import PythonStream
-from lrwidget.core.data.source import ClassWeight, adapted, adapted_arrays, pass_starter
+from lrwidget.core.data.source import ClassWeight, adapted_arrays, pass_starter
 from lrwidget.errors import DataError
 
 # Reading more batches again, to look for NaN, would take longer than the test.
@@ -79,7 +80,8 @@ class Pipeline:
             )
         self.per_pass = cardinality if cardinality > 0 else None
         self._is_endless = cardinality == tf.data.INFINITE_CARDINALITY
-        adapter = adapted(TFDatasetAdapter, dataset, class_weight=class_weight)
+        with refusals_named():
+            adapter = TFDatasetAdapter(dataset, class_weight=class_weight)
         self._dataset = adapter.get_tf_dataset()
         self.variables = captured_variables(self._dataset)
 
@@ -98,10 +100,12 @@ class Arrays:
         self.per_pass: int | None = adapter.num_batches
         self._size = int(adapter._num_samples)
         self._batch_size = batch_size
-        arrays = array_slicing.convert_to_sliceable(adapter._inputs, target_backend="tensorflow")
-        self._arrays = keras.tree.lists_to_tuples(
-            keras.tree.map_structure(_as_tensor, arrays, none_is_leaf=False)
-        )
+        with refusals_named():
+            arrays = array_slicing.convert_to_sliceable(
+                adapter._inputs, target_backend="tensorflow"
+            )
+            arrays = keras.tree.map_structure(_as_tensor, arrays, none_is_leaf=False)
+        self._arrays = keras.tree.lists_to_tuples(arrays)
 
     def stream(self, seed: int) -> TensorBatches:
         """Return shuffled batches; a stateless shuffle changes no global random state."""
@@ -150,7 +154,8 @@ class PythonData:
     def stream(self, seed: int) -> TensorBatches:  # noqa: ARG002
         python = PythonStream(self._new_pass, self._class_weight, self._is_one_shot)
         # Sizes that differ in the first batches are left open.
-        spec = data_adapter_utils.get_tensor_spec(python.first)
+        with refusals_named():
+            spec = data_adapter_utils.get_tensor_spec(python.first)
         convert = partial(keras.tree.map_structure, _as_batch_tensor)
         dataset = tf.data.Dataset.from_generator(
             partial(python.batches, lambda batch: convert(batch, spec)), output_signature=spec

@@ -78,5 +78,6 @@ def _with_inner(optimizers: list[Any]) -> list[Any]:
 def _members(optimizer: Any) -> list[Any]:
     members: list[Any] = []
     for value in vars(optimizer).values():
-        members += value if isinstance(value, list | tuple) else [value]
+        # TensorFlow wraps the containers of some optimizers, and a list cannot `+=` such a tuple.
+        members.extend(value if isinstance(value, list | tuple) else [value])
     return members

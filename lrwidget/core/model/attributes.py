@@ -5,6 +5,7 @@ in an attribute, append to a list, or create a variable on first use.
 """
 
 from functools import cache
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import keras
@@ -56,6 +57,19 @@ class ModelAttributes:
                 self._layers, self._before, self._was_built, strict=True
             )
         ]
+
+
+def python_objects_of(model: keras.Model) -> list[Any]:
+    """Return what the training step of a model may change besides attributes and variables.
+
+    What the attributes of a model and its layers hold, losses and metrics of the user's, and the
+    step itself, which sees globals and closures.
+    """
+    own = [layer for layer in model._flatten_layers() if not _is_of_keras(type(layer))]
+    held = [vars(layer)[name] for layer in own for name in _names(layer)]
+    losses = keras.tree.flatten(getattr(model, "loss", None))
+    steps = getattr(model.train_step, "__func__", model.train_step), type(model).call
+    return [*held, *losses, *(each for each in steps if isinstance(each, FunctionType))]
 
 
 def _names(layer: keras.Layer) -> set[str]:

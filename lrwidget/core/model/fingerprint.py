@@ -90,13 +90,13 @@ def _tokens(roots: list[Any], moved: list[Any]) -> Iterator[Token]:
     while todo:
         value = todo.pop()
         looked_at += 1
+        if isinstance(value, PLAIN):
+            yield type(value), value
+            continue
         size += value.nbytes if isinstance(value, np.ndarray) else 0
         if looked_at > _MOST_OBJECTS or size > _MOST_BYTES:
             yield object()  # equal to nothing
             return
-        if isinstance(value, PLAIN):
-            yield type(value), value
-            continue
         if id(value) in place:
             yield "again", place[id(value)]
             continue

@@ -7,6 +7,7 @@ defaults and the globals that it names. Not followed is the inside of the librar
 import functools
 import sys
 import types
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -66,15 +67,20 @@ def _is_library(module: str) -> bool:
 
 
 def attributes_of(value: Any) -> dict[str, Any]:
-    """Return the attributes of an object, without the notes that Keras keeps on it.
+    """Return the attributes of an object by name, without the notes that Keras keeps on it.
 
-    Also without the functions by which this package shadows methods for a while.
+    Also without the functions by which this package shadows methods for a while. Sorted by name:
+    an attribute that is removed and set again moves to the end of `vars`.
     """
     return {
         name: held
-        for name, held in _all_attributes(value)
+        for name, held in sorted(_all_attributes(value), key=_name_of)
         if name not in _BOOKKEEPING and not name.startswith("_self_") and not _is_ours(held)
     }
+
+
+def _name_of(attribute: Part) -> Any:
+    return attribute[0]
 
 
 def _is_ours(value: Any) -> bool:
@@ -83,24 +89,42 @@ def _is_ours(value: Any) -> bool:
 
 def _all_attributes(value: Any) -> Iterator[tuple[str, Any]]:
     yield from getattr(value, "__dict__", {}).items()
-    for kind in type(value).__mro__:
-        slots = vars(kind).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
-                yield name, getattr(value, name)
+    for name in _slots_of(type(value)):
+        if hasattr(value, name):
+            yield name, getattr(value, name)
+
+
+_slots: weakref.WeakKeyDictionary[type, tuple[str, ...]] = weakref.WeakKeyDictionary()
+
+
+def _slots_of(kind: type) -> tuple[str, ...]:
+    if kind not in _slots:
+        slots = [vars(each).get("__slots__", ()) for each in kind.__mro__]
+        names = [name for each in slots for name in ((each,) if isinstance(each, str) else each)]
+        _slots[kind] = tuple(name for name in names if name not in ("__dict__", "__weakref__"))
+    return _slots[kind]
 
 
 def items_of(container: Any) -> list[Part] | None:
     """Return what is in a container, or None where it is none."""
-    if isinstance(container, Mapping):
-        return list(container.items())
     if isinstance(container, list | tuple | set | frozenset | deque):
         return list(enumerate(container))
+    # Asking a class whether it is a Mapping takes microseconds, and most objects are none.
+    if isinstance(container, dict) or (
+        hasattr(container, "keys") and isinstance(container, Mapping)
+    ):
+        return list(container.items())
     return None
 
 
 def seen_by(function: types.FunctionType) -> Iterator[Part]:
-    """Return what a function can see: closure, defaults, own attributes, globals by their names."""
+    """Return what a function can see: what it keeps, and globals by their names."""
+    yield from kept_by(function)
+    yield from globals_of(function)
+
+
+def kept_by(function: types.FunctionType) -> Iterator[Part]:
+    """Return the closure, the defaults and the attributes of a function."""
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
             yield name, cell.cell_contents
@@ -108,6 +132,10 @@ def seen_by(function: types.FunctionType) -> Iterator[Part]:
             yield name, None  # not yet set
     yield "defaults", (function.__defaults__, function.__kwdefaults__)
     yield "attributes", vars(function)
+
+
+def globals_of(function: types.FunctionType) -> Iterator[Part]:
+    """Return the globals that a function names, and those that it names of the user's modules."""
     names = _names_in(function.__code__)
     for name in names:
         if name in function.__globals__:
@@ -139,6 +167,24 @@ def parts_of_callable(value: Any) -> list[Part] | None:
     return None
 
 
+def walk(roots: Iterable[Any], parts_of: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
+    """Yield the objects that can be met, nearest first, each once, without plain values.
+
+    Args:
+        roots: Where to begin.
+        parts_of: Returns what an object leads to.
+    """
+    todo = deque(roots)
+    seen: dict[int, Any] = {}  # keeps what it has seen, so that no id is used twice
+    while todo:
+        value = todo.popleft()
+        if isinstance(value, PLAIN) or id(value) in seen:
+            continue
+        seen[id(value)] = value
+        yield value
+        todo.extend(parts_of(value))
+
+
 def in_reach(
     roots: Iterable[Any], wanted: tuple[type, ...], enters: Callable[[Any], bool]
 ) -> list[Any]:
@@ -149,23 +195,17 @@ def in_reach(
         wanted: The kinds; what is inside of such an object is not looked at.
         enters: Whether to look at the attributes of an object, or at what a callable sees.
     """
-    found: list[Any] = []
-    todo = deque(roots)
-    seen: dict[int, Any] = {}  # keeps what it has seen, so that no id is used twice
-    while todo:
-        value = todo.popleft()
-        if isinstance(value, PLAIN) or id(value) in seen:
-            continue
-        seen[id(value)] = value
+
+    def parts_of(value: Any) -> list[Any]:
         if isinstance(value, wanted):
-            found.append(value)
-            continue
+            return []
         items = items_of(value)
         if items is None and enters(value):
             items = parts_of_callable(value)
             items = list(attributes_of(value).items()) if items is None else items
-        todo.extend(part for _, part in items or ())
-    return found
+        return [part for _, part in items or ()]
+
+    return [value for value in walk(roots, parts_of) if isinstance(value, wanted)]
 
 
 def is_of_user(value: Any) -> bool:

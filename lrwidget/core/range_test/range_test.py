@@ -11,10 +11,11 @@ import keras
 
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind
-from lrwidget.core.data.data_state import DataState
+from lrwidget.core.data.python_state import PythonState, state_of_data
 from lrwidget.core.data.source import Batches, source_of
 from lrwidget.core.engine.additions import added_by_building
 from lrwidget.core.engine.choice import engine_for
+from lrwidget.core.model.attributes import python_objects_of
 from lrwidget.core.model.fit_guard import finish_left_fit
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.learning_rate import optimizer_kind
@@ -201,8 +202,10 @@ class RangeTest:
                 stack.enter_context(own_operation_seeds())
             snapshot = Snapshot(self._source.variables, random_state, alone)
             stack.callback(snapshot.restore)
-            for data in self._data:
-                state = DataState(data)
+            states = [state_of_data(data, alone) for data in self._data]
+            if alone or model.run_eagerly:
+                states.append(PythonState(python_objects_of(model), alone))
+            for state in states:
                 stack.callback(state.restore)
                 snapshot.include(state.variables)
             first = stack.enter_context(closing(self._source.stream(self._seeds[0])))
