@@ -32,8 +32,7 @@ STEP_MOMENTS = {0: "first step", STEPS // 2: "late step", STEPS - 1: "last step"
 X = np.random.default_rng(0).normal(size=(8 * STEPS, 5)).astype("float32")
 Y = X[:, :2].sum(axis=1, keepdims=True)
 
-# Each with how the test may end. It has ended before the last two moments, and a stop is looked
-# at between groups of steps.
+# Each with how the test may end; a stop is looked at between groups of steps only.
 FAULTS = {
     **{name: (lambda scene, act=act: act(), {error}) for name, (act, error) in ERRORS.items()},
     "NaN": (lambda scene: scene.spoil(), {"non_finite"}),
@@ -51,7 +50,8 @@ MOMENTS = (
     "restore",
     "last update",
 )
-TOO_LATE_FOR_NAN = ("first update", "restore", "last update")  # the steps are done at once
+# Most often all steps are done by then, or the last one has read its variables.
+LATE_FOR_NAN = ("last step", "first update", "restore", "last update")
 
 
 class Scene:
@@ -153,22 +153,31 @@ def make_model(**options):
     return model
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["compiled", "eager"])
-def model_and_losses(request):
-    """A model, and the losses that each range test of it measures, whatever was before."""
-    model = make_model(run_eagerly=request.param)
-    return model, Scene(model).run().losses
+@pytest.fixture(scope="module")
+def subject():
+    """Return a function of models, each with the losses that every range test of it measures."""
+    kept = {}
+
+    def model_and_losses(kind):
+        if kind not in kept:
+            model = make_model(run_eagerly=kind == "eager")
+            kept[kind] = model, Scene(model).run().losses
+        return kept[kind]
+
+    return model_and_losses
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+CASES = [("compiled", moment) for moment in MOMENTS]
+CASES += [("eager", moment) for moment in STEP_MOMENTS.values()]
+
+
+@pytest.mark.parametrize(("kind", "moment"), CASES)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_leaves_no_trace_and_the_user_learns_of_it(
-    model_and_losses, fault, moment, monkeypatch
+    subject, fault, kind, moment, monkeypatch
 ):
-    model, losses = model_and_losses
+    model, losses = subject(kind)
     if moment == "tracing":
-        if model.run_eagerly:
-            pytest.skip("an eager model is not traced")
         model.traced_for = fault  # a step may read it
     act, ends = FAULTS[fault]
     scene = Scene(model, moment, act)
@@ -181,8 +190,8 @@ def test_a_fault_leaves_no_trace_and_the_user_learns_of_it(
     assert scene.act is None, "the fault never happened"
     assert state_of(model) == before
     assert threads() <= threads_before
-    if fault == "NaN" and moment in TOO_LATE_FOR_NAN:
-        ends = {"finished"}
+    if fault == "NaN" and moment in LATE_FOR_NAN:
+        ends = {*ends, "finished"}
     assert {getattr(outcome, "stop_reason", type(outcome))} <= ends
     assert bool(scene.refused) == (fault == "double start" and moment != "before the snapshot")
     assert getattr(outcome, "restored", True)
