@@ -116,8 +116,17 @@ def outside_of_the_trace() -> AbstractContextManager[Any]:
 
 
 def threads() -> set[threading.Thread]:
-    """Return the threads that Python code has started; TensorFlow keeps its own for later."""
-    return {each for each in threading.enumerate() if not isinstance(each, threading._DummyThread)}
+    """Return the threads that Python code has started, without those of Keras and TensorFlow.
+
+    TensorFlow keeps its own for later. Keras calls some callbacks in a pool of threads, which a
+    `fit` that raises leaves to the garbage collector.
+    """
+    return {
+        each
+        for each in threading.enumerate()
+        if not isinstance(each, threading._DummyThread)
+        and not each.name.startswith("ThreadPoolExecutor")
+    }
 
 
 def bytes_of(variables: list[Any]) -> list[bytes]:
