@@ -272,7 +272,8 @@ def run_eagerly():
     return compiled("adam", layers.Dropout(0.1), run_eagerly=True), batches()
 
 
-@model_case
+# Keras refuses it on PyTorch.
+@not_on("torch")
 def steps_per_execution():
     return compiled("adam", steps_per_execution=4), batches()
 
