@@ -210,7 +210,8 @@ def add_loss_and_regularizers():
     return model, batches()
 
 
-@model_case
+# Its own `fit` fails on PyTorch: Keras changes the state in place before the gradient is taken.
+@not_on("torch")
 def stateful_rnn():
     inputs = keras.Input((4, FEATURES), batch_size=8)
     model = keras.Model(inputs, layers.Dense(1)(layers.GRU(3, stateful=True)(inputs)))
