@@ -13,7 +13,7 @@ import pytest
 from keras import layers, ops
 from keras.src.backend.common import global_state
 
-from lrwidget.core.learning_rate import get_learning_rate
+from lrwidget.core.model.learning_rate import get_learning_rate
 
 BACKEND = keras.backend.backend()
 

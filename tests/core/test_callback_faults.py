@@ -14,7 +14,7 @@ import pytest
 from keras import layers, ops
 
 import lrwidget
-from lrwidget.core.learning_rate import optimizers_of
+from lrwidget.core.model.learning_rate import optimizers_of
 from lrwidget.errors import ConfigError, LRWidgetError, ModelError
 from tests.core.faults import BACKEND, Fault, Faulty, moments_of_fit, raising, state_of
 

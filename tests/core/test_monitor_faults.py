@@ -13,9 +13,9 @@ import pytest
 from keras import layers
 
 from lrwidget import LRMonitor
-from lrwidget.core.values import numpy_of
+from lrwidget.core.model.values import numpy_of
 from lrwidget.errors import LRWidgetError
-from lrwidget.ui import monitor as drawing
+from lrwidget.ui.monitor import monitor as drawing
 from tests.core.faults import (
     BACKEND,
     ERRORS,

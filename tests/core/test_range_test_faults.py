@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 import lrwidget
-from lrwidget.core.snapshot import Snapshot
+from lrwidget.core.model.snapshot import Snapshot
 from lrwidget.errors import BusyError
 from tests.core.faults import (
     ERRORS,
