@@ -16,7 +16,7 @@ import functools
 import sys
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
@@ -50,6 +50,36 @@ def current_fit() -> FitCall:
     raise LRWidgetError(
         "LRRangeTest works inside `fit` only. Call `model.fit(..., callbacks=[finder])`."
     )
+
+
+def check_not_in_use(callback: keras.callbacks.Callback) -> None:
+    """Check in `on_train_begin` that a callback takes part in one running `fit` only, and once.
+
+    Raises:
+        LRWidgetError: It is twice in the list of this `fit`, or another `fit` is still running.
+    """
+    name = type(callback).__name__
+    places = [sum(each is callback for each in held) for held in _callbacks_of_running_fits()]
+    if max(places, default=0) > 1:
+        raise LRWidgetError(
+            f"The callbacks of this `fit` hold the same {name} {max(places)} times. Pass it once."
+        )
+    if sum(places) > 1:
+        raise LRWidgetError(
+            f"This {name} is in use by another `fit` that is still running. Make one for each "
+            "`fit`."
+        )
+
+
+def _callbacks_of_running_fits() -> list[list[keras.callbacks.Callback]]:
+    """Return the callbacks of each `fit` that is being executed, in any thread."""
+    found = []
+    for frame in _executed_frames():
+        if frame.f_code.co_name == "fit":
+            held = frame.f_locals.get("callbacks")
+            if isinstance(held, keras.callbacks.CallbackList):
+                found.append(held.callbacks)
+    return found
 
 
 class Follower(Protocol):
@@ -237,13 +267,16 @@ def _nothing(*_args: Any, **_kwargs: Any) -> None:
 
 
 def _is_executed(frame: FrameType) -> bool:
+    return any(each is frame for each in _executed_frames())
+
+
+def _executed_frames() -> Iterator[FrameType]:
+    """Yield the frames of all calls that are being executed, in any thread."""
     for top in sys._current_frames().values():
-        current: FrameType | None = top
-        while current is not None:
-            if current is frame:
-                return True
-            current = current.f_back
-    return False
+        frame: FrameType | None = top
+        while frame is not None:
+            yield frame
+            frame = frame.f_back
 
 
 def _ends_data(error: BaseException) -> bool:

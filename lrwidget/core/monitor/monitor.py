@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrwidget.core.curve.ladder import FloatArray
+from lrwidget.core.model.fit_guard import check_not_in_use
 from lrwidget.core.model.train_step import RunningFit, add_to_step, take_from_step
 from lrwidget.core.monitor.recorder import Recorder, recorder_of
 from lrwidget.core.monitor.schedule_end import ScheduleEnd
@@ -151,15 +152,21 @@ class Monitor(keras.callbacks.Callback):
         return sum(map(len, self._parts))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Let the steps of this `fit` be noted."""
+        """Let the steps of this `fit` be noted.
+
+        Raises:
+            LRWidgetError: The monitor is in use by another running `fit`, or twice in this one.
+        """
+        check_not_in_use(self)
         self.detach()
-        recorder = recorder_of(self.model, self._optimizer, self._loss_name, self._learning_rate)
+        model = self.model
+        recorder = recorder_of(model, self._optimizer, self._loss_name, self._learning_rate)
         self._end = ScheduleEnd.ahead_of(recorder.rates, self.collect())
-        recorder.attach(self, self.model.history)
+        recorder.attach(self, model.history)
         self._recorder, self._next, self._may_wait = recorder, recorder.count, recorder.capacity
-        self._group = self.model.steps_per_execution
-        self._history = _StepHistory(self.model.history.history)
-        self._fit = add_to_step(self.model, self._recorder)
+        self._group = model.steps_per_execution
+        self._history = _StepHistory(model.history.history)
+        self._fit = add_to_step(model, self._recorder)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Remember which epoch the next steps belong to."""
@@ -191,7 +198,7 @@ class Monitor(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Let the next `fit` run as if there had been no monitor."""
         if self._recorder is not None:
-            take_from_step(self.model, self._recorder)
+            take_from_step(self._recorder.model(), self._recorder)
         self.detach()
         self._history.enter()
 

@@ -2,6 +2,7 @@
 
 import time
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 import keras
 
@@ -114,7 +115,11 @@ class LRMonitor(Monitor):
             return
         began = time.monotonic()
         lrs, losses = self.rows().T
-        self._plot.draw(lrs, losses, over)
+        try:
+            self._plot.draw(lrs, losses, over)
+        except Exception as error:
+            self._plot = None
+            warn(_not_drawn(error), stacklevel=2)
         end = time.monotonic()
         usual, self._last_length = min(self._last_length, end - began), end - began
         self._next_drawing = end + max(SECONDS_BETWEEN_DRAWINGS, REST * usual)
@@ -128,8 +133,20 @@ class LRMonitor(Monitor):
         from lrwidget.ui.monitor.live_plot import LivePlot
 
         plot = LivePlot()
-        display(plot.figure)
+        try:
+            display(plot.figure)
+        except Exception as error:
+            warn(_not_drawn(error), stacklevel=2)
+            return None
         return plot
+
+
+def _not_drawn(error: Exception) -> str:
+    """Say that `fit` goes on without its figure: a long training is not to end for a drawing."""
+    return (
+        f"LRMonitor stopped drawing this `fit`: {type(error).__name__}: {error}. The training and "
+        "the recording go on."
+    )
 
 
 def _in_notebook() -> bool:

@@ -1,13 +1,10 @@
 """Whatever happens in a `fit` with LRRangeTest, the model is restored and the user learns of it.
 
-On TensorFlow and JAX: a test at the end runs this file again on the other backends.
+On every backend: test_other_backends.py runs this file again.
 """
 
 import gc
-import importlib.util
-import os
 import pathlib
-import subprocess
 import sys
 import weakref
 
@@ -17,10 +14,10 @@ import pytest
 from keras import layers, ops
 
 import lrwidget
-from lrwidget.core.model.learning_rate import get_learning_rate, optimizers_of
+from lrwidget.core.model.learning_rate import optimizers_of
 from lrwidget.errors import ConfigError, LRWidgetError, ModelError
+from tests.core.faults import BACKEND, Fault, Faulty, moments_of_fit, raising, state_of
 
-BACKEND = keras.backend.backend()
 X = np.random.default_rng(0).normal(size=(40, 5)).astype("float32")
 Y = X[:, :2].sum(axis=1, keepdims=True)
 STEPS = 12  # of five batches each epoch
@@ -55,59 +52,14 @@ def schedule():
     return keras.optimizers.schedules.ExponentialDecay(0.01, 5, 0.5)
 
 
-def state_of(model):
-    variables = [*model.variables, *model.optimizer.variables]
-    variables += [variable for metric in model.metrics for variable in metric.variables]
-    return {
-        "variables": [ops.convert_to_numpy(each).tobytes() for each in variables],
-        "rate": id(get_learning_rate(model.optimizer)),
-        # Keras leaves these on the model after a validation.
-        "attributes": sorted(vars(model).keys() - {"_eval_epoch_iterator", "stop_evaluating"}),
-        "numpy random": np.random.get_state()[1].tobytes(),
-    }
-
-
 def weights_after(model, **options):
     keras.utils.set_random_seed(5)
     fit(model, epochs=2, **options)
     return [weight.tobytes() for weight in model.get_weights()]
 
 
-class Fault(keras.callbacks.Callback):
-    """Does something at the n-th call of a hook."""
-
-    def __init__(self, hook, number, act):
-        super().__init__()
-        self.calls = 0
-        self.number, self.act = number, act
-        setattr(self, hook, self.count)
-
-    def count(self, *args, **kwargs):
-        self.calls += 1
-        if self.calls == self.number:
-            self.act()
-
-
-def raising(error):
-    def act():
-        raise error
-
-    return act
-
-
 ERRORS = [ValueError("a fault"), SystemExit(3), KeyboardInterrupt()]
-PHASES = {
-    "train begins": ("on_train_begin", 1),
-    "first epoch begins": ("on_epoch_begin", 1),
-    "first step begins": ("on_train_batch_begin", 1),
-    "first step ends": ("on_train_batch_end", 1),
-    "late step begins": ("on_train_batch_begin", 8),
-    "late step ends": ("on_train_batch_end", 8),
-    "last step ends": ("on_train_batch_end", STEPS),
-    "epoch ends": ("on_epoch_end", 1),
-    "validation": ("on_test_batch_end", 1),
-    "train ends": ("on_train_end", 1),
-}
+PHASES = moments_of_fit(STEPS)
 each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 each_rate = pytest.mark.parametrize("rate", [lambda: 0.003, schedule], ids=["constant", "schedule"])
 
@@ -130,21 +82,6 @@ def test_a_fault_in_another_callback_restores_the_model_at_once(error, rate):
     assert weights_after(model) == weights_after(untouched)
 
 
-class Faulty(layers.Layer):
-    """Raises while it is traced or, in an eager model, at a step."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls_left, self.error = 10**6, None
-
-    def call(self, x, training=False):
-        if training:
-            self.calls_left -= 1
-            if self.calls_left < 0:
-                raise self.error
-        return x
-
-
 @each_error
 @pytest.mark.parametrize("eager", [False, True], ids=["while tracing", "in a late step"])
 def test_a_fault_in_a_step_restores_the_model_at_once(error, eager):
@@ -155,7 +92,7 @@ def test_a_fault_in_a_step_restores_the_model_at_once(error, eager):
     model.compile(average, "mse", run_eagerly=eager)
     fit(model, epochs=1)
     before = state_of(model)
-    layer.calls_left, layer.error = 8 if eager else 0, error
+    layer.calls_left, layer.act = 8 if eager else 0, raising(error)
     if not eager:
         model.train_function = None
     test = finder()
@@ -163,7 +100,7 @@ def test_a_fault_in_a_step_restores_the_model_at_once(error, eager):
         fit(model, test)
     assert state_of(model)["variables"] == before["variables"]
     assert test.result.restored
-    layer.calls_left = 10**6
+    layer.act = None
     fit(model, epochs=1)
     assert state_of(model)["variables"] != before["variables"]
 
@@ -471,14 +408,3 @@ def test_a_generator_of_unknown_length_is_no_end_of_the_test():
     model.fit(Endless(), callbacks=[test], epochs=4, verbose=0, shuffle=False)
     assert test.result.stop_reason == "finished"
     assert state_of(model) == before
-
-
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="runs the other backends")
-@pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_all_of_this_holds_on_the_other_backends(backend):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"opt-in: pip install {backend}")
-    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", __file__]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
