@@ -11,9 +11,10 @@ import numpy as np
 
 from lrwidget.core.config import RangeTestConfig
 from lrwidget.core.divergence import DivergenceRule
+from lrwidget.core.ending import NonFiniteCause, StopReason
 from lrwidget.core.ladder import FloatArray
 from lrwidget.core.purpose import OptimizerKind
-from lrwidget.core.result import RangeTestResult, Restored, StopReason, series_of
+from lrwidget.core.result import RangeTestResult, Restored, series_of
 
 Logs = dict[str, FloatArray]
 
@@ -66,12 +67,14 @@ class Curve:
         config: The settings of the test.
         count: Points so far.
         stop_reason: Why the sweep is over; None while it is not.
+        non_finite_cause: Why the next loss is not finite; None where it is, or is not known.
     """
 
     def __init__(self, config: RangeTestConfig, sweep: int = 0) -> None:
         self.config = config
         self.count = 0
         self.stop_reason: StopReason | None = None
+        self.non_finite_cause: NonFiniteCause | None = None
         self._sweep = sweep
         self._ladder = config.ladder()
         self._logs: Logs = {config.monitor: np.empty(config.steps)}
@@ -193,6 +196,7 @@ def result_of(
         config=config,
         restored=restored,
         versions=_versions(backend),
+        non_finite_cause=shortest.non_finite_cause,
     )
 
 

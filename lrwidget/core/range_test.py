@@ -16,7 +16,7 @@ from lrwidget.core.data_state import DataState
 from lrwidget.core.fit_guard import finish_left_fit
 from lrwidget.core.interrupts import UninterruptedExit
 from lrwidget.core.ladder import Mode
-from lrwidget.core.learning_rate import optimizer_kind
+from lrwidget.core.learning_rate import optimizer_kind, updates_of
 from lrwidget.core.probe import found_range
 from lrwidget.core.purpose import OptimizerKind
 from lrwidget.core.random_state import RandomState, own_operation_seeds, own_seed_generator
@@ -220,7 +220,12 @@ class RangeTest:
         leader = groups.rate.leader
         kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
         result = result_of(curves, curves[-1].config, restored, kind, "tensorflow")
-        return replace(result, notes=(*groups.rate.notes, *dict.fromkeys(sweeps.notes)))
+        return replace(
+            result,
+            notes=(*groups.rate.notes, *dict.fromkeys(sweeps.notes)),
+            # It is restored by now.
+            updates_before=None if leader is None else updates_of(leader),
+        )
 
     def _curves(
         self,

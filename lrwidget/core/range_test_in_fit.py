@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -21,6 +22,7 @@ from lrwidget.core.learning_rate import (
     optimizer_of,
     optimizers_of,
     set_learning_rate,
+    updates_of,
 )
 from lrwidget.core.purpose import OptimizerKind
 from lrwidget.core.result import RangeTestResult
@@ -224,7 +226,8 @@ class RangeTestInFit:
         backend = keras.backend.backend()
         restored = self._snapshot.restored()
         result = result_of([self._curve], self._config, restored, kind, backend)
-        self._on_result(self, result)
+        updates = None if self._optimizer is None else updates_of(self._optimizer)
+        self._on_result(self, replace(result, updates_before=updates))
 
     def _incomplete(self) -> str:
         """Say how to complete a test that `fit` ended too early; nothing if it did not."""

@@ -9,7 +9,7 @@ from lrwidget.core.additions import Additions
 from lrwidget.core.batches import Batches
 from lrwidget.core.curve import Curve, StopFlag, Update
 from lrwidget.core.ladder import FloatArray
-from lrwidget.core.non_finite import note_on_non_finite
+from lrwidget.core.non_finite import why_non_finite
 from lrwidget.core.snapshot import Snapshot
 from lrwidget.core.steps import StepGroups
 from lrwidget.errors import DataError
@@ -96,8 +96,8 @@ class Sweeps:
     def _note_why(self, curve: Curve, batches: Batches) -> None:
         leader = self._groups.rate.leader
         gathered = 1 if leader is None else leader.gradient_accumulation_steps or 1
-        note = note_on_non_finite(curve, batches, gathered)
-        if note is not None:
+        curve.non_finite_cause, note = why_non_finite(curve, batches, gathered)
+        if note:
             self.notes.append(note)
 
 

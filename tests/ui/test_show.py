@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lrwidget import LRFinderWidget, RangeTestResult
-from lrwidget.core.result import Restored, StopReason
+from lrwidget.core.ending import StopReason
+from lrwidget.core.result import Restored
 from lrwidget.errors import ConfigError
 from lrwidget.ui import text
 from lrwidget.ui.text import format_lr
