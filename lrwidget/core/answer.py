@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from lrwidget.core.checks import as_any_float
-from lrwidget.core.doubts import doubts, refusals
+from lrwidget.core.doubts import ONLY_FOR_AUTO, doubts, refusals
 from lrwidget.core.ending import Ending
 from lrwidget.core.purpose import Purpose
 from lrwidget.core.reading import Reading
 from lrwidget.core.reasons import Finding
 from lrwidget.core.rules import RULES
-from lrwidget.core.signs import fine_tuning_rate
+from lrwidget.core.signs import rate_below_rise
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ def answer_of(rule: str, purpose: Purpose, curve: Reading, ending: Ending) -> An
         ConfigError: A rule of the user's returned something other than a number or None.
     """
     refused = tuple(refusals(curve, ending))
-    if rule == "auto" and refused and refused[0].code == "already_trained":
-        return Answer(fine_tuning_rate(curve), refused, fine_tuning_rate)
+    if rule == "auto" and refused and refused[0].code in ONLY_FOR_AUTO:
+        guess = partial(rate_below_rise, purpose=purpose)
+        return Answer(guess(curve), refused, guess)
     found = None if refused else _read(rule, purpose, curve)
     read = partial(_placed, rule, purpose)
     if found is None:

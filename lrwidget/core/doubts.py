@@ -26,8 +26,10 @@ _RISE = 0.25
 # A flat start of so many decades is a floor; a shorter one is the foot of the rise.
 _FLAT = 1.0
 # Decades before a fifth of the fall is done that show where the fall begins.
-_BEFORE_FALL = 0.8
-# Decades between a rule and the middle one of all rules that are too many.
+_BEFORE_FALL = 0.7
+# Decades left of the minimum below which a curve that falls early is cut off.
+_BEFORE_MINIMUM = 2.3
+# Decades between a rule and the middle one that are too many, and half of those between all.
 _APART = 1.0
 # Decades between rules, together with rises of the validation loss in falls, that are too many;
 # half of that where noise hides the fall of the training loss.
@@ -35,17 +37,19 @@ _TROUBLE = 1.75
 # Without a known end, a curve up to here has tried what any optimizer bears.
 _HIGH = 1.0
 
+ONLY_FOR_AUTO = ("already_trained", "never_fell")
+
 _OF_CAUSE = {"data": "bad_data", "first_loss": "bad_loss", "gradient": "bad_gradient"}
 
 
 def refusals(curve: Reading, ending: Ending) -> list[Finding]:
     """Return why no rule can read anything off a curve, or nothing.
 
-    "already_trained" is among them: only "auto" has an answer to that.
+    Where the first is one of ONLY_FOR_AUTO, "auto" can guess all the same.
     """
     if len(curve.losses) < FEWEST:
         return _too_few(curve, ending)
-    if skips_decades(curve.lrs) and curve.bottom == 0:
+    if skips_decades(curve.lrs) and not (curve.fell and curve.bottom > 0):
         return [_skipped(curve)]
     if np.ptp(curve.smoothed) == 0:
         return [_finding("flat", curve)]
@@ -123,15 +127,15 @@ def _only_rises(curve: Reading, ending: Ending) -> list[Finding]:
     may_fall = curve.fell or curve.fixed is not None
     if not may_fall and not ending.updates_before:
         may_fall = hints_at_fall(curve)
-    if may_fall:
-        return [] if curve.bottom > 0 else [Finding("noise")]
-    edge = float(curve.lrs[last_flat(curve)])
-    rise = {"rise": format_lr(edge), "tenth": format_lr(edge / 10)}
+    if may_fall and curve.bottom > 0:
+        return []
+    rise = {"rise": format_lr(float(curve.lrs[last_flat(curve)]))}
+    trained, never_fell = Finding("already_trained", rise), Finding("never_fell", rise)
     if flat_decades(curve) < _FLAT:
-        return [_finding("cut_off_below", curve), Finding("never_fell", rise)]
-    if ending.updates_before == 0:
-        return [Finding("never_fell", rise)]
-    return [Finding("already_trained", rise)]
+        return [_finding("cut_off_below", curve), never_fell]
+    if may_fall or ending.updates_before == 0:
+        return [never_fell]
+    return [trained] if ending.updates_before else [trained, never_fell]
 
 
 def _rises(curve: Reading, ending: Ending) -> bool:
@@ -145,13 +149,12 @@ def _ended_by_rate(ending: Ending) -> bool:
 
 def _ends(curve: Reading, ending: Ending) -> list[Finding]:
     """Return what a curve that falls does not show of its ends."""
-    found = []
     if not _has_risen(curve, ending):
-        found += _ended_early(curve, ending) or [_finding("cut_off_above", curve)]
-    elif ending.non_finite_cause == "data":
-        found += _ended_early(curve, ending)
+        return _ended_early(curve, ending) or [_finding("cut_off_above", curve)]
+    found = _ended_early(curve, ending) if ending.non_finite_cause == "data" else []
     if decades_before_fall(curve) < _BEFORE_FALL:
-        found.append(_finding("cut_off_below", curve))
+        narrow = math.log10(curve.lrs[curve.bottom] / curve.lrs[0]) < _BEFORE_MINIMUM
+        found.append(_finding("cut_off_below" if narrow else "falls_early", curve))
     return found
 
 
@@ -166,14 +169,16 @@ def _has_risen(curve: Reading, ending: Ending) -> bool:
 
 
 def _disagreement(curve: Reading, rule: str) -> list[Finding]:
-    """Return that a rule lies far from where half of the rules of this package lie, or nothing.
+    """Return that a rule lies far from the others, or nothing.
 
-    "auto" is taken before the factor of its purpose, which is no disagreement.
+    It does where the rules of this package lie two decades apart or more, and the rule a decade
+    or more from the middle one. "auto" is taken before the factor of its purpose, which is no
+    disagreement.
     """
     rate = OWN_RULES[rule](curve.lrs, curve.smoothed)
     found = [each(curve.lrs, curve.smoothed) for each in OWN_RULES.values()]
     x = np.log10([lr for lr in found if lr is not None and lr > 0])
-    if rate is None or abs(math.log10(rate) - np.median(x)) <= _APART:
+    if rate is None or np.ptp(x) < 2 * _APART or abs(math.log10(rate) - np.median(x)) < _APART:
         return []
     middle = format_lr(float(10 ** np.median(x)))
     return [Finding("disagree", {"rule": rule, "middle": middle})]

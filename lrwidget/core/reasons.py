@@ -90,9 +90,12 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "never_fell": Meaning(
         "low",
-        refusal="No suggestion: the loss did not fall before it rose at about {rise}. If noise "
+        doubt="A guess, well below {rise}, where the loss rises without having fallen. If noise "
         "hides a fall, a larger batch or several sweeps show it. If not, the model cannot learn "
-        "these targets, or its weights were trained before: fine-tune it at {tenth} or less then.",
+        "these targets, or it is trained already.",
+        refusal="No suggestion: the loss rises from about {rise} on without having fallen. If "
+        "noise hides a fall, a larger batch or several sweeps show it. If not, the model cannot "
+        "learn these targets, or it is trained already.",
         remedy="more_sweeps",
     ),
     "cut_off_below": Meaning(
@@ -101,6 +104,12 @@ MEANINGS: dict[str, Meaning] = {
         "left. Lower min_lr={first:.3g} to see where the fall begins.",
         refusal="No suggestion: the loss rose from the first learning rate on. "
         "Lower min_lr={first:.3g}.",
+        remedy="widen_below",
+    ),
+    "falls_early": Meaning(
+        "medium",
+        doubt="The loss falls almost from the first learning rate on. Lower min_lr={first:.3g} to "
+        "be sure of where the fall begins.",
         remedy="widen_below",
     ),
     "cut_off_above": Meaning(

@@ -9,7 +9,7 @@ import numpy as np
 from lrwidget.core.answer import Answer, answer_of
 from lrwidget.core.arrays import FloatArray
 from lrwidget.core.ending import Ending
-from lrwidget.core.interval import interval, redrawn
+from lrwidget.core.interval import interval, interval_of_one, redrawn
 from lrwidget.core.purpose import OptimizerKind, Purpose, Target
 from lrwidget.core.reading import Reading
 from lrwidget.core.reasons import (
@@ -152,7 +152,7 @@ def _over_noise(rule: str, answer: Answer, curve: Reading, draws: Sequence[Readi
     if answer.lr is None or rule not in OWN_RULES:
         return _suggestion(rule, answer, curve)
     rates = [rate for draw in draws if (rate := answer.read(draw)) is not None]
-    return _suggestion(rule, answer, curve, interval(answer.lr, rates))
+    return _suggestion(rule, answer, curve, interval_of_one(rule, answer.lr, rates, curve))
 
 
 def _over_sweeps(rule: str, answer: Answer, curve: Reading, others: list[Answer]) -> Suggestion:

@@ -184,11 +184,11 @@ def test_every_end_says_that_the_model_is_unchanged(measured, reason, points):
     cut = {name: getattr(whole, name)[..., :points] for name in names}
     metrics = {name: values[:points] for name, values in whole.metrics.items()}
     result = dataclasses.replace(whole, **cut, metrics=metrics, stop_reason=reason)
-    assert "model unchanged" in text.ended(result, 60, 1.0)
+    assert "Your model is unchanged" in text.ended(result, 60, 1.0)
 
 
 def test_status_says_that_the_model_is_unchanged(finished):
-    assert "model unchanged" in part(finished, "status").value
+    assert "Your model is unchanged" in part(finished, "status").value
     assert "lrw-error" not in classes_of(part(finished, "status"))
 
 
