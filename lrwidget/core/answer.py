@@ -11,7 +11,7 @@ from lrwidget.core.ending import Ending
 from lrwidget.core.purpose import Purpose
 from lrwidget.core.reading import Reading
 from lrwidget.core.reasons import Finding
-from lrwidget.core.rules import RULES
+from lrwidget.core.rules import OWN_RULES, RULES
 from lrwidget.core.signs import rate_below_rise
 
 
@@ -60,9 +60,9 @@ def answer_of(rule: str, purpose: Purpose, curve: Reading, ending: Ending) -> An
 
 def _read(rule: str, purpose: Purpose, curve: Reading) -> float | None:
     """Return what a rule reads off a curve, wherever that lies; NaN and infinity are None."""
-    answer: object = (
-        curve.auto(purpose) if rule == "auto" else RULES[rule](curve.lrs, curve.smoothed)
-    )
+    if rule in OWN_RULES:
+        return curve.auto(purpose) if rule == "auto" else curve.by(rule)
+    answer: object = RULES[rule](curve.lrs, curve.smoothed)
     if answer is None:
         return None
     lr = as_any_float(f"{rule}(lrs, losses)", answer, hint="Let the rule return a number or None.")

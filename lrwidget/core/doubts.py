@@ -175,8 +175,7 @@ def _disagreement(curve: Reading, rule: str) -> list[Finding]:
     or more from the middle one. "auto" is taken before the factor of its purpose, which is no
     disagreement.
     """
-    rate = OWN_RULES[rule](curve.lrs, curve.smoothed)
-    found = [each(curve.lrs, curve.smoothed) for each in OWN_RULES.values()]
+    rate, found = curve.by(rule), [curve.by(each) for each in OWN_RULES]
     x = np.log10([lr for lr in found if lr is not None and lr > 0])
     if rate is None or np.ptp(x) < 2 * _APART or abs(math.log10(rate) - np.median(x)) < _APART:
         return []

@@ -11,14 +11,14 @@ from lrwidget.core.reading import Reading
 from lrwidget.core.signs import noise_of
 
 # Curves drawn again: as many as fit into the blink at the end of a test.
-_DRAWS = 40
+_DRAWS = 24
 # The widest window of the default smoothing has this standard deviation, as a share of the points.
 _WINDOW = 1 / 32
 # Residuals of a curve that was smoothed are smaller than its noise.
 _WIDENS = 1.5
 # Decades by which other weights and another order of the data move what a rule reads, besides
-# noise. Measured on 11 small tasks with 9 seeds each; on the tasks of docs/regret.md the interval of
-# "auto" then holds what nine in ten of the other seeds suggest.
+# noise. Measured on 11 small tasks with 9 seeds each; on the tasks of docs/regret.md the interval
+# of "auto" then holds what nine in ten of the other seeds suggest.
 _SEED_MOVES_AUTO, _SEED_MOVES_OTHERS = 0.3, 0.4
 
 

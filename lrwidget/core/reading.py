@@ -8,7 +8,7 @@ import numpy as np
 
 from lrwidget.core.arrays import FloatArray, as_losses, as_rates, check_same_length
 from lrwidget.core.purpose import Purpose
-from lrwidget.core.rules import auto, guess
+from lrwidget.core.rules import OWN_RULES, auto, guess
 from lrwidget.core.shape import bottom_index, falls, x_min
 from lrwidget.core.significance import is_noise
 from lrwidget.core.smoothing import DEFAULT_SMOOTHING, finite_length, magnitude, smooth
@@ -66,6 +66,16 @@ class Reading:
             # Every rule reads the same arrays: none may change them for the others.
             array.setflags(write=False)
         return cls(*arrays, unit, fixed, n < len(values))
+
+    def by(self, rule: str) -> float | None:
+        """Return what a rule of this package reads off the training loss; each is asked once."""
+        if rule not in self._by_rule:
+            self._by_rule[rule] = OWN_RULES[rule](self.lrs, self.smoothed)
+        return self._by_rule[rule]
+
+    @cached_property
+    def _by_rule(self) -> dict[str, float | None]:
+        return {}
 
     def until(self, n: int) -> "Reading":
         """Return the reading of the first n points alone, after which the network died."""

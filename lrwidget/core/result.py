@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -188,13 +189,20 @@ class RangeTestResult:
         """Return what every rule suggests, by the rule's name, "auto" first."""
         return self._suggest(tuple(RULES), target)
 
-    def _suggest(self, rules: tuple[str, ...], target: Target) -> dict[str, Suggestion]:
+    @cached_property
+    def _readings(self) -> tuple[Reading, list[Reading]]:
+        """The median curve and those of several sweeps, made ready for the rules once."""
+        middle = Reading.of(self.lrs, self.losses, self.validation_losses)
+        if len(self.sweep_losses) < 2:
+            return middle, []
         sweeps = zip(self.sweep_losses, self.sweep_validation_losses, strict=True)
+        return middle, [Reading.of(self.lrs, *each) for each in sweeps]
+
+    def _suggest(self, rules: tuple[str, ...], target: Target) -> dict[str, Suggestion]:
         return suggest_over_sweeps(
             rules,
             Purpose(target, self.optimizer),
-            Reading.of(self.lrs, self.losses, self.validation_losses),
-            [Reading.of(self.lrs, *each) for each in sweeps],
+            *self._readings,
             Ending(self.stop_reason, self.non_finite_cause, self.updates_before),
         )
 

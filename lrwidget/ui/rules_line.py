@@ -76,7 +76,7 @@ def _interval(suggestion: Suggestion, sweeps: int) -> list[str]:
     span = f"{text.format_lr(suggestion.low)} to {text.format_lr(suggestion.high)}"
     if sweeps > 1:
         return [f"10 to 90 % of the sweeps: {span}."]
-    return [f"With other noise: {span}."]
+    return [f"Other noise or another seed: {span}."]
 
 
 def _mark(button: Button, css_class: str, on: bool) -> None:

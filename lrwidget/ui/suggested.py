@@ -27,6 +27,9 @@ class Suggested:
         if not len(result.lrs):
             return cls()
         try:
-            return cls({target: result.suggestions(target) for target in get_args(Target)})
+            found = result.suggestions()
+            # Only "auto" depends on what its learning rate is for.
+            targets = {target: result.suggest("auto", target) for target in get_args(Target)}
+            return cls({target: found | {"auto": auto} for target, auto in targets.items()})
         except BaseException as error:  # an interrupt or an exit must not end the worker
             return cls(error=error)

@@ -142,9 +142,13 @@ def test_interval_of_each_rule_is_drawn_through_its_marker(measured):
     assert f"{format_lr(auto.low)} to {format_lr(auto.high)}" in tooltip
 
 
-def test_one_sweep_has_neither_band_nor_interval(finished):
+def test_one_sweep_has_no_band_but_an_interval_for_each_rule(finished):
     assert marks_of(finished).band.y.size == 0
-    assert marks_of(finished).intervals.x.size == 0
+    auto = finished.suggestions["auto"]
+    assert auto.low < auto.lr < auto.high
+    np.testing.assert_array_equal(marks_of(finished).intervals.x[0], [auto.low, auto.high])
+    said = f"Other noise or another seed: {format_lr(auto.low)} to {format_lr(auto.high)}."
+    assert said in part(finished, "rules").children[0].tooltip
 
 
 def test_earlier_runs_stay_in_grey_until_they_are_hidden(finished):
