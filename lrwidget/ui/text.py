@@ -146,7 +146,7 @@ def _how(result: RangeTestResult, seconds: float) -> str:
     said = {
         "finished": f"Done in {format_seconds(seconds)}.",
         "diverged": f"Done: the loss blew up at {last}, as expected, and the test ended there.",
-        "non_finite": f"Done: the loss became NaN or infinite after {last}; the test ended there.",
+        "non_finite": f"The loss became NaN or infinite after {last}, and the test ended there.",
     }[result.stop_reason]
     return f"{said} {_UNCHANGED}"
 

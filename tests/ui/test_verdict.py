@@ -94,7 +94,7 @@ def test_fall_that_noise_hides_offers_three_times_the_sweeps_and_runs_them(make)
     part(widget, "extend").click()
     widget.wait()
     assert widget.result.config.sweeps == 3
-    assert part(widget, "sweeps").value == 3
+    assert part(widget, "sweeps").value == "3"
     assert (widget.result.config.min_lr, widget.result.config.max_lr) == (1e-5, 10.0)
 
 
