@@ -8,7 +8,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_diabetes, load_digits, load_wine
 
 import lrwidget
 from lrwidget import suggest
@@ -135,7 +135,7 @@ def test_made_up_curve_that_only_rises_gets_a_rate_for_fine_tuning_well_below_th
     for seed in range(8):
         losses = floor_that_rises(n, seed, share)
         found = suggest(ladder(n)[: len(losses)], losses)
-        if found.codes == ("noise",):
+        if found.codes in (("noise",), ("never_fell",)):
             hinted += 1
             continue
         assert found.codes == ("already_trained", "never_fell")
@@ -270,20 +270,17 @@ def test_made_up_curve_on_which_the_rules_lie_two_decades_apart_is_not_reliable_
     assert not any(each.reliable for each in doubted)
 
 
-def test_real_rules_that_lie_two_decades_apart_are_not_all_reliable(digits):
-    far_apart = 0
-    for seed in range(12):
-        rng = np.random.default_rng(seed)
-        inputs = rng.normal(size=(1500, 20)).astype("float32") * 30
-        target = np.sign(inputs[:, 0] * inputs[:, 1]) * 5 + 20
-        model = network(20, 1, "adam", "mse", seed)
-        result = lrwidget.range_test(model, (inputs, target), seed=seed, min_lr=1e-7, max_lr=10.0)
-        found = [each for each in result.suggestions().values() if each.lr is not None]
-        lrs = [each.lr for each in found]
-        if max(lrs) >= 100 * min(lrs):
-            far_apart += 1
-            assert not all(each.reliable for each in found)
-    assert far_apart
+def test_real_rules_that_lie_two_decades_apart_are_not_all_reliable():
+    diabetes = load_diabetes()
+    inputs = (20 * diabetes.data).astype("float32")
+    target = (diabetes.target / 25).astype("float32")
+    model = network(10, 1, keras.optimizers.SGD(0.01), "mse", seed=1)
+    result = lrwidget.range_test(model, (inputs, target), seed=1, min_lr=1e-7, max_lr=10.0)
+    found = [each for each in result.suggestions().values() if each.lr is not None]
+    lrs = [each.lr for each in found]
+    assert max(lrs) > 100 * min(lrs)
+    assert not all(each.reliable for each in found)
+    assert any("disagree" in each.codes for each in found)
 
 
 # Noise.
