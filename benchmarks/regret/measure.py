@@ -19,7 +19,7 @@ import tensorflow as tf
 import lrwidget
 from benchmarks.regret.data import Data, load
 from benchmarks.regret.tasks import OPTIMIZERS, Task, all_tasks, new_loss, new_model
-from lrwidget.core.config import PROBE_STEPS
+from lrwidget.core.range_test.settings import PROBE_STEPS
 
 SEEDS = 5
 # Three a decade, over the whole range of the test.

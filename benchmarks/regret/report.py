@@ -20,9 +20,9 @@ from benchmarks.regret.page import TEXT
 from benchmarks.regret.peers import PEERS
 from benchmarks.regret.runs import Run, load_runs
 from benchmarks.regret.tasks import SIDES
-from lrwidget.core.purpose import Target
-from lrwidget.core.rules import RULES
-from lrwidget.core.suggest import Suggestion, suggest
+from lrwidget.core.curve.purpose import Target
+from lrwidget.core.curve.rules import RULES
+from lrwidget.core.curve.suggest import Suggestion, suggest
 
 AUTO = '**"auto"**'
 AUTO_FIXED = '**"auto"** with a fixed sample'

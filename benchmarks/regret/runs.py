@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmarks.regret.measure import GRID, PARTS, SEARCH_LOSSES, TARGETS, TEST_STEPS, read
 from benchmarks.regret.tasks import all_tasks
-from lrwidget.core.divergence import DivergenceRule
-from lrwidget.core.ladder import lr_ladder
-from lrwidget.core.purpose import OptimizerKind
+from lrwidget.core.curve.ladder import lr_ladder
+from lrwidget.core.curve.purpose import OptimizerKind
+from lrwidget.core.curve.stop_rule import DivergenceRule
 
 # A run in which no learning rate takes away a twentieth of the loss tells nothing.
 LEAST_DROP = 0.05

@@ -12,12 +12,12 @@ from sklearn.datasets import load_diabetes, load_digits, load_wine
 
 import lrwidget
 from lrwidget import suggest
-from lrwidget.core.ending import Ending
-from lrwidget.core.purpose import Purpose
-from lrwidget.core.reading import Reading
-from lrwidget.core.reasons import MEANINGS, Finding, confidence_of
-from lrwidget.core.rules import RULES
-from lrwidget.core.suggest import suggest_over_sweeps
+from lrwidget.core.curve.ending import Ending
+from lrwidget.core.curve.purpose import Purpose
+from lrwidget.core.curve.reading import Reading
+from lrwidget.core.curve.reasons import MEANINGS, Finding, confidence_of
+from lrwidget.core.curve.rules import RULES
+from lrwidget.core.curve.suggest import suggest_over_sweeps
 from tests.core.curves import as_measured, good, ladder, never_diverging, noise, rising
 
 LRS = ladder(100)

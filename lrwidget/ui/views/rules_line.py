@@ -1,0 +1,152 @@
+"""The rules below the plot: a button for each, and what they say together."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ipywidgets import Box, Button, HBox, Label
+
+from lrwidget.core.curve.reasons import Remedy
+from lrwidget.core.curve.rules import RULES
+from lrwidget.core.curve.suggest import Suggestion
+from lrwidget.ui.looks import colors as looks
+from lrwidget.ui.state import verdict
+from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.state import WidgetState
+from lrwidget.ui.words import text
+
+OnPick = Callable[[float], None]
+
+
+class RulesLine(Box):
+    """A button for each rule: its marker's shape, its name, its LR, how far to trust it.
+
+    Args:
+        state: Observed.
+        on_pick: Called with the learning rate of the rule that is pressed.
+        shown: Wraps a handler so that its errors reach the user.
+    """
+
+    def __init__(self, state: WidgetState, on_pick: OnPick, shown: Shown) -> None:
+        self._state = state
+        self._buttons = {rule: Button() for rule in RULES}
+        for rule, button in self._buttons.items():
+            button.add_class("lrw-rule")
+            button.add_class(looks.of_rule(rule).css_class)
+            button.on_click(shown(self._presser(rule, on_pick)))
+        super().__init__(list(self._buttons.values()))
+        self.add_class("lrw-rules")
+        state.observe(self._draw, ["suggestions", "status", "picked_lr"])
+        self._draw()
+
+    def _presser(self, rule: str, on_pick: OnPick) -> Callable[[Button], None]:
+        def press(_button: Button) -> None:
+            suggestion = self._state.suggestion(rule)
+            if suggestion is not None and suggestion.lr is not None:
+                on_pick(suggestion.lr)
+
+        return press
+
+    def _draw(self, _change: Any = None) -> None:
+        for rule, button in self._buttons.items():
+            self._draw_one(rule, button)
+
+    def _details(self, suggestion: Suggestion) -> list[str]:
+        """Return how far to trust a suggestion, why, and its interval."""
+        result = self._state.result
+        sweeps = 0 if result is None else len(result.sweep_losses)
+        trust = f"{_TRUST[suggestion.confidence]} {suggestion.reason}".strip()
+        return [trust, *_interval(suggestion, sweeps)]
+
+    def _draw_one(self, rule: str, button: Button) -> None:
+        look, suggestion = looks.of_rule(rule), self._state.suggestion(rule)
+        lr = suggestion.lr if suggestion else None
+        button.disabled = lr is None
+        button.description = f"{look.title}\n{_worth(suggestion)}"
+        said = [look.hint, *(self._details(suggestion) if suggestion else [])]
+        button.tooltip = text.plain("\n".join(said))
+        is_next = rule == "auto" and self._state.next_step == "pick"
+        button.button_style = "primary" if is_next else ""
+        _mark(button, "lrw-reliable", suggestion is not None and suggestion.reliable)
+        _mark(button, "lrw-doubtful", suggestion is not None and not suggestion.reliable)
+        _mark(button, "lrw-chosen", lr is not None and lr == self._state.picked_lr)
+
+
+def _interval(suggestion: Suggestion, sweeps: int) -> list[str]:
+    """Say how far a suggestion would move, as far as that is known."""
+    if suggestion.low is None or suggestion.high is None:
+        return []
+    span = f"{text.format_lr(suggestion.low)} to {text.format_lr(suggestion.high)}"
+    if sweeps > 1:
+        return [f"10 to 90 % of the sweeps: {span}."]
+    return [f"Other noise or another seed: {span}."]
+
+
+def _mark(button: Button, css_class: str, on: bool) -> None:
+    (button.add_class if on else button.remove_class)(css_class)
+
+
+def _worth(suggestion: Suggestion | None) -> str:
+    """Say what a rule suggests and how far to trust it."""
+    if suggestion is None:
+        return "–"  # noqa: RUF001 (a dash, as in a table)
+    if suggestion.lr is None:
+        return "no suggestion"
+    trust = "reliable" if suggestion.reliable else "doubtful"
+    return f"{text.format_lr(suggestion.lr)} {trust}"
+
+
+_TRUST = {
+    "high": "Reliable: nothing speaks against it.",
+    "medium": "Reliable, but note:",
+    "low": "Doubtful:",
+    "none": "",
+}
+
+_FACES: dict[Remedy, tuple[str, str, str]] = {
+    "widen_below": (
+        "Widen range and run",
+        "arrows-h",
+        "Runs again with a range 100 times wider on the side that was cut off",
+    ),
+    "more_sweeps": (
+        "Triple the sweeps",
+        "clone",
+        "Runs again with three times the sweeps; their median has less noise",
+    ),
+    "more_steps": ("Triple the steps", "plus", "Runs again with three times the steps"),
+    "run_again": ("Run again", "refresh", "Runs the same test again, this time to its end"),
+}
+_FACES["widen_above"] = _FACES[""] = _FACES["widen_below"]
+
+
+class VerdictLine(HBox):
+    """What the rules say together and what is to be doubted, and a button with the remedy.
+
+    Args:
+        state: Observed.
+        on_extend: Called when the button is pressed.
+        shown: Wraps a handler so that its errors reach the user.
+    """
+
+    def __init__(self, state: WidgetState, on_extend: Callable[[], None], shown: Shown) -> None:
+        self._state = state
+        self._said = looks.show_as_text(Label())
+        self._extend = Button()
+        self._said.add_class("lrw-said")
+        self._extend.add_class("lrw-extend")
+        super().__init__([self._said, self._extend])
+        self.add_class("lrw-verdict")
+        self._extend.on_click(shown(lambda _button: on_extend()))
+        state.observe(self._draw, ["verdict", "suggestions", "status", "picked_lr"])
+        self._draw()
+
+    def _draw(self, _change: Any = None) -> None:
+        state = self._state
+        doubt = verdict.reason(state.suggestions, state.picked_lr)
+        said = " ".join(part for part in (state.verdict.agreement, doubt) if part)
+        self._said.value = text.plain(said)
+        remedy = state.verdict.remedy
+        self._extend.layout.visibility = "visible" if remedy else "hidden"
+        self._extend.description, self._extend.icon, self._extend.tooltip = _FACES[remedy]
+        self._extend.disabled = state.is_busy
+        self._extend.button_style = "primary" if state.next_step == "extend" else ""
