@@ -62,7 +62,7 @@ def test_the_model_is_refused_to_other_cells_during_a_test_and_works_after_it(sh
         assert name.split()[-1] in said
     assert notebook.ask("widget.status") == "running"
     notebook.find(".lrw-stop").click()
-    expect(notebook.find(".lrw-status")).to_contain_text("model unchanged")
+    expect(notebook.find(".lrw-status")).to_contain_text("Your model is unchanged")
     after = notebook.ask("outcomes()")
     assert set(after.values()) == {"works"}
 
@@ -76,7 +76,7 @@ def test_two_widgets_on_two_models_run_side_by_side_and_both_finish(notebook):
         runs.nth(index).click()
     statuses = notebook.find(".lrw-status")
     for index in range(2):
-        expect(statuses.nth(index)).to_contain_text("model unchanged", timeout=30_000)
+        expect(statuses.nth(index)).to_contain_text("Your model is unchanged", timeout=30_000)
     curves = notebook.ask("[each.result.losses.tolist() for each in pair]")
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
     notebook.execute("[each.close() for each in pair]; widget.close()")
@@ -213,7 +213,7 @@ def test_range_that_ends_too_early_is_extended_by_one_button(show):
     notebook.find(".lrw-extend").click()
     expect(notebook.find(".lrw-max-lr input[type=text]")).to_have_value("3.00e+0")
     expect(notebook.find(".lrw-rule.mod-primary")).to_have_count(1)
-    expect(notebook.find(".lrw-said")).to_contain_text("rules lie within")
+    expect(notebook.find(".lrw-said")).to_contain_text("rules agree within a factor of")
     expect(notebook.find(".lrw-earlier")).to_be_visible()
 
 

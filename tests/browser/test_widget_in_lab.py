@@ -99,7 +99,7 @@ def test_stop_in_the_middle_answers_at_once_and_restores_the_model(show):
     notebook.execute(TIMED_STOP)
     clicked = time.time()
     notebook.find(".lrw-stop").click()
-    expect(notebook.find(".lrw-status")).to_contain_text("Stopped by you after")
+    expect(notebook.find(".lrw-status")).to_contain_text("Stopped after")
     assert notebook.ask("_stopped[-1]") - clicked < 1.0
     assert notebook.ask("widget.status") == "stopped"
     assert 0 < notebook.ask("len(widget.result.lrs)") < 400

@@ -39,6 +39,8 @@ def find_a_rate(model: object, x: np.ndarray, y: np.ndarray) -> float | None:
     if suggestion.lr is not None and suggestion.reliable:
         applied: AppliedLR = apply_lr(model, suggestion.lr)
         applied.undo()
+    if suggestion.confidence == "none" or "bad_data" in suggestion.codes:
+        print(suggestion.reason, result.non_finite_cause, result.updates_before)
     return suggestion.lr
 
 

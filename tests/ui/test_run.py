@@ -97,7 +97,7 @@ def test_stop_in_the_middle_restores_the_model(make, model):
     assert time.monotonic() - start < 1.0
     assert widget.status == "stopped"
     assert 5 < len(widget.result.lrs) < 400
-    assert "Stopped by you after" in part(widget, "status").value
+    assert "Stopped after" in part(widget, "status").value
     assert_unchanged(model, before)
 
 

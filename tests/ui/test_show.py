@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lrwidget import LRFinderWidget, RangeTestResult
+from lrwidget.core.curve.ending import StopReason
 from lrwidget.core.model.restored import Restored
-from lrwidget.core.range_test.result import StopReason
 from lrwidget.errors import ConfigError
 from lrwidget.ui.words import text
 from lrwidget.ui.words.text import format_lr
@@ -142,9 +142,13 @@ def test_interval_of_each_rule_is_drawn_through_its_marker(measured):
     assert f"{format_lr(auto.low)} to {format_lr(auto.high)}" in tooltip
 
 
-def test_one_sweep_has_neither_band_nor_interval(finished):
+def test_one_sweep_has_no_band_but_an_interval_for_each_rule(finished):
     assert marks_of(finished).band.y.size == 0
-    assert marks_of(finished).intervals.x.size == 0
+    auto = finished.suggestions["auto"]
+    assert auto.low < auto.lr < auto.high
+    np.testing.assert_array_equal(marks_of(finished).intervals.x[0], [auto.low, auto.high])
+    said = f"Other noise or another seed: {format_lr(auto.low)} to {format_lr(auto.high)}."
+    assert said in part(finished, "rules").children[0].tooltip
 
 
 def test_earlier_runs_stay_in_grey_until_they_are_hidden(finished):
@@ -184,11 +188,11 @@ def test_every_end_says_that_the_model_is_unchanged(measured, reason, points):
     cut = {name: getattr(whole, name)[..., :points] for name in names}
     metrics = {name: values[:points] for name, values in whole.metrics.items()}
     result = dataclasses.replace(whole, **cut, metrics=metrics, stop_reason=reason)
-    assert "model unchanged" in text.ended(result, 60, 1.0)
+    assert "Your model is unchanged" in text.ended(result, 60, 1.0)
 
 
 def test_status_says_that_the_model_is_unchanged(finished):
-    assert "model unchanged" in part(finished, "status").value
+    assert "Your model is unchanged" in part(finished, "status").value
     assert "lrw-error" not in classes_of(part(finished, "status"))
 
 

@@ -9,13 +9,14 @@ from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import LRWidgetError
 from lrwidget.ui.state import verdict
-from tests.ui.conftest import classes_of, part
+from tests.ui.conftest import classes_of, part, slow_batches, wait_for
 from tests.ui.test_pick import primary_buttons
 
 
-def suggestions_at(*lrs, reason=""):
+def suggestions_at(*lrs, codes=(), reason=""):
+    level = "low" if codes else "high"
     return {
-        str(index): Suggestion(str(index), lr, None, None, None, None, not reason, reason)
+        str(index): Suggestion(str(index), lr, None, None, None, None, level, codes, reason)
         for index, lr in enumerate(lrs)
     }
 
@@ -26,10 +27,13 @@ def suggestions_at(*lrs, reason=""):
         ((), ""),
         ((1e-3,), ""),
         ((None, None, 1e-3), ""),
-        ((1e-3, 1e-3), "All 2 rules lie within 0.1 decade."),
-        ((1e-3, 2e-3, 2.4e-3), "All 3 rules lie within 0.4 decade."),
-        ((1e-3, 1.2e-3, 2e-3, 1.5, None), "3 of 4 rules lie within 0.4 decade."),
-        ((1e-4, 1e-3, 1e-2), "The rules disagree: they lie from 1.00e-4 to 1.00e-2."),
+        ((1e-3, 1e-3), "All 2 rules agree within a factor of 1.1."),
+        ((1e-3, 2e-3, 2.4e-3), "All 3 rules agree within a factor of 2.4."),
+        ((1e-3, 1.2e-3, 2e-3, 1.5, None), "3 of 4 rules agree within a factor of 2.0."),
+        (
+            (1e-4, 1e-3, 1e-2),
+            "The rules disagree (1.00e-4 to 1.00e-2). Start near auto; try one rate to each side.",
+        ),
     ],
 )
 def test_agreement_is_one_sentence(lrs, said):
@@ -38,18 +42,27 @@ def test_agreement_is_one_sentence(lrs, said):
 
 def test_reason_is_that_of_the_picked_rule():
     found = suggestions_at(1e-3, 2e-3)
-    found["1"] = dataclasses.replace(found["1"], reason="It is odd.", reliable=False)
+    doubt = {"codes": ("noise",), "reason": "It is odd.", "confidence": "low"}
+    found["1"] = dataclasses.replace(found["1"], **doubt)
     assert verdict.reason(found, None) == "1: It is odd."
     assert verdict.reason(found, 2e-3) == "1: It is odd."
     assert verdict.reason(found, 1e-3) == ""
 
 
 def test_reason_that_all_rules_share_names_none():
-    assert verdict.reason(suggestions_at(1.0, 2.0, reason="Odd."), None) == "Odd."
+    odd = suggestions_at(1.0, 2.0, codes=("noise",), reason="Odd.")
+    assert verdict.reason(odd, None) == "Odd."
+
+
+def test_reason_that_names_its_rule_is_not_named_twice():
+    found = suggestions_at(1e-3, 2e-3)
+    doubt = {"codes": ("sweeps_disagree",), "reason": "1 varies.", "confidence": "low"}
+    found["1"] = dataclasses.replace(found["1"], **doubt)
+    assert verdict.reason(found, None) == "1 varies."
 
 
 def test_reliability_is_a_word_and_a_class(finished):
-    assert "rules lie within" in part(finished, "said").value
+    assert "rules agree within a factor of" in part(finished, "said").value
     for rule, suggestion in finished.suggestions.items():
         button = part(finished, "rules").children[list(finished.suggestions).index(rule)]
         word = "reliable" if suggestion.reliable else "doubtful"
@@ -60,10 +73,10 @@ def test_reliability_is_a_word_and_a_class(finished):
 def test_curve_that_still_falls_offers_a_wider_range_and_runs_it(make):
     widget = make(max_lr=3e-2, steps=80)
     widget.run(block=True)
-    assert "raise max_lr" in part(widget, "said").value
+    assert "Raise max_lr" in part(widget, "said").value
     button = part(widget, "extend")
     assert button.layout.visibility == "visible"
-    assert primary_buttons(widget) == ["Extend and run"]
+    assert primary_buttons(widget) == ["Widen range and run"]
     button.click()
     widget.wait()
     assert widget.result.config.max_lr == 3.0
@@ -73,16 +86,31 @@ def test_curve_that_still_falls_offers_a_wider_range_and_runs_it(make):
     assert primary_buttons(widget) == ["auto"]
 
 
-def test_fall_that_noise_hides_offers_three_times_the_steps_and_runs_them(make):
+def test_fall_that_noise_hides_offers_three_times_the_sweeps_and_runs_them(make):
     widget = make(batch_size=4, steps=30)
     widget.run(block=True)
-    assert "noise hides the fall" in part(widget, "said").value
-    assert primary_buttons(widget) == ["Triple the steps"]
+    assert "larger batch or several sweeps" in part(widget, "said").value
+    assert primary_buttons(widget) == ["Triple the sweeps"]
     part(widget, "extend").click()
     widget.wait()
-    assert widget.result.config.steps == 90
-    assert part(widget, "steps").value == 90
+    assert widget.result.config.sweeps == 3
+    assert part(widget, "sweeps").value == "3"
     assert (widget.result.config.min_lr, widget.result.config.max_lr) == (1e-5, 10.0)
+
+
+def test_test_that_was_stopped_offers_to_run_again(make):
+    widget = make(slow_batches())
+    widget.run()
+    wait_for(lambda: part(widget, "progress").value > 0.1)
+    widget.stop()
+    widget.wait()
+    assert "Run it again" in part(widget, "said").value
+    assert part(widget, "extend").description == "Run again"
+    part(widget, "extend").click()
+    widget.stop()
+    widget.wait()
+    assert len(widget.result.lrs) < 60
+    assert (widget.result.config.min_lr, widget.result.config.steps) == (1e-5, 60)
 
 
 def test_curve_that_lacks_nothing_offers_nothing(finished):
@@ -91,21 +119,31 @@ def test_curve_that_lacks_nothing_offers_nothing(finished):
         finished.extend()
 
 
-def test_curve_that_a_person_stopped_is_not_to_be_extended(finished):
-    stopped = dataclasses.replace(finished.result, stop_reason="stopped")
-    still_falling = suggestions_at(1e-3, reason="Still falling: raise max_lr to see.")
-    assert verdict.Verdict.of(still_falling, stopped).mend == ""
-    ended = dataclasses.replace(stopped, stop_reason="finished")
-    assert verdict.Verdict.of(still_falling, ended).mend == "above"
-    never_fell = suggestions_at(None, reason="It never fell. Start lower than min_lr=1.")
-    assert verdict.Verdict.of(never_fell, ended).mend == "below"
+@pytest.mark.parametrize(
+    ("codes", "ended", "remedy"),
+    [
+        (("cut_off_above",), "finished", "widen_above"),
+        (("cut_off_above", "noise"), "diverged", "more_sweeps"),
+        (("cut_off_below",), "diverged", "widen_below"),
+        (("stopped_early",), "stopped", "run_again"),
+        (("bad_data",), "non_finite", ""),
+        (("disagree", "sweeps_disagree"), "finished", "more_sweeps"),
+        ((), "finished", ""),
+    ],
+)
+def test_the_remedy_is_that_of_the_first_code_that_another_test_can_mend(
+    finished, codes, ended, remedy
+):
+    result = dataclasses.replace(finished.result, stop_reason=ended)
+    found = suggestions_at(1e-3, codes=codes, reason="Whatever it says: raise max_lr, noise.")
+    assert verdict.Verdict.of(found, result).remedy == remedy
 
 
 def test_range_grows_by_two_decades_and_reads_well():
     def range_after(low, high, side):
         config = RangeTestConfig(min_lr=low, max_lr=high)
-        return tuple(verdict.mended(config, side).values())
+        return tuple(verdict.remedied(config, side).values())
 
-    assert range_after(1e-7, 10.0, "below") == (1e-9, 10.0)
-    assert range_after(1e-7, 0.3, "above") == (1e-7, 30.0)
-    assert np.isfinite(range_after(1e-12, 1e6, "above")).all()
+    assert range_after(1e-7, 10.0, "widen_below") == (1e-9, 10.0)
+    assert range_after(1e-7, 0.3, "widen_above") == (1e-7, 30.0)
+    assert np.isfinite(range_after(1e-12, 1e6, "widen_above")).all()

@@ -200,7 +200,8 @@ RULES: dict[str, Rule] = {
     "slide": slide,
     "edge": edge,
 }
-_OWN_RULES = frozenset(RULES)
+OWN_RULES = dict(RULES)
+"""Those of this package, whatever a user registers."""
 
 
 def register_rule(name: str, function: Rule) -> None:
@@ -220,7 +221,7 @@ def register_rule(name: str, function: Rule) -> None:
         ConfigError: The name is taken by a rule of this package, or there is no function.
     """
     name = as_text("name", name)
-    if name in _OWN_RULES:
+    if name in OWN_RULES:
         raise ConfigError(f'The rule "{name}" is part of lrwidget. Take another name.')
     RULES[name] = as_function("function", function, "of learning rates and smoothed losses")
 
@@ -231,7 +232,7 @@ def unregister_rule(name: str) -> None:
     Raises:
         ConfigError: There is no rule of yours of that name.
     """
-    own = [each for each in RULES if each not in _OWN_RULES]
+    own = [each for each in RULES if each not in OWN_RULES]
     if not isinstance(name, str) or name not in own:
         raise ConfigError(f"There is no rule of your own called {name!r}; you have {own}.")
     del RULES[name]

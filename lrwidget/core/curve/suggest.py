@@ -2,15 +2,26 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from lrwidget.core.arrays import FloatArray
-from lrwidget.core.checks import as_any_float
+from lrwidget.core.curve.answer import Answer, answer_of
+from lrwidget.core.curve.ending import Ending
+from lrwidget.core.curve.interval import interval, interval_of_one, redrawn
 from lrwidget.core.curve.purpose import OptimizerKind, Purpose, Target
 from lrwidget.core.curve.reading import Reading
-from lrwidget.core.curve.rules import RULES, check_rule
+from lrwidget.core.curve.reasons import (
+    Confidence,
+    Finding,
+    confidence_of,
+    doubt_of,
+    format_lr,
+    refusal_of,
+)
+from lrwidget.core.curve.rules import OWN_RULES, check_rule
+from lrwidget.core.curve.signs import alive
 
 
 @dataclass(frozen=True)
@@ -20,12 +31,18 @@ class Suggestion:
     Args:
         rule: Name of the rule.
         lr: The suggested learning rate; None where there is no suggestion.
-        index: The rung nearest to it, 0-based; None where there is no suggestion.
-        loss: The smoothed loss at that rung; None where there is no suggestion.
-        low: Lower end of the interval over the sweeps; None without one.
-        high: Upper end of the interval over the sweeps; None without one.
-        reliable: Whether nothing speaks against it.
-        reason: One sentence for a person: why there is none, or what to doubt; else empty.
+        index: The point of the curve nearest to it, 0-based; None where there is no suggestion.
+        loss: The smoothed loss at that point; None where there is no suggestion.
+        low: Lower end of an interval that holds `lr`: over the sweeps or, of one sweep, from
+            the noise of its curve. None where there is no suggestion, and for rules of your own
+            on one sweep.
+        high: Its upper end.
+        confidence: "high", "medium", "low", or "none" for no suggestion. docs/regret.md tells how
+            often suggestions of each were good.
+        codes: What speaks against it or why there is none, for programs: "noise",
+            "cut_off_below" and so on, the one that `reason` explains first. Empty where nothing
+            speaks against it.
+        reason: The same for a person, in a sentence or two.
     """
 
     rule: str
@@ -34,8 +51,14 @@ class Suggestion:
     loss: float | None
     low: float | None
     high: float | None
-    reliable: bool
-    reason: str
+    confidence: Confidence
+    codes: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def reliable(self) -> bool:
+        """Whether `confidence` is high or medium."""
+        return self.confidence in ("high", "medium")
 
 
 def suggest(
@@ -50,19 +73,21 @@ def suggest(
     """Return what a rule suggests for the raw losses of a range test.
 
     The losses are cut before the first one that is not finite and smoothed with the default.
-    A learning rate never lies below the first rung or right of the smoothed minimum; one that a
-    rule puts there is moved to that limit and is not reliable. Where the loss falls by no more
-    than its noise, "auto" guesses from where it rises, and is not reliable either.
+    A learning rate never lies below the first one or right of the smoothed minimum; one that a
+    rule puts there is moved to that limit. Where the loss falls by no more than its noise, "auto"
+    guesses from where it rises. Where it only rises, as in a model that is trained already, "auto"
+    suggests a rate for fine-tuning, well below the rise.
 
     With `validation_losses` "auto" is the geometric mean of what it reads off either loss. It is
-    not reliable where the rules disagree too much about them; noise alone is no doubt any more.
+    not reliable where the rules disagree too much about them; noise alone no longer makes it
+    unreliable.
 
     >>> lrs = np.logspace(-7, 1, 100)
     >>> found = suggest(lrs, 2.3 - 2 / (1 + (0.001 / lrs) ** 2) + lrs, rule="minimum")
-    >>> f"{found.lr:.1e}", found.index, found.reliable
-    ('1.6e-03', 52, True)
-    >>> suggest(lrs, 1 + lrs).reason
-    'No suggestion: the loss never fell. Start lower than min_lr=1e-07, or check the labels.'
+    >>> f"{found.lr:.1e}", found.index, found.confidence
+    ('1.6e-03', 52, 'high')
+    >>> suggest(lrs[60:], 1 + 20 * lrs[60:]).reason
+    'No suggestion: the loss rose from the first learning rate on. Lower min_lr=0.00705.'
 
     Args:
         lrs: Learning rates, shape (n,), increasing, > 0.
@@ -72,7 +97,7 @@ def suggest(
         optimizer: What takes the steps: "sgd" and "rmsprop" without momentum, SGD with
             "momentum", or an "other" one such as Adam. A `RangeTestResult` knows its own.
         validation_losses: Loss of one fixed sample after each step, shape (n,), NaN where it was
-            not measured. Only "auto" heeds the last three.
+            not measured. The last three affect only "auto".
 
     Returns:
         A suggestion. Its `lr` is None where there is none, and its `reason` says why.
@@ -82,86 +107,82 @@ def suggest(
     """
     check_rule(rule)
     purpose = Purpose(target, optimizer)
-    return _read(rule, purpose, Reading.of(lrs, losses, validation_losses))
+    curve = Reading.of(lrs, losses, validation_losses)
+    return suggest_over_sweeps((rule,), purpose, curve)[rule]
 
 
 def suggest_over_sweeps(
-    rules: Iterable[str], purpose: Purpose, middle: Reading, sweeps: Sequence[Reading]
+    rules: Iterable[str],
+    purpose: Purpose,
+    middle: Reading,
+    sweeps: Sequence[Reading] = (),
+    ending: Ending = Ending(),  # noqa: B008 (immutable)
 ) -> dict[str, Suggestion]:
-    """Return what rules suggest for the median curve, with their intervals over the sweeps.
+    """Return what rules suggest for the median curve, with their intervals.
 
-    The interval runs from the 10 % to the 90 % quantile of log10(lr) of the rule on each sweep
-    alone. It is None for a single sweep.
+    The interval runs from the 10 % to the 90 % quantile of log10(lr): over the same rule on each
+    sweep alone or, of one sweep, on its curve drawn again with other noise. It holds `lr`.
 
     Args:
         rules: Their names.
         purpose: What the learning rate is for.
         middle: The median over the sweeps.
         sweeps: Each sweep.
+        ending: How the test ended.
 
     Returns:
-        Suggestions by rule; not reliable where the interval is wider than a decade, or where half
-        of the sweeps or more suggest nothing.
+        Suggestions by rule; not reliable where the interval over the sweeps is wider than a
+        decade, or where half of the sweeps or more suggest nothing.
     """
-    several = sweeps if len(sweeps) > 1 else ()
-    return {
-        rule: _with_interval(
-            _read(rule, purpose, middle), [_read(rule, purpose, each).lr for each in several]
-        )
-        for rule in rules
-    }
+    middle, sweeps = alive(middle), [alive(each) for each in sweeps]
+    answers = {rule: answer_of(rule, purpose, middle, ending) for rule in rules}
+    if len(sweeps) > 1:
+        return {
+            rule: _over_sweeps(
+                rule, answer, middle, [answer_of(rule, purpose, each, ending) for each in sweeps]
+            )
+            for rule, answer in answers.items()
+        }
+    draws = redrawn(middle) if any(each.lr is not None for each in answers.values()) else []
+    return {rule: _over_noise(rule, answer, middle, draws) for rule, answer in answers.items()}
 
 
-def _with_interval(middle: Suggestion, found: list[float | None]) -> Suggestion:
-    """Return a suggestion with its interval over what the same rule finds on each sweep."""
-    if middle.lr is None or not found:
-        return middle
-    picks = [lr for lr in found if lr is not None]
-    if 2 * len(picks) <= len(found):
-        reason = f"Only {len(picks)} of {len(found)} sweeps give a suggestion."
-        return replace(middle, reliable=False, reason=middle.reason or reason)
-    low, high = (float(10**q) for q in np.quantile(np.log10(picks), [0.1, 0.9]))
-    if high <= 10 * low:
-        return replace(middle, low=low, high=high)
-    reason = f"The sweeps disagree by more than a decade: {low:.2e} to {high:.2e}."
-    return replace(middle, low=low, high=high, reliable=False, reason=middle.reason or reason)
+def _over_noise(rule: str, answer: Answer, curve: Reading, draws: Sequence[Reading]) -> Suggestion:
+    """Return a suggestion with the interval that the noise of its one curve gives it."""
+    if answer.lr is None or rule not in OWN_RULES:
+        return _suggestion(rule, answer, curve)
+    rates = [rate for draw in draws if (rate := answer.read(draw)) is not None]
+    return _suggestion(rule, answer, curve, interval_of_one(rule, answer.lr, rates, curve))
 
 
-def _read(rule: str, purpose: Purpose, curve: Reading) -> Suggestion:
-    """Return what a rule reads off a curve, unless the curve cannot be read."""
-    if curve.refusal:
-        return _none(rule, curve.refusal)
-    is_auto = rule == "auto"
-    found = curve.auto(purpose) if is_auto else RULES[rule](curve.lrs, curve.smoothed)
-    lr = _checked_answer(rule, found)
-    if lr is None:
-        return _none(
-            rule, f'No suggestion: the rule "{rule}" found no suitable learning rate on this curve.'
-        )
-    return _placed(rule, lr, curve, curve.doubt_of_auto if is_auto else curve.doubt)
+def _over_sweeps(rule: str, answer: Answer, curve: Reading, others: list[Answer]) -> Suggestion:
+    """Return a suggestion with the interval over what the same rule says about each sweep."""
+    if answer.lr is None:
+        return _suggestion(rule, answer, curve)
+    rates = [each.lr for each in others if each.lr is not None]
+    low, high = interval(answer.lr, rates)
+    more = []
+    if 2 * len(rates) <= len(others):
+        numbers = {"rule": rule, "picks": len(rates), "sweeps": len(others)}
+        more.append(Finding("few_sweeps", numbers))
+    elif high > 10 * low:
+        numbers = {"rule": rule, "low": format_lr(low), "high": format_lr(high)}
+        more.append(Finding("sweeps_disagree", numbers))
+    return _suggestion(rule, answer.doubted(more), curve, (low, high))
 
 
-def _checked_answer(rule: str, answer: object) -> float | None:
-    """Return what a rule answers as a float; None for no suggestion, as NaN and infinity are."""
-    if answer is None:
-        return None
-    lr = as_any_float(f"{rule}(lrs, losses)", answer, hint="Let the rule return a number or None.")
-    return lr if math.isfinite(lr) else None
-
-
-def _none(rule: str, reason: str) -> Suggestion:
-    return Suggestion(rule, None, None, None, None, None, False, reason)
-
-
-def _placed(rule: str, lr: float, curve: Reading, doubt: str) -> Suggestion:
-    """Return the suggestion for a learning rate, moved into the part of the curve that falls."""
-    first, last = float(curve.lrs[0]), float(curve.lrs[curve.bottom])
-    placed = min(max(lr, first), last)
-    reason = doubt
-    if lr < first:
-        reason = reason or f"The rule points below min_lr={first:.3g}: start lower to see there."
-    elif lr > last:
-        reason = reason or "The rule points right of the minimum, where the loss is rising again."
-    index = int(np.argmin(np.abs(np.log10(curve.lrs) - math.log10(placed))))
+def _suggestion(
+    rule: str,
+    answer: Answer,
+    curve: Reading,
+    ends: tuple[float | None, float | None] = (None, None),
+) -> Suggestion:
+    """Return the suggestion that an answer amounts to, with its interval."""
+    found = answer.findings
+    codes = tuple(dict.fromkeys(each.code for each in found))
+    if answer.lr is None:
+        return Suggestion(rule, None, None, None, None, None, "none", codes, refusal_of(found))
+    index = int(np.argmin(np.abs(np.log10(curve.lrs) - math.log10(answer.lr))))
     loss = float(curve.smoothed[index]) * curve.unit
-    return Suggestion(rule, placed, index, loss, None, None, not reason, reason)
+    confidence = confidence_of(found)
+    return Suggestion(rule, answer.lr, index, loss, *ends, confidence, codes, doubt_of(found))

@@ -205,6 +205,11 @@ def rate_value(optimizer: keras.optimizers.Optimizer) -> float:
     return float(numpy_of(rate))
 
 
+def updates_of(optimizer: keras.optimizers.Optimizer) -> int:
+    """Return how many training steps an optimizer has done."""
+    return int(numpy_of(holder_of(optimizer)._iterations))
+
+
 def set_learning_rate(optimizer: keras.optimizers.Optimizer, new: LearningRate) -> None:
     """Make an optimizer take its learning rate from `new`, as if built with it.
 

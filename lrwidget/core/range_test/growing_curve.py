@@ -8,12 +8,13 @@ from typing import Protocol
 import numpy as np
 
 from lrwidget.core.arrays import Logs
+from lrwidget.core.curve.ending import NonFiniteCause, StopReason
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.curve.purpose import OptimizerKind
 from lrwidget.core.curve.stop_rule import DivergenceRule
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.probe import found_range
-from lrwidget.core.range_test.result import RangeTestResult, StopReason, series_of
+from lrwidget.core.range_test.result import RangeTestResult, series_of
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.core.range_test.versions import versions_of
 
@@ -66,12 +67,14 @@ class Curve:
         config: The settings of the test.
         count: Points so far.
         stop_reason: Why the sweep is over; None while it is not.
+        non_finite_cause: Why the next loss is not finite; None where it is, or is not known.
     """
 
     def __init__(self, config: RangeTestConfig, sweep: int = 0) -> None:
         self.config = config
         self.count = 0
         self.stop_reason: StopReason | None = None
+        self.non_finite_cause: NonFiniteCause | None = None
         self._sweep = sweep
         self._ladder = config.ladder()
         self._logs: Logs = {config.monitor: np.empty(config.steps)}
@@ -224,4 +227,5 @@ def result_of(
         config=config,
         restored=restored,
         versions=versions_of(*packages),
+        non_finite_cause=shortest.non_finite_cause,
     )

@@ -1,5 +1,8 @@
 """Why a loss was not finite, where the learning rate is not the reason."""
 
+from typing import NamedTuple
+
+from lrwidget.core.curve.ending import NonFiniteCause
 from lrwidget.core.data.source import Batches
 from lrwidget.core.range_test.growing_curve import Curve
 
@@ -7,32 +10,39 @@ from lrwidget.core.range_test.growing_curve import Curve
 _EARLY = 2
 
 
-def note_on_non_finite(curve: Curve, batches: Batches, gathered: int) -> str | None:
-    """Return what to look at where the data or the model made a loss NaN or infinite.
+class NonFinite(NamedTuple):
+    """Why a loss was not finite, and what to look at, if that is not the learning rate."""
+
+    cause: NonFiniteCause
+    note: str = ""
+
+
+def why_non_finite(curve: Curve, batches: Batches, gathered: int) -> NonFinite:
+    """Return why the loss after the last one of a curve was NaN or infinite.
 
     Args:
         curve: It ended because its next loss was not finite.
         batches: The data of this curve.
         gathered: Batches of one optimizer update.
-
-    Returns:
-        A sentence or two; None where the learning rate may be the reason.
     """
     if batches.holds_non_finite(curve.count * gathered, gathered):
-        return (
+        return NonFinite(
+            "data",
             f"Step {curve.count + 1}'s batch holds NaN or infinity: look at the data. The learning "
-            "rate is not the reason."
+            "rate is not the reason.",
         )
     if curve.count == 0:
-        return (
+        return NonFinite(
+            "first_loss",
             "The very first loss is not finite, before any update: look at the labels and at the "
             "loss function, for a logarithm of 0 or a division by 0. The learning rate is not the "
-            "reason."
+            "reason.",
         )
     if curve.count < _EARLY and curve.config.min_lr < 1e-3:
-        return (
+        return NonFinite(
+            "gradient",
             f"The first update made the loss NaN or infinite, at the learning rate "
             f"{curve.config.min_lr:.3g}. No rate is small enough where a gradient is not finite: "
-            "look for the square root or the logarithm of 0 in the model and the loss."
+            "look for the square root or the logarithm of 0 in the model and the loss.",
         )
-    return None
+    return NonFinite("learning_rate")

@@ -18,7 +18,7 @@ from lrwidget.core.engine.choice import engine_for
 from lrwidget.core.model.attributes import python_objects_of
 from lrwidget.core.model.fit_guard import finish_left_fit
 from lrwidget.core.model.interrupts import UninterruptedExit
-from lrwidget.core.model.learning_rate import optimizer_kind
+from lrwidget.core.model.learning_rate import optimizer_kind, updates_of
 from lrwidget.core.model.random_state import RandomState, own_operation_seeds, own_seed_generator
 from lrwidget.core.model.rate_choice import rate_of
 from lrwidget.core.model.reserve import check_free, reserved
@@ -223,7 +223,12 @@ class RangeTest:
         leader = engine.rate.leader
         kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
         result = result_of(curves, restored, kind, ("keras", keras.backend.backend()))
-        return replace(result, notes=(*engine.rate.notes, *dict.fromkeys(sweeps.notes)))
+        return replace(
+            result,
+            notes=(*engine.rate.notes, *dict.fromkeys(sweeps.notes)),
+            # It is restored by now.
+            updates_before=None if leader is None else updates_of(leader),
+        )
 
     def _curves(
         self,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -19,6 +20,7 @@ from lrwidget.core.model.learning_rate import (
     optimizer_of,
     optimizers_of,
     set_learning_rate,
+    updates_of,
 )
 from lrwidget.core.model.snapshot import Snapshot, build, state_variables
 from lrwidget.core.model.strategy import scope_of
@@ -222,7 +224,8 @@ class RangeTestInFit:
         kind: OptimizerKind = optimizer_kind(self._optimizer) if self._optimizer else "other"
         packages = ("keras", keras.backend.backend())
         result = result_of([self._curve], self._snapshot.restored(), kind, packages)
-        self._on_result(self, result)
+        updates = None if self._optimizer is None else updates_of(self._optimizer)
+        self._on_result(self, replace(result, updates_before=updates))
 
     def _incomplete(self) -> str:
         """Say how to complete a test that `fit` ended too early; nothing if it did not."""

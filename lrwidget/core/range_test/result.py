@@ -4,7 +4,8 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from lrwidget.core.arrays import (
     as_sweeps,
     check_same_length,
 )
-from lrwidget.core.checks import as_choice, as_text
+from lrwidget.core.checks import as_choice, as_count, as_text
 from lrwidget.core.curve import smoothing
+from lrwidget.core.curve.ending import Ending, NonFiniteCause, StopReason
 from lrwidget.core.curve.purpose import OptimizerKind, Purpose, Target
 from lrwidget.core.curve.reading import Reading
 from lrwidget.core.curve.rules import RULES, check_rule
@@ -40,8 +42,6 @@ from lrwidget.errors import ConfigError, DataError, MissingPackageError
 if TYPE_CHECKING:
     import matplotlib.axes
     import pandas as pd
-
-StopReason = Literal["finished", "diverged", "non_finite", "stopped"]
 
 Check = Callable[[str, Any], FloatArray]
 
@@ -81,6 +81,11 @@ class RangeTestResult:
         notes: What to know about the test, in sentences: that one factor moved the learning rates
             of several optimizers, that an optimizer limits its own, or that a loss was not finite
             because of the data and not of the learning rate. Usually empty.
+        non_finite_cause: Why the next loss was NaN or infinite, where it was: "learning_rate",
+            "data" (that batch holds NaN or infinity), "first_loss" (before any update) or
+            "gradient" (at the first update, however small the rate). None where that is not known.
+        updates_before: Updates that the optimizer had done before the test; None where that is
+            not known.
     """
 
     lrs: FloatArray
@@ -95,6 +100,8 @@ class RangeTestResult:
     optimizer: OptimizerKind = "other"
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    non_finite_cause: NonFiniteCause | None = None
+    updates_before: int | None = None
 
     def __post_init__(self) -> None:
         """Replace what was passed by read-only copies of the arrays and plain values.
@@ -136,6 +143,12 @@ class RangeTestResult:
                 for name, version in versions.items()
             },
             "notes": tuple(as_text("notes", note) for note in _as_list("notes", self.notes)),
+            "non_finite_cause": None
+            if self.non_finite_cause is None
+            else as_choice("non_finite_cause", self.non_finite_cause, get_args(NonFiniteCause)),
+            "updates_before": None
+            if self.updates_before is None
+            else as_count("updates_before", self.updates_before, at_least=0),
         }
 
     def smoothed(
@@ -155,13 +168,21 @@ class RangeTestResult:
         """Return what every rule suggests, by the rule's name, "auto" first."""
         return self._suggest(tuple(RULES), target)
 
-    def _suggest(self, rules: tuple[str, ...], target: Target) -> dict[str, Suggestion]:
+    @cached_property
+    def _readings(self) -> tuple[Reading, list[Reading]]:
+        """The median curve and those of several sweeps, made ready for the rules once."""
+        middle = Reading.of(self.lrs, self.losses, self.validation_losses)
+        if len(self.sweep_losses) < 2:
+            return middle, []
         sweeps = zip(self.sweep_losses, self.sweep_validation_losses, strict=True)
+        return middle, [Reading.of(self.lrs, *each) for each in sweeps]
+
+    def _suggest(self, rules: tuple[str, ...], target: Target) -> dict[str, Suggestion]:
         return suggest_over_sweeps(
             rules,
             Purpose(target, self.optimizer),
-            Reading.of(self.lrs, self.losses, self.validation_losses),
-            [Reading.of(self.lrs, *each) for each in sweeps],
+            *self._readings,
+            Ending(self.stop_reason, self.non_finite_cause, self.updates_before),
         )
 
     def series(self) -> dict[str, FloatArray]:
@@ -294,6 +315,8 @@ class RangeTestResult:
             "config": self.config.as_json(),
             "versions": self.versions,
             "notes": list(self.notes),
+            "non_finite_cause": self.non_finite_cause,
+            "updates_before": self.updates_before,
         }
         write_json(path, content)
 
@@ -310,8 +333,7 @@ class RangeTestResult:
             DataError: The file is something else, or a value in it is missing or wrong.
         """
         version, content = read_json(path)
-        if version < 3:
-            content = of_older_format(content)
+        content = of_older_format(content, version)
         known = {"format": True} | {each.name: True for each in dataclasses.fields(cls)}
         content = check_keys(path, "the file", content, known)
         content.pop("format")

@@ -1,7 +1,7 @@
 """The file of a result: strict JSON, read with care and written in one piece.
 
 JSON has no NaN and no infinity. In arrays that may hold them they are null, "Infinity" and
-"-Infinity". Formats 1 and 2 had Python's literals instead and lacked some keys.
+"-Infinity". Formats 1 and 2 had Python's literals instead. All older formats lack some keys.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 from lrwidget.core.checks import as_count
 from lrwidget.errors import ConfigError, DataError, FileError
 
-FORMAT = 3
+FORMAT = 4
 
 _WORDS = {"Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -130,8 +130,12 @@ def check_keys(
     return {key: value for key, value in content.items() if key in known}
 
 
-def of_older_format(content: dict[str, Any]) -> dict[str, Any]:
-    """Return what formats 1 and 2 had, with what they lacked."""
+def of_older_format(content: dict[str, Any], version: int) -> dict[str, Any]:
+    """Return what a file of some format has, with the keys that its format lacks."""
+    if version < 4:
+        content = {"non_finite_cause": None, "updates_before": None, **content}
+    if version >= 3:
+        return content
     content = {
         "optimizer": "other",
         "notes": [],

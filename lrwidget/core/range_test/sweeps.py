@@ -8,7 +8,7 @@ from lrwidget.core.data.source import Batches
 from lrwidget.core.engine.protocol import Engine
 from lrwidget.core.model.snapshot import Snapshot
 from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update
-from lrwidget.core.range_test.non_finite import note_on_non_finite
+from lrwidget.core.range_test.non_finite import why_non_finite
 
 # The validation loss is measured about so many times in a sweep.
 _VALIDATIONS = 20
@@ -81,8 +81,8 @@ class Sweeps:
     def _note_why(self, curve: Curve, batches: Batches) -> None:
         leader = self._engine.rate.leader
         gathered = 1 if leader is None else leader.gradient_accumulation_steps or 1
-        note = note_on_non_finite(curve, batches, gathered)
-        if note is not None:
+        curve.non_finite_cause, note = why_non_finite(curve, batches, gathered)
+        if note:
             self.notes.append(note)
 
 

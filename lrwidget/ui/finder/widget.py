@@ -32,7 +32,7 @@ from lrwidget.ui.looks.colors import style_sheet
 from lrwidget.ui.state.guard import Guard
 from lrwidget.ui.state.state import STATUSES, WidgetState
 from lrwidget.ui.state.suggested import Suggested
-from lrwidget.ui.state.verdict import mended
+from lrwidget.ui.state.verdict import remedied
 from lrwidget.ui.views.code_box import CodeBox
 from lrwidget.ui.views.controls import RunLine, SettingsLine
 from lrwidget.ui.views.picking import ApplyButtons, PickLine
@@ -295,24 +295,24 @@ class LRFinderWidget(Applying, VBox):
             self._state.take_show(name)
 
     def extend(self) -> None:
-        """Run again with more of what the last curve lacks.
+        """Run again with the remedy for what the last curve did not show.
 
-        That is two decades more on a side that it did not show, or three times the steps where
-        noise hides the fall.
+        That is a range 100 times wider on the side that was cut off, three times the sweeps or
+        the steps where there was too much noise, or the same test where it was stopped early.
 
         Raises:
-            LRWidgetError: The last curve lacks nothing, or there is none, or no model.
+            LRWidgetError: The last test needs no remedy, or there is none, or no model.
             BusyError: A test runs.
         """
         self._check_open()
         self._check_has_model(TO_RUN)
         with self._state.turn.taken():
             state = self._state
-            if not state.verdict.mend or state.result is None:
+            if not state.verdict.remedy or state.result is None:
                 raise LRWidgetError(
                     "Nothing to extend: the last test covered enough range and steps."
                 )
-            for name, value in mended(state.result.config, state.verdict.mend).items():
+            for name, value in remedied(state.result.config, state.verdict.remedy).items():
                 state.take_setting(name, value)
         self.run()
 

@@ -103,7 +103,7 @@ class WidgetState(Said):
         if self.picked_lr is not None:
             return "apply" if self.has_model and not self.pick_is_applied else ""
         auto = self.suggestion("auto")
-        if auto is not None and not auto.reliable and self.verdict.mend:
+        if auto is not None and not auto.reliable and self.verdict.remedy:
             return "extend"
         if auto is not None and auto.lr is not None:
             return "pick"
@@ -289,14 +289,16 @@ class WidgetState(Said):
         if self.result is not None and found is not None:
             self.suggestions = dict(found)
             verdict = Verdict.of(self.suggestions, self.result)
-            self.verdict = verdict if self.has_model else replace(verdict, mend="")
+            self.verdict = verdict if self.has_model else replace(verdict, remedy="")
 
     def _suggest_for_another_target(self) -> None:
-        before = self.suggestion("auto")
+        before, picked = self.suggestion("auto"), self.picked_lr
         self._suggest()
         now = self.suggestion("auto")
-        if before and now and now.lr is not None and before.lr == self.picked_lr != now.lr:
-            self._say(text.other_target(self.plan.kind, now.lr))
+        if picked is None or not (before and now) or now.lr is None:
+            return
+        if before.lr == picked != now.lr:
+            self._say(text.other_target(self.plan.kind, now.lr, picked))
 
     def _measure(self, measured: Measured) -> None:
         self.measured = measured

@@ -32,7 +32,10 @@ class Suggested:
         if not len(result.lrs):
             return cls()
         try:
-            by_target = {target: result.suggestions(target) for target in get_args(Target)}
+            found = result.suggestions()
+            # Only "auto" depends on what its learning rate is for.
+            targets = {target: result.suggest("auto", target) for target in get_args(Target)}
+            by_target = {target: found | {"auto": auto} for target, auto in targets.items()}
             return cls(by_target, suggest_bounds(result))
         except BaseException as error:  # an interrupt or an exit must not end the worker
             return cls(error=error)

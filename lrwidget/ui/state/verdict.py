@@ -1,30 +1,24 @@
-"""Verdict: what all rules together say about a curve, in a sentence or two."""
+"""Verdict: what all rules together say about a curve, in a sentence or two, and the remedy."""
 
-import re
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from lrwidget.core.curve.reasons import MEANINGS, Remedy, names_its_rule
 from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.words import text
 
-Mend = Literal["", "steps", "below", "above"]
-
 CLOSE = 0.5
 """Rules agree where they lie within this many decades of each other."""
 
-_MENDS: dict[Mend, str] = {
-    "steps": r"\bnoise\b",
-    "below": r"\bstart lower\b",
-    "above": r"\braise max_lr\b",
-}
 _LIMITS = (1e-12, 1e6)
 _MOST_STEPS = 3000
+_MOST_SWEEPS = 27
 
 
 @dataclass(frozen=True)
@@ -33,16 +27,16 @@ class Verdict:
 
     Args:
         agreement: How far the rules agree, as a sentence; empty where none has an answer.
-        mend: What another test has to have more of: steps, or range on a side; "" for nothing.
+        remedy: What another test needs more of; empty where no test is the remedy.
     """
 
     agreement: str = ""
-    mend: Mend = ""
+    remedy: Remedy = ""
 
     @classmethod
     def of(cls, suggestions: Mapping[str, Suggestion], result: RangeTestResult) -> "Verdict":
         """Return the verdict on the suggestions that a result gave."""
-        return cls(agreement(suggestions), _mend(suggestions, result))
+        return cls(agreement(suggestions), _remedy(suggestions, result))
 
 
 def agreement(suggestions: Mapping[str, Suggestion]) -> str:
@@ -56,11 +50,11 @@ def agreement(suggestions: Mapping[str, Suggestion]) -> str:
     first = int(np.argmax(ends - np.arange(count)))
     close = int(ends[first]) - first
     if 2 * close <= count:
-        ends_of_all = f"{text.format_lr(found[0])} to {text.format_lr(found[-1])}"
-        return f"The rules disagree: they lie from {ends_of_all}."
-    width = max(0.1, float(np.ceil(10 * (decades[first + close - 1] - decades[first])) / 10))
-    who = f"All {count} rules lie" if close == count else f"{close} of {count} rules lie"
-    return f"{who} within {width:.1f} decade."
+        span = f"{text.format_lr(found[0])} to {text.format_lr(found[-1])}"
+        return f"The rules disagree ({span}). Start near auto; try one rate to each side."
+    factor = max(1.1, math.ceil(10 * found[first + close - 1] / found[first] - 1e-9) / 10)
+    who = f"All {count} rules" if close == count else f"{close} of {count} rules"
+    return f"{who} agree within a factor of {factor:.1f}."
 
 
 def reason(suggestions: Mapping[str, Suggestion], picked_lr: float | None) -> str:
@@ -72,37 +66,42 @@ def reason(suggestions: Mapping[str, Suggestion], picked_lr: float | None) -> st
     if not (chosen or doubted):
         return ""
     said = (chosen or doubted)[0]
-    shared = all(each.reason == said.reason for each in suggestions.values())
-    return said.reason if shared else f"{looks.of_rule(said.rule).title}: {said.reason}"
+    shared = all(each.codes[:1] == said.codes[:1] for each in suggestions.values())
+    if shared or names_its_rule(said.codes[0]):
+        return said.reason
+    return f"{looks.of_rule(said.rule).title}: {said.reason}"
 
 
-def mended(config: RangeTestConfig, mend: Mend) -> dict[str, float]:
-    """Return the settings of the test that mends what one with these settings lacks.
+def remedied(config: RangeTestConfig, remedy: Remedy) -> dict[str, float]:
+    """Return the settings to change for the test that is the remedy of one with these settings.
 
-    That is three times the steps, or the range with two decades more on a side.
+    That is three times the steps or the sweeps, or a range 100 times wider on a side.
 
-    >>> mended(RangeTestConfig(min_lr=1e-4, max_lr=1.0), "above")
+    >>> remedied(RangeTestConfig(min_lr=1e-4, max_lr=1.0), "widen_above")
     {'min_lr': 0.0001, 'max_lr': 100.0}
     """
-    if mend == "steps":
+    if remedy == "run_again":
+        return {}
+    if remedy == "more_steps":
         return {"steps": 3 * config.steps}
-    low = config.min_lr / 100 if mend == "below" else config.min_lr
-    high = config.max_lr * 100 if mend == "above" else config.max_lr
+    if remedy == "more_sweeps":
+        return {"sweeps": 3 * config.sweeps}
+    low = config.min_lr / 100 if remedy == "widen_below" else config.min_lr
+    high = config.max_lr * 100 if remedy == "widen_above" else config.max_lr
     return {"min_lr": float(f"{low:.12g}"), "max_lr": float(f"{high:.12g}")}
 
 
-def _mend(suggestions: Mapping[str, Suggestion], result: RangeTestResult) -> Mend:
-    """Return what the first reason asks for that another test can have."""
-    if result.stop_reason == "stopped":
-        return ""
-    low, high = _LIMITS
-    can: dict[Mend, bool] = {
-        "steps": 3 * result.config.steps <= _MOST_STEPS,
-        "below": result.config.min_lr > low,
-        "above": result.config.max_lr < high and result.stop_reason == "finished",
+def _remedy(suggestions: Mapping[str, Suggestion], result: RangeTestResult) -> Remedy:
+    """Return the remedy of the first code that has one which another test can have."""
+    config, (low, high) = result.config, _LIMITS
+    can: dict[Remedy, bool] = {
+        "": False,
+        "more_steps": 3 * config.steps <= _MOST_STEPS,
+        "more_sweeps": 3 * config.sweeps <= _MOST_SWEEPS,
+        "widen_below": config.min_lr > low,
+        "widen_above": config.max_lr < high and result.stop_reason == "finished",
+        "run_again": True,
     }
-    for suggestion in suggestions.values():
-        for mend, words in _MENDS.items():
-            if can[mend] and re.search(words, suggestion.reason, re.IGNORECASE):
-                return mend
-    return ""
+    codes = [code for each in suggestions.values() for code in each.codes]
+    remedies = (MEANINGS[code].remedy for code in codes)
+    return next((remedy for remedy in remedies if can[remedy]), "")

@@ -155,12 +155,12 @@ class SettingsLine(VBox):
     def _plain(self, kind: kinds.Kind, fact: str, description: str, hint: str) -> field.Field:
         def typed(value: float) -> None:
             self._on_set(fact, value)
-            control.number = value
 
         control = field.Field(
             kind, on_typed=typed, shown=self._shown, description=description, tooltip=hint
         )
         control.number = getattr(self._state, fact)
+        self._state.observe(lambda change: setattr(control, "number", change.new), fact)
         control.add_class(f"lrw-{fact.replace('_', '-')}")
         return control
 

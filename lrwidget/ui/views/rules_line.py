@@ -5,6 +5,7 @@ from typing import Any
 
 from ipywidgets import Box, Button, HBox, Label
 
+from lrwidget.core.curve.reasons import Remedy
 from lrwidget.core.curve.rules import RULES
 from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.ui.looks import colors as looks
@@ -49,18 +50,35 @@ class RulesLine(Box):
         for rule, button in self._buttons.items():
             self._draw_one(rule, button)
 
+    def _details(self, suggestion: Suggestion) -> list[str]:
+        """Return how far to trust a suggestion, why, and its interval."""
+        result = self._state.result
+        sweeps = 0 if result is None else len(result.sweep_losses)
+        trust = f"{_TRUST[suggestion.confidence]} {suggestion.reason}".strip()
+        return [trust, *_interval(suggestion, sweeps)]
+
     def _draw_one(self, rule: str, button: Button) -> None:
         look, suggestion = looks.of_rule(rule), self._state.suggestion(rule)
         lr = suggestion.lr if suggestion else None
         button.disabled = lr is None
         button.description = f"{look.title}\n{_worth(suggestion)}"
-        said = [look.hint, *(_details(suggestion) if suggestion else [])]
+        said = [look.hint, *(self._details(suggestion) if suggestion else [])]
         button.tooltip = text.plain("\n".join(said))
         is_next = rule == "auto" and self._state.next_step == "pick"
         button.button_style = "primary" if is_next else ""
         _mark(button, "lrw-reliable", suggestion is not None and suggestion.reliable)
         _mark(button, "lrw-doubtful", suggestion is not None and not suggestion.reliable)
         _mark(button, "lrw-chosen", lr is not None and lr == self._state.picked_lr)
+
+
+def _interval(suggestion: Suggestion, sweeps: int) -> list[str]:
+    """Say how far a suggestion would move, as far as that is known."""
+    if suggestion.low is None or suggestion.high is None:
+        return []
+    span = f"{text.format_lr(suggestion.low)} to {text.format_lr(suggestion.high)}"
+    if sweeps > 1:
+        return [f"10 to 90 % of the sweeps: {span}."]
+    return [f"Other noise or another seed: {span}."]
 
 
 def _mark(button: Button, css_class: str, on: bool) -> None:
@@ -72,24 +90,37 @@ def _worth(suggestion: Suggestion | None) -> str:
     if suggestion is None:
         return "–"  # noqa: RUF001 (a dash, as in a table)
     if suggestion.lr is None:
-        return "none found"
-    return f"{text.format_lr(suggestion.lr)} {text.DOUBT[suggestion.reliable]}"
+        return "no suggestion"
+    trust = "reliable" if suggestion.reliable else "doubtful"
+    return f"{text.format_lr(suggestion.lr)} {trust}"
 
 
-def _details(suggestion: Suggestion) -> list[str]:
-    """Return a rule's interval over the sweeps and its reason, as far as it has them."""
-    ends = (suggestion.low, suggestion.high)
-    span = " to ".join(text.format_lr(end) for end in ends if end is not None)
-    interval = [f"10 to 90 % of the sweeps: {span}."] if span else []
-    return [*interval, suggestion.reason] if suggestion.reason else interval
+_TRUST = {
+    "high": "Reliable: nothing speaks against it.",
+    "medium": "Reliable, but note:",
+    "low": "Doubtful:",
+    "none": "",
+}
 
-
-EXTEND = ("Extend and run", "arrows-h", "A new test with two decades more on the side that lacks")
-TRIPLE = ("Triple the steps", "plus", "A new test with three times the steps, and so less noise")
+_FACES: dict[Remedy, tuple[str, str, str]] = {
+    "widen_below": (
+        "Widen range and run",
+        "arrows-h",
+        "Runs again with a range 100 times wider on the side that was cut off",
+    ),
+    "more_sweeps": (
+        "Triple the sweeps",
+        "clone",
+        "Runs again with three times the sweeps; their median has less noise",
+    ),
+    "more_steps": ("Triple the steps", "plus", "Runs again with three times the steps"),
+    "run_again": ("Run again", "refresh", "Runs the same test again, this time to its end"),
+}
+_FACES["widen_above"] = _FACES[""] = _FACES["widen_below"]
 
 
 class VerdictLine(HBox):
-    """What the rules say together and what is to be doubted, and a button that mends it.
+    """What the rules say together and what is to be doubted, and a button with the remedy.
 
     Args:
         state: Observed.
@@ -114,9 +145,8 @@ class VerdictLine(HBox):
         doubt = verdict.reason(state.suggestions, state.picked_lr)
         said = " ".join(part for part in (state.verdict.agreement, doubt) if part)
         self._said.value = text.plain(said)
-        mend = state.verdict.mend
-        self._extend.layout.visibility = "visible" if mend else "hidden"
-        face = TRIPLE if mend == "steps" else EXTEND
-        self._extend.description, self._extend.icon, self._extend.tooltip = face
+        remedy = state.verdict.remedy
+        self._extend.layout.visibility = "visible" if remedy else "hidden"
+        self._extend.description, self._extend.icon, self._extend.tooltip = _FACES[remedy]
         self._extend.disabled = state.is_busy
         self._extend.button_style = "primary" if state.next_step == "extend" else ""

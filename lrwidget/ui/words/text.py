@@ -12,8 +12,8 @@ from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import LRWidgetError
 
+_UNCHANGED = "Your model is unchanged."
 HELD_BACK = "Nothing was applied; press Apply again for the numbers on show."
-DOUBT = {True: "reliable", False: "doubtful"}
 
 NO_MODEL = "This widget shows a result and has no model"
 
@@ -104,7 +104,7 @@ def starting(steps: int, is_probe: bool) -> str:
     """Say that a test, or the probe before it, has been started and has not done a step yet."""
     if is_probe:
         return f"Looking for the range: a probe of {steps} steps."
-    return f"Starting: {steps} steps; the first one takes longest."
+    return f"Starting {steps} steps: compiling the training step takes longest."
 
 
 def found(config: RangeTestConfig) -> str:
@@ -127,12 +127,12 @@ def running(update: Update) -> str:
 def ended(result: RangeTestResult, steps: int, seconds: float) -> str:
     """Say how a test of `steps` steps ended and what to do next."""
     if result.stop_reason == "stopped":
-        return f"Stopped by you after {len(result.lrs)} of {steps} steps, model unchanged."
+        return f"Stopped after {len(result.lrs)} of {steps} steps. {_UNCHANGED}"
     notes = " ".join(result.notes)
     if not len(result.lrs):
-        return f"No curve; model unchanged. {notes or 'The very first loss is not finite.'}"
+        return f"No curve: {notes or 'the very first loss is not finite.'} {_UNCHANGED}"
     said = f"{_how(result, seconds)} {notes}" if notes else _how(result, seconds)
-    return f"{said} Click the curve or a rule to pick one."
+    return f"{said} Click the curve or a rule to pick a learning rate."
 
 
 def without_model(result: RangeTestResult) -> str:
@@ -154,23 +154,31 @@ def changed(restored: Restored) -> str:
 
 def _how(result: RangeTestResult, seconds: float) -> str:
     last = format_lr(result.lrs[-1])
-    return {
-        "finished": f"Finished in {format_seconds(seconds)}, model unchanged.",
-        "diverged": f"Loss diverged at {last}, model unchanged.",
-        "non_finite": f"Loss not finite past {last}, model unchanged.",
+    said = {
+        "finished": f"Done in {format_seconds(seconds)}.",
+        "diverged": f"Done: the loss blew up at {last}, as expected, and the test ended there.",
+        "non_finite": f"The loss became NaN or infinite after {last}, and the test ended there.",
     }[result.stop_reason]
+    return f"{said} {_UNCHANGED}"
 
 
 def picked(lr: float, height: float | None, show: str, has_model: bool) -> str:
     """Say what is picked, how high the smoothed curve on show is there, and what comes next."""
     place = "" if height is None else f" (smoothed {name_of(show)} {format_loss(height)})"
-    following = "Apply puts it on the model." if has_model else "Code shows how to use it."
+    following = (
+        "Press Apply to set it on the model's optimizer."
+        if has_model
+        else "Code shows how to use it."
+    )
     return f"Picked {format_lr(lr)}{place}. {following}"
 
 
-def other_target(kind: str, lr: float) -> str:
+def other_target(kind: str, lr: float, picked: float) -> str:
     """Say that the rule whose answer is picked has another one for another kind of training."""
-    return f"For {kind}, auto suggests {format_lr(lr)}; the pick stays until you change it."
+    return (
+        f"auto suggests {format_lr(lr)} for {kind}. Your pick is still {format_lr(picked)}. Click "
+        "auto to use the new one."
+    )
 
 
 def picked_low(lr: float) -> str:

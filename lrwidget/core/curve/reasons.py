@@ -1,0 +1,202 @@
+"""Reasons: why there is no suggestion, or what speaks against one, as codes and sentences.
+
+Programs read the codes and people read the sentences, which are made here and nowhere else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Confidence = Literal["high", "medium", "low", "none"]
+Remedy = Literal["", "widen_below", "widen_above", "more_sweeps", "more_steps", "run_again"]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a code means.
+
+    Args:
+        confidence: The most that a suggestion with this code deserves.
+        doubt: The sentence beside a suggestion, with its numbers in braces.
+        refusal: The sentence where nothing is suggested; empty for a code that never refuses.
+        remedy: What another test needs more of; empty where no test is the remedy.
+    """
+
+    confidence: Confidence
+    doubt: str = ""
+    refusal: str = ""
+    remedy: Remedy = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A code with the numbers of its sentence, by name."""
+
+    code: str
+    numbers: Mapping[str, object] = field(default_factory=dict)
+
+
+MEANINGS: dict[str, Meaning] = {
+    "too_few": Meaning(
+        "low",
+        refusal="No suggestion: only {count} finite losses were measured; at least {fewest} are "
+        "needed. Use more steps, or start lower.",
+        remedy="more_steps",
+    ),
+    "stopped_early": Meaning(
+        "low",
+        doubt="The test was stopped at {last}, before the loss rose. Run it again to the end.",
+        refusal="No suggestion: the test was stopped at {last}, before the loss moved. "
+        "Run it again.",
+        remedy="run_again",
+    ),
+    "bad_data": Meaning(
+        "low",
+        doubt="Step {step}'s batch holds NaN or infinity: look at the data. The learning rate is "
+        "not the reason.",
+        refusal="No suggestion: step {step}'s batch holds NaN or infinity. Look at the data; the "
+        "learning rate is not the reason.",
+    ),
+    "bad_loss": Meaning(
+        "low",
+        refusal="No suggestion: the very first loss is not finite, before any update. Look at the "
+        "labels and at the loss function, for a logarithm of 0 or a division by 0.",
+    ),
+    "bad_gradient": Meaning(
+        "low",
+        refusal="No suggestion: the first update made the loss NaN or infinite, however small the "
+        "learning rate. Look for the square root or the logarithm of 0 in the model and the loss.",
+    ),
+    "ends_in_nan": Meaning(
+        "medium",
+        doubt="The loss became NaN or infinite after {last} without rising first. If you do not "
+        "expect that of this learning rate, look at the data of that step.",
+        refusal="No suggestion: the loss became NaN or infinite after {last}, before it moved. "
+        "Look at the data of that step.",
+    ),
+    "flat": Meaning(
+        "low",
+        refusal="No suggestion: the loss was the same at every learning rate up to "
+        "max_lr={last:.3g}. Raise max_lr, or check that the model has weights to train.",
+        remedy="widen_above",
+    ),
+    "skips_decades": Meaning("low", doubt="{said}", refusal="No suggestion. {said}"),
+    "already_trained": Meaning(
+        "medium",
+        doubt="The loss is at its floor and only rises, from about {rise} on, as in a model that "
+        "is trained already. To fine-tune it, stay well below that.",
+        refusal="No suggestion: the loss is at its floor and only rises, from about {rise} on, as "
+        'in a model that is trained already. To fine-tune it, use what "auto" suggests.',
+    ),
+    "never_fell": Meaning(
+        "low",
+        doubt="A guess, well below {rise}, where the loss rises without having fallen. If noise "
+        "hides a fall, a larger batch or several sweeps show it. If not, the model cannot learn "
+        "these targets, or it is trained already.",
+        refusal="No suggestion: the loss rises from about {rise} on without having fallen. If "
+        "noise hides a fall, a larger batch or several sweeps show it. If not, the model cannot "
+        "learn these targets, or it is trained already.",
+        remedy="more_sweeps",
+    ),
+    "cut_off_below": Meaning(
+        "low",
+        doubt="The loss falls from the first learning rate on, so the curve is cut off on the "
+        "left. Lower min_lr={first:.3g} to see where the fall begins.",
+        refusal="No suggestion: the loss rose from the first learning rate on. "
+        "Lower min_lr={first:.3g}.",
+        remedy="widen_below",
+    ),
+    "falls_early": Meaning(
+        "medium",
+        doubt="The loss falls almost from the first learning rate on. Lower min_lr={first:.3g} to "
+        "be sure of where the fall begins.",
+        remedy="widen_below",
+    ),
+    "cut_off_above": Meaning(
+        "low",
+        doubt="The loss had not risen again at max_lr={last:.3g}. Raise max_lr to see where it "
+        "does.",
+        refusal="No suggestion: the loss did not move by more than its noise up to "
+        "max_lr={last:.3g}. Raise max_lr, or use a larger batch.",
+        remedy="widen_above",
+    ),
+    "dead": Meaning(
+        "low",
+        doubt="Past about {last} the network is dead: its loss hardly depends on the batch any "
+        "more, so only the curve before that was read. Scale the inputs, then test again.",
+    ),
+    "noise": Meaning(
+        "low",
+        doubt="Too noisy to be sure that the loss falls. Use a larger batch or several sweeps, "
+        "then more steps. If it still does not fall, the model cannot learn these targets.",
+        refusal="No suggestion: the loss changed by no more than its noise. Use a larger batch or "
+        "several sweeps, then more steps. If it still does not fall, the model cannot learn these "
+        "targets.",
+        remedy="more_sweeps",
+    ),
+    "disagree": Meaning(
+        "low",
+        doubt="{rule} lies more than a factor of 10 from the middle of the rules, {middle}. Try "
+        "that rate as well.",
+    ),
+    "sweeps_disagree": Meaning(
+        "low", doubt="{rule} varies from {low} to {high} between sweeps.", remedy="more_sweeps"
+    ),
+    "few_sweeps": Meaning(
+        "low",
+        doubt="{rule} suggests something on only {picks} of {sweeps} sweeps.",
+        remedy="more_steps",
+    ),
+    "validation_rough": Meaning(
+        "low", doubt="The validation loss goes up and down: use more steps.", remedy="more_steps"
+    ),
+    "validation_disagrees": Meaning(
+        "low",
+        doubt="Training and validation loss disagree: use more steps.",
+        remedy="more_steps",
+    ),
+    "below_range": Meaning(
+        "medium",
+        doubt="{rule} points below min_lr={first:.3g}. Lower min_lr to see there.",
+        remedy="widen_below",
+    ),
+    "right_of_minimum": Meaning(
+        "low", doubt="{rule} points right of the minimum, where the loss rises again."
+    ),
+    "no_place": Meaning(
+        "low",
+        refusal='No suggestion: the rule "{rule}" found no suitable learning rate on this curve.',
+    ),
+}
+"""What each code means. docs/regret.md tells what suggestions of each confidence are worth."""
+
+_LEVELS: tuple[Confidence, ...] = ("high", "medium", "low")
+
+
+def confidence_of(findings: Sequence[Finding]) -> Confidence:
+    """Return how far to trust a suggestion: as far as the gravest of its codes lets one.
+
+    >>> confidence_of([]), confidence_of([Finding("below_range"), Finding("noise")])
+    ('high', 'low')
+    """
+    levels = (MEANINGS[each.code].confidence for each in findings)
+    return max(levels, key=_LEVELS.index, default="high")
+
+
+def doubt_of(findings: Sequence[Finding]) -> str:
+    """Return the sentence beside a suggestion, of the first finding; empty without one."""
+    return _filled(MEANINGS[findings[0].code].doubt, findings[0]) if findings else ""
+
+
+def refusal_of(findings: Sequence[Finding]) -> str:
+    """Return the sentence in place of a suggestion, of the first finding, of at least one."""
+    return _filled(MEANINGS[findings[0].code].refusal, findings[0])
+
+
+def names_its_rule(code: str) -> bool:
+    """Say whether the sentence of a code names the rule that it is about."""
+    return "{rule}" in MEANINGS[code].doubt + MEANINGS[code].refusal
+
+
+def _filled(template: str, finding: Finding) -> str:
+    return template.format(**finding.numbers)
