@@ -10,6 +10,7 @@ from lrwidget.core.arrays import FloatArray
 from lrwidget.core.curve.answer import Answer, answer_of
 from lrwidget.core.curve.ending import Ending
 from lrwidget.core.curve.interval import interval, interval_of_one, redrawn
+from lrwidget.core.curve.ladder import format_lr
 from lrwidget.core.curve.purpose import OptimizerKind, Purpose, Target
 from lrwidget.core.curve.reading import Reading
 from lrwidget.core.curve.reasons import (
@@ -17,7 +18,6 @@ from lrwidget.core.curve.reasons import (
     Finding,
     confidence_of,
     doubt_of,
-    format_lr,
     refusal_of,
 )
 from lrwidget.core.curve.rules import OWN_RULES, check_rule
