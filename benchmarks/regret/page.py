@@ -58,9 +58,9 @@ to minimum / 10. The aim was at most 0.65 at 100 steps and 0.35 at 1000.
 
 On the older reported tasks, with 82 runs, the aim at 100 steps is reached, and at 1000 steps for
 the one-cycle only. On the few tasks of "reported (later)" and "untouched" it is not: there "auto"
-loses more than minimum / 10 at some lengths; on pictures of rings with SGD it is too high at all.
-With 12 and 9 runs of 4 and 5 tasks that says little, but it is no confirmation. Tests of 50 steps
-with a probe leave 20 rungs to "auto", which is too few.
+loses more than minimum / 10 at some lengths; on pictures of rings with SGD it loses more than
+half at every length. With 12 and 9 runs of 4 and 5 tasks that says little, but it is no
+confirmation. Tests of 50 steps with a probe leave 20 rungs to "auto", which is too few.
 
 ## How far "auto" moves with the steps
 
