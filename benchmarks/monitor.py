@@ -128,7 +128,7 @@ def seconds_in_turns(
         in_turn = [TurnTaker(turns, number), *callbacks[number], LastTurn(turns, number)]
         model.fit(data, steps_per_epoch=steps, callbacks=in_turn, verbose=0, shuffle=False)
 
-    with ThreadPoolExecutor(2) as pool, mock.patch("lrwidget.ui.monitor.time", turns):
+    with ThreadPoolExecutor(2) as pool, mock.patch("lrwidget.ui.monitor.monitor.time", turns):
         list(pool.map(fit, [0, 1]))
     return turns.seconds
 

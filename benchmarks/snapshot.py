@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 import lrwidget
-from lrwidget.core.snapshot import Snapshot, state_variables
+from lrwidget.core.model.snapshot import Snapshot, state_variables
 
 
 def model_of(parameters: int) -> keras.Model:

@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from lrwidget import schedules as schedules
-    from lrwidget.core.apply import AppliedLR, apply_lr
-    from lrwidget.core.callbacks import LRRangeTest
-    from lrwidget.core.ladder import lr_ladder
-    from lrwidget.core.range_test import range_test
-    from lrwidget.core.result import RangeTestResult
-    from lrwidget.core.smoothing import smooth
-    from lrwidget.core.suggest import Suggestion, suggest
+    from lrwidget.core.curve.ladder import lr_ladder
+    from lrwidget.core.curve.smoothing import smooth
+    from lrwidget.core.curve.suggest import Suggestion, suggest
+    from lrwidget.core.model.apply import AppliedLR, apply_lr
+    from lrwidget.core.range_test.callback import LRRangeTest
+    from lrwidget.core.range_test.range_test import range_test
+    from lrwidget.core.range_test.result import RangeTestResult
     from lrwidget.errors import LRWidgetError
-    from lrwidget.ui.monitor import LRMonitor
-    from lrwidget.ui.widget import LRFinderWidget
+    from lrwidget.ui.finder.widget import LRFinderWidget
+    from lrwidget.ui.monitor.monitor import LRMonitor
 
 _HOMES = {
-    "AppliedLR": "lrwidget.core.apply",
-    "LRFinderWidget": "lrwidget.ui.widget",
-    "LRMonitor": "lrwidget.ui.monitor",
-    "LRRangeTest": "lrwidget.core.callbacks",
+    "AppliedLR": "lrwidget.core.model.apply",
+    "LRFinderWidget": "lrwidget.ui.finder.widget",
+    "LRMonitor": "lrwidget.ui.monitor.monitor",
+    "LRRangeTest": "lrwidget.core.range_test.callback",
     "LRWidgetError": "lrwidget.errors",
-    "RangeTestResult": "lrwidget.core.result",
-    "Suggestion": "lrwidget.core.suggest",
-    "apply_lr": "lrwidget.core.apply",
-    "lr_ladder": "lrwidget.core.ladder",
-    "range_test": "lrwidget.core.range_test",
+    "RangeTestResult": "lrwidget.core.range_test.result",
+    "Suggestion": "lrwidget.core.curve.suggest",
+    "apply_lr": "lrwidget.core.model.apply",
+    "lr_ladder": "lrwidget.core.curve.ladder",
+    "range_test": "lrwidget.core.range_test.range_test",
     "schedules": "lrwidget",
-    "smooth": "lrwidget.core.smoothing",
-    "suggest": "lrwidget.core.suggest",
+    "smooth": "lrwidget.core.curve.smoothing",
+    "suggest": "lrwidget.core.curve.suggest",
 }
 
 _ON_TENSORFLOW_ONLY = {"LRFinderWidget", "range_test"}
@@ -63,7 +63,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'lrwidget' has no attribute {name!r}")
     if name in _ON_TENSORFLOW_ONLY | _ON_ANY_BACKEND:
-        backend = importlib.import_module("lrwidget.core.backend")
+        backend = importlib.import_module("lrwidget.core.model.backend")
         error = backend.why_unusable(name, name in _ON_TENSORFLOW_ONLY)
         if error is not None:
             return _that_raises(name, error)

@@ -1,14 +1,14 @@
 """Learning-rate schedules for Keras, and the momentum that goes with one of them."""
 
-from lrwidget.core.cyclical import (
+from lrwidget.core.model.restarted import RestartedSchedule
+from lrwidget.core.schedules.cyclical import (
     CyclicalLearningRate,
     ExponentialCyclicalLearningRate,
     Triangular2CyclicalLearningRate,
     TriangularCyclicalLearningRate,
 )
-from lrwidget.core.momentum import OneCycleMomentum
-from lrwidget.core.restarted import RestartedSchedule
-from lrwidget.core.schedules import OneCycle, WarmupHoldCosine
+from lrwidget.core.schedules.momentum import OneCycleMomentum
+from lrwidget.core.schedules.one_cycle import OneCycle, WarmupHoldCosine
 
 __all__ = [
     "CyclicalLearningRate",

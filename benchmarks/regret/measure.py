@@ -19,10 +19,10 @@ import tensorflow as tf
 from benchmarks.regret.data import load
 from benchmarks.regret.tasks import OPTIMIZERS, Task, all_tasks, new_loss, new_model
 from benchmarks.regret.trainer import UPDATES, Trainer
-from lrwidget.core.config import HIGHEST, LOWEST, PROBE_STEPS
-from lrwidget.core.ladder import lr_ladder
-from lrwidget.core.learning_rate import optimizer_kind
-from lrwidget.core.probe import found_range
+from lrwidget.core.curve.ladder import lr_ladder
+from lrwidget.core.model.learning_rate import optimizer_kind
+from lrwidget.core.range_test.probe import found_range
+from lrwidget.core.range_test.settings import HIGHEST, LOWEST, PROBE_STEPS
 
 # Three a decade, over the whole range of the test.
 GRID = np.logspace(-7, 1, 25)

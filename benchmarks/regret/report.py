@@ -10,11 +10,11 @@ from benchmarks.regret.page import TEXT
 from benchmarks.regret.peers import PEERS
 from benchmarks.regret.runs import Run, load_runs
 from benchmarks.regret.tasks import SIDES
-from lrwidget.core.config import PROBE_STEPS
-from lrwidget.core.purpose import Purpose, Target
-from lrwidget.core.reading import Reading
-from lrwidget.core.rules import RULES
-from lrwidget.core.suggest import Suggestion, suggest_over_sweeps
+from lrwidget.core.curve.purpose import Purpose, Target
+from lrwidget.core.curve.reading import Reading
+from lrwidget.core.curve.rules import RULES
+from lrwidget.core.curve.suggest import Suggestion, suggest_over_sweeps
+from lrwidget.core.range_test.settings import PROBE_STEPS
 
 BASELINE = "fastai minimum / 10"
 _NAMES = {

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.regret.measure import GRID, LONG_GRID, TARGETS, TRAINING_STEPS, read
 from benchmarks.regret.tasks import all_tasks
-from lrwidget.core.divergence import DivergenceRule
-from lrwidget.core.ladder import lr_ladder
+from lrwidget.core.curve.ladder import lr_ladder
+from lrwidget.core.curve.stop_rule import DivergenceRule
 
 # A run in which no learning rate takes away a twentieth of the loss tells nothing.
 LEAST_DROP = 0.05

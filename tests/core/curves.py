@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lrwidget.core.ladder import FloatArray
+from lrwidget.core.curve.ladder import FloatArray
 
 
 def ladder(steps: int) -> FloatArray:

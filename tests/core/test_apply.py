@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import lrwidget
-from lrwidget.core.learning_rate import get_learning_rate
+from lrwidget.core.model.learning_rate import get_learning_rate
 from lrwidget.errors import BusyError, LRWidgetError
 from tests.core.battery import batches, compiled
 

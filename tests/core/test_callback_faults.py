@@ -17,7 +17,7 @@ import pytest
 from keras import layers, ops
 
 import lrwidget
-from lrwidget.core.learning_rate import get_learning_rate, optimizers_of
+from lrwidget.core.model.learning_rate import get_learning_rate, optimizers_of
 from lrwidget.errors import ConfigError, LRWidgetError, ModelError
 
 BACKEND = keras.backend.backend()

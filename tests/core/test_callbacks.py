@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lrwidget
-from lrwidget.core.learning_rate import get_learning_rate
+from lrwidget.core.model.learning_rate import get_learning_rate
 from lrwidget.errors import LRWidgetError
 from tests.core.battery import MODELS, batches, compiled
 from tests.core.test_no_trace import built, state_of, trained_on

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lrwidget
-from lrwidget.core.config import RangeTestConfig
+from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ConfigError
 from tests.core.battery import batches, compiled
 

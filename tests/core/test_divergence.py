@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrwidget.core.divergence import DivergenceRule
+from lrwidget.core.curve.stop_rule import DivergenceRule
 
 
 def curve(steps=200, noise=0.02, seed=0, explode=True):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrwidget.core.ladder import lr_ladder
+from lrwidget.core.curve.ladder import lr_ladder
 from lrwidget.errors import ConfigError, LRWidgetError
 
 ends = st.tuples(st.floats(1e-12, 1.0), st.floats(1.5, 1e6))

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 import lrwidget
-from lrwidget.core import memory, snapshot
-from lrwidget.core.memory import available_memory, check_memory
+from lrwidget.core.model import memory, snapshot
+from lrwidget.core.model.memory import available_memory, check_memory
 from lrwidget.errors import TooLargeError
 from tests.core.battery import batches, compiled
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from keras import layers, ops
 
-from lrwidget.core.monitor import Monitor
+from lrwidget.core.monitor.monitor import Monitor
 from lrwidget.errors import ModelError
 from lrwidget.schedules import OneCycle, OneCycleMomentum
 from tests.core.own_steps import OwnLoss, OwnNames, OwnTrainStep

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import lrwidget
-from lrwidget.core.learning_rate import get_learning_rate
-from lrwidget.core.snapshot import Snapshot, state_variables
+from lrwidget.core.model.learning_rate import get_learning_rate
+from lrwidget.core.model.snapshot import Snapshot, state_variables
 from tests.core.battery import MODELS, SAMPLES, batches, features, labels
 
 STEPS = 12

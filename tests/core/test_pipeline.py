@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import lrwidget
-from lrwidget.core import pipeline
+from lrwidget.core.data import pipeline
 from tests.core.battery import compiled, features, labels
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lrwidget
-from lrwidget.core.config import RangeTestConfig
-from lrwidget.core.probe import found_range
+from lrwidget.core.range_test.probe import found_range
+from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ConfigError
 from tests.core import curves
 from tests.core.battery import batches, compiled

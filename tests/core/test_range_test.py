@@ -11,11 +11,11 @@ import tensorflow as tf
 from keras import layers
 
 import lrwidget
-from lrwidget.core.batches import source_of
-from lrwidget.core.config import RangeTestConfig
-from lrwidget.core.range_test import RangeTest
-from lrwidget.core.rate_choice import rate_of
-from lrwidget.core.steps import step_groups_for
+from lrwidget.core.data.batches import source_of
+from lrwidget.core.engine.tensorflow import step_groups_for
+from lrwidget.core.model.rate_choice import rate_of
+from lrwidget.core.range_test.range_test import RangeTest
+from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import BusyError, DataError, LRWidgetError
 from tests.core.battery import MODELS, OwnTrainStep, batches, compiled, features, labels
 from tests.core.new_process import run_in_new_process

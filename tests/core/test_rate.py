@@ -138,7 +138,7 @@ def test_the_only_optimizer_that_the_step_uses_is_found(make):
     assert result.restored
     applied = lrwidget.apply_lr(model, 0.5)
     assert applied.previous == pytest.approx(0.01)
-    found = lrwidget.core.learning_rate.optimizers_of(model)
+    found = lrwidget.core.model.learning_rate.optimizers_of(model)
     assert [float(each.learning_rate) for each in found] == pytest.approx([0.001, 0.5])
 
 

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import lrwidget
-from lrwidget.core.learning_rate import get_learning_rate
+from lrwidget.core.model.learning_rate import get_learning_rate
 from lrwidget.schedules import OneCycle, RestartedSchedule
 
 X, Y = np.ones((12, 2), "float32"), np.ones((12, 1), "float32")

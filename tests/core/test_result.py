@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import lrwidget
-from lrwidget.core.config import RangeTestConfig
-from lrwidget.core.result import RangeTestResult, Restored
-from lrwidget.core.suggest import suggest
+from lrwidget.core.curve.suggest import suggest
+from lrwidget.core.range_test.result import RangeTestResult, Restored
+from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ConfigError, DataError, FileError, LRWidgetError
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lrwidget.core import rules
-from lrwidget.core.rules import RULES, check_rule, register_rule, unregister_rule
+from lrwidget.core.curve import rules
+from lrwidget.core.curve.rules import RULES, check_rule, register_rule, unregister_rule
 from lrwidget.errors import ConfigError
 from tests.core.curves import good, ladder
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 import lrwidget
-from lrwidget.core import steps
+from lrwidget.core.engine import tensorflow as steps
 from tests.core.new_process import run_in_new_process
 
 X = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lrwidget.core.shape import bottom_index, falls, first_rise, last_rise, x_min
+from lrwidget.core.curve.shape import bottom_index, falls, first_rise, last_rise, x_min
 from tests.core.curves import ladder
 
 LRS = ladder(1000)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lrwidget.core.significance import is_noise
-from lrwidget.core.smoothing import DEFAULT_SMOOTHING, smooth
+from lrwidget.core.curve.significance import is_noise
+from lrwidget.core.curve.smoothing import DEFAULT_SMOOTHING, smooth
 from tests.core.curves import good, ladder, lasting_noise, noise
 
 

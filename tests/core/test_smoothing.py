@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lrwidget.core.smoothing import DEFAULT_SMOOTHING, finite_length, local_noise, smooth
+from lrwidget.core.curve.smoothing import DEFAULT_SMOOTHING, finite_length, local_noise, smooth
 from lrwidget.errors import ConfigError
 from tests.core.curves import good, ladder, noise
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 import lrwidget
-from lrwidget.core.snapshot import Snapshot
+from lrwidget.core.model.snapshot import Snapshot
 from lrwidget.errors import DataError, LRWidgetError, NotRestoredError
 from tests.core.battery import SAMPLES, batches, compiled, crossentropy, dense, features, labels
 

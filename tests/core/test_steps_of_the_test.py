@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lrwidget import range_test, suggest
-from lrwidget.core.ladder import lr_ladder
+from lrwidget.core.curve.ladder import lr_ladder
 from lrwidget.errors import ConfigError
 from tests.core.curves import good
 

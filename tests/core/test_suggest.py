@@ -9,11 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lrwidget.core.purpose import Purpose
-from lrwidget.core.reading import Reading
-from lrwidget.core.rules import RULES, register_rule, unregister_rule
-from lrwidget.core.smoothing import DEFAULT_SMOOTHING, smooth
-from lrwidget.core.suggest import suggest, suggest_over_sweeps
+from lrwidget.core.curve.purpose import Purpose
+from lrwidget.core.curve.reading import Reading
+from lrwidget.core.curve.rules import RULES, register_rule, unregister_rule
+from lrwidget.core.curve.smoothing import DEFAULT_SMOOTHING, smooth
+from lrwidget.core.curve.suggest import suggest, suggest_over_sweeps
 from lrwidget.errors import ConfigError
 from tests.core.curves import (
     as_measured,

@@ -14,7 +14,7 @@ import pytest
 from ipywidgets import Widget
 
 from lrwidget import LRFinderWidget
-from lrwidget.ui.tree import descendants
+from lrwidget.ui.finder.tree import descendants
 
 SAMPLES, FEATURES, CLASSES = 640, 8, 3
 

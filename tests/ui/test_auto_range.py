@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from lrwidget.core.config import HIGHEST, LOWEST
-from lrwidget.ui.text import format_lr
+from lrwidget.core.range_test.settings import HIGHEST, LOWEST
+from lrwidget.ui.words.text import format_lr
 from tests.ui.conftest import classes_of, marks_of, part, slow_batches, wait_for
 
 
@@ -29,7 +29,9 @@ def finds(monkeypatch):
     """Return a function that says what every probe from now on finds."""
 
     def set_range(low, high):
-        monkeypatch.setattr("lrwidget.core.range_test.found_range", lambda *_curve: (low, high))
+        monkeypatch.setattr(
+            "lrwidget.core.range_test.range_test.found_range", lambda *_curve: (low, high)
+        )
 
     return set_range
 

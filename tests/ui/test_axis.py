@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lrwidget.core.ladder import lr_ladder
-from lrwidget.ui import axis
-from lrwidget.ui.curve import Curve
+from lrwidget.core.curve.ladder import lr_ladder
+from lrwidget.ui.looks import axis
+from lrwidget.ui.state.drawn_curve import Curve
 
 LRS = lr_ladder(1e-7, 10.0, 100)
 VALLEY = 2.3 - 2.0 / (1 + (1e-3 / LRS) ** 2)

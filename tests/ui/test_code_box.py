@@ -4,9 +4,9 @@ import keras
 import pytest
 
 from lrwidget.errors import ConfigError, LRWidgetError
-from lrwidget.ui.plan import Plan
-from lrwidget.ui.tree import descendants
-from lrwidget.ui.widget import LRFinderWidget
+from lrwidget.ui.finder.tree import descendants
+from lrwidget.ui.finder.widget import LRFinderWidget
+from lrwidget.ui.plan.plan import Plan
 from tests.core.battery import compiled, features, labels
 from tests.ui.conftest import code_on_show, part, slow_batches
 

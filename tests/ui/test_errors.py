@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from lrwidget import LRFinderWidget
-from lrwidget.core.rules import register_rule, unregister_rule
+from lrwidget.core.curve.rules import register_rule, unregister_rule
 from lrwidget.errors import ConfigError
-from lrwidget.ui.tree import descendants
+from lrwidget.ui.finder.tree import descendants
 from tests.ui.conftest import classes_of, failing_batches, line_points, marks_of, new_data, part
 
 

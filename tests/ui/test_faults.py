@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from lrwidget import LRFinderWidget
-from lrwidget.core.rules import register_rule, unregister_rule
-from lrwidget.core.snapshot import Snapshot
+from lrwidget.core.curve.rules import register_rule, unregister_rule
+from lrwidget.core.model.snapshot import Snapshot
 from lrwidget.errors import BusyError, LRWidgetError
 from tests.ui.conftest import new_data, part, wait_for, worker_threads
 from tests.ui.test_run import assert_unchanged, values

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from lrwidget.ui import live_plot, monitor
-from lrwidget.ui.live_plot import LivePlot
-from lrwidget.ui.monitor import LRMonitor
+from lrwidget.ui.monitor import live_plot, monitor
+from lrwidget.ui.monitor.live_plot import LivePlot
+from lrwidget.ui.monitor.monitor import LRMonitor
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_without_live_or_outside_of_a_notebook_nothing_is_shown(live, monkeypatc
 
 def test_a_monitor_that_does_not_draw_loads_no_widget_library():
     code = (
-        "import sys, lrwidget.ui.monitor as m; m.LRMonitor(live=True);"
+        "import sys, lrwidget.ui.monitor.monitor as m; m.LRMonitor(live=True);"
         "print(sorted({'bqplot', 'ipywidgets'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,10 +9,10 @@ from comm import DummyComm
 from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets import Label
 
-from lrwidget.core.rules import register_rule, unregister_rule
-from lrwidget.ui import text
-from lrwidget.ui.suggested import Suggested
-from lrwidget.ui.tree import descendants
+from lrwidget.core.curve.rules import register_rule, unregister_rule
+from lrwidget.ui.finder.tree import descendants
+from lrwidget.ui.state.suggested import Suggested
+from lrwidget.ui.words import text
 from tests.ui.conftest import classes_of, new_data, new_model, part
 from tests.ui.test_traffic import MOST, RangeTestConfig, result_of
 

@@ -6,9 +6,9 @@ import keras
 import pytest
 
 from lrwidget import LRFinderWidget
-from lrwidget.core.rules import register_rule, unregister_rule
+from lrwidget.core.curve.rules import register_rule, unregister_rule
 from lrwidget.errors import BusyError, LRWidgetError
-from lrwidget.ui.text import failed
+from lrwidget.ui.words.text import failed
 from tests.ui.conftest import (
     failing_batches,
     new_data,

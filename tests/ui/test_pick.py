@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from lrwidget.errors import BusyError, ConfigError, LRWidgetError
-from lrwidget.ui import axis
-from lrwidget.ui.tree import descendants
+from lrwidget.ui.finder.tree import descendants
+from lrwidget.ui.looks import axis
 from tests.ui.conftest import classes_of, marks_of, part, slow_batches, wait_for
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from lrwidget import LRFinderWidget, schedules
 from lrwidget.errors import ConfigError
-from lrwidget.ui import axis
-from lrwidget.ui.plan import Plan
-from lrwidget.ui.recipes import NUMBERS, RECIPES
-from lrwidget.ui.text import format_lr
-from lrwidget.ui.tree import descendants
+from lrwidget.ui.finder.tree import descendants
+from lrwidget.ui.looks import axis
+from lrwidget.ui.plan.plan import Plan
+from lrwidget.ui.plan.recipes import NUMBERS, RECIPES
+from lrwidget.ui.words.text import format_lr
 from tests.ui.conftest import code_on_show, marks_of, new_data, new_model, part, slow_batches
 
 BATCHES = 20  # 640 samples in batches of 32

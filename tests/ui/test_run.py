@@ -9,8 +9,8 @@ import pytest
 
 from lrwidget import LRFinderWidget
 from lrwidget.errors import BusyError
-from lrwidget.ui.runner import at_most_every
-from lrwidget.ui.tree import descendants
+from lrwidget.ui.finder.runner import at_most_every
+from lrwidget.ui.finder.tree import descendants
 from tests.ui.conftest import (
     classes_of,
     line_points,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lrwidget.ui import looks, text
+from lrwidget.ui.looks import colors as looks
+from lrwidget.ui.words import text
 from tests.ui.conftest import classes_of, marks_of, part
 
 
@@ -105,7 +106,7 @@ def test_every_control_has_a_tooltip_and_a_description(make):
     from ipywidgets.widgets.widget_float import _BoundedFloat
     from ipywidgets.widgets.widget_int import _BoundedInt
 
-    from lrwidget.ui.tree import descendants
+    from lrwidget.ui.finder.tree import descendants
 
     kinds = (Button, ToggleButton, Dropdown, Text, _BoundedFloat, _BoundedInt)
     controls = [each for each in descendants(make()) if isinstance(each, kinds)]
@@ -117,7 +118,7 @@ def test_every_control_has_a_tooltip_and_a_description(make):
 
 
 def test_each_rule_of_the_core_has_a_shape_of_its_own():
-    from lrwidget.core.rules import RULES
+    from lrwidget.core.curve.rules import RULES
 
     assert set(RULES) == set(looks.RULES)
     assert len({look.marker for look in looks.RULES.values()}) == len(looks.RULES)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from lrwidget import LRFinderWidget, RangeTestResult
-from lrwidget.core.result import Restored, StopReason
+from lrwidget.core.range_test.result import Restored, StopReason
 from lrwidget.errors import ConfigError
-from lrwidget.ui import text
-from lrwidget.ui.text import format_lr
+from lrwidget.ui.words import text
+from lrwidget.ui.words.text import format_lr
 from tests.ui.conftest import classes_of, marks_of, new_data, new_model, part, slow_batches
 
 
@@ -193,7 +193,9 @@ def test_status_says_that_the_model_is_unchanged(finished):
 
 def test_failed_proof_of_an_unchanged_model_looks_like_an_error(make, monkeypatch):
     broken = Restored("0badcafe", "deadbeef")
-    monkeypatch.setattr("lrwidget.core.snapshot.Snapshot.restored", lambda self, _left: broken)
+    monkeypatch.setattr(
+        "lrwidget.core.model.snapshot.Snapshot.restored", lambda self, _left: broken
+    )
     widget = make()
     widget.run(block=True)
     said = part(widget, "status")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from comm import DummyComm
 
-from lrwidget.core.config import RangeTestConfig
-from lrwidget.core.curve import Update
-from lrwidget.core.result import RangeTestResult, Restored
-from lrwidget.ui.curve import smooth_for_display
-from lrwidget.ui.runner import REST, at_most_every
-from lrwidget.ui.suggested import Suggested
-from lrwidget.ui.thinning import COLUMNS, shown_points
+from lrwidget.core.range_test.growing_curve import Update
+from lrwidget.core.range_test.result import RangeTestResult, Restored
+from lrwidget.core.range_test.settings import RangeTestConfig
+from lrwidget.ui.finder.runner import REST, at_most_every
+from lrwidget.ui.state.drawn_curve import smooth_for_display
+from lrwidget.ui.state.suggested import Suggested
+from lrwidget.ui.views.thinning import COLUMNS, shown_points
 from tests.ui.conftest import marks_of
 from tests.ui.test_pick import click_column
 

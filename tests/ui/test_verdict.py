@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lrwidget.core.config import RangeTestConfig
-from lrwidget.core.suggest import Suggestion
+from lrwidget.core.curve.suggest import Suggestion
+from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import LRWidgetError
-from lrwidget.ui import verdict
+from lrwidget.ui.state import verdict
 from tests.ui.conftest import classes_of, part
 from tests.ui.test_pick import primary_buttons
 

@@ -1,0 +1,1 @@
+"""A curve of losses over learning rates, read with numpy alone."""

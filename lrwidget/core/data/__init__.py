@@ -1,0 +1,1 @@
+"""Whatever `fit` takes, as one stream of batches."""

@@ -1,0 +1,1 @@
+"""Training steps at given learning rates."""

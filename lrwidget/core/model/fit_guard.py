@@ -1,0 +1,255 @@
+"""FitGuard: follows one running `fit` and notices every way out of it that can be noticed.
+
+Keras does not call a callback when `fit` raises. So for the length of one `fit`, the guard wraps
+what this `fit` calls: the hooks of its CallbackList, in which the code of all callbacks runs; the
+train function, exchanged just before each step and back when the step begins; and the validation.
+An error or an interrupt in any of them is noticed at once.
+
+An error that comes from Keras' own lines in between is not noticed: an interrupt between two steps,
+for example, or data that fail on PyTorch, where `fit` loads them before the step. So the guard also
+wraps the methods that use a model. The first one called after such an exit makes up for it. A call
+from within the `fit`, such as a checkpoint, passes through: while the `fit` runs, its frame is
+among those that are being executed.
+"""
+
+import functools
+import sys
+import warnings
+import weakref
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NamedTuple, Protocol
+
+import keras
+
+from lrwidget.core.model.interrupts import UninterruptedExit
+from lrwidget.core.model.reserve import USES_OF_MODEL
+from lrwidget.core.model.train_step import Shadow
+from lrwidget.errors import LRWidgetError
+
+
+class FitCall(NamedTuple):
+    """A running call of `fit`."""
+
+    callback_list: keras.callbacks.CallbackList
+    frame: FrameType
+
+
+def current_fit() -> FitCall:
+    """Return the `fit` that calls the `on_train_begin` of a callback, within that call.
+
+    Raises:
+        LRWidgetError: There is none.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_back is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, keras.callbacks.CallbackList):
+            return FitCall(owner, frame.f_back)
+        frame = frame.f_back
+    raise LRWidgetError(
+        "LRRangeTest works inside `fit` only. Call `model.fit(..., callbacks=[finder])`."
+    )
+
+
+class Follower(Protocol):
+    """Follows the steps of a `fit`. Exactly one of its last three methods is called, once.
+
+    These three undo everything, and return what the user has to know, or nothing.
+    """
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Prepare an epoch, before `on_epoch_begin` of all callbacks."""
+
+    def begin_step(self) -> None:
+        """Prepare a step, after `on_train_batch_begin` of all callbacks."""
+
+    def begin_train_function(self, data: Any) -> None:
+        """Inspect what the train function is about to take its batch from."""
+
+    def end_step(self, logs: Any) -> None:
+        """Record a step, before `on_train_batch_end` of all callbacks."""
+
+    def note_state(self) -> None:
+        """Note the state in which the callbacks leave the model."""
+
+    def fit_ended(self) -> str:
+        """Undo everything, after `on_train_end` of all callbacks."""
+
+    def fit_failed(self) -> str:
+        """Undo everything, before an error or an interrupt leaves `fit`."""
+
+    def fit_was_left(self) -> str:
+        """Undo everything after `fit` was left unnoticed."""
+
+
+class FitGuard:
+    """Tells a follower how a `fit` goes on, and how it ends.
+
+    Nothing of the model changes before its first epoch begins.
+
+    Args:
+        model: The model whose `fit` runs.
+        fit: Its `fit`, in `on_train_begin`.
+        follower: What follows it.
+    """
+
+    def __init__(self, model: keras.Model, fit: FitCall, follower: Follower) -> None:
+        self._model, self._follower = model, follower
+        self._frame: FrameType | None = fit.frame
+        self._exchanged: list[Shadow] = []
+        self._step = Shadow(model, "train_function", self._train_function)
+        self._has_begun = self._step_is_next = False
+        for name, before, after in (
+            ("on_epoch_begin", self._begin_epoch, self._follower.note_state),
+            ("on_train_batch_begin", _nothing, self._begin_step),
+            ("on_train_batch_end", self._end_step, self._follower.note_state),
+            ("on_epoch_end", _nothing, self._follower.note_state),
+        ):
+            self._exchange(fit.callback_list, name, self._hook(before, after))
+        self._exchange(fit.callback_list, "on_train_end", self._last_hook)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the `fit` is still running, in any thread."""
+        return self._frame is not None and _is_executed(self._frame)
+
+    def fail(self) -> None:
+        """Let the follower undo everything, if that has not happened yet."""
+        self._leave(self._follower.fit_failed)
+
+    def check_left(self) -> None:
+        """Let the follower undo everything if `fit` was left unnoticed, and warn the user."""
+        if not self._has_begun or self.is_running:
+            return
+        self._leave(self._follower.fit_was_left, 4)
+
+    def _leave(self, undo: Callable[[], str], stacklevel: int = 2) -> None:
+        if not self._has_begun:
+            return
+        messages: list[str] = []
+        with UninterruptedExit() as stack:
+            stack.callback(lambda: messages.append(undo()))
+            for shadow in self._exchanged:
+                stack.push(shadow)
+            if self._step_is_next:
+                stack.push(self._step)
+            self._has_begun = self._step_is_next = False
+            self._frame = None
+        if any(messages):
+            warnings.warn(messages[0], UserWarning, stacklevel=stacklevel)
+
+    def _exchange(self, owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
+        own = getattr(owner, name)
+        shadow = Shadow(owner, name, functools.wraps(own)(wrap(own)))
+        self._exchanged.append(shadow)
+        shadow.__enter__()
+
+    def _hook(self, before: Callable[..., Any], after: Callable[[], Any]) -> Callable[[Any], Any]:
+        """Return what wraps a hook of the CallbackList."""
+
+        def wrap(own: Callable[..., Any]) -> Callable[..., Any]:
+            def hook(*args: Any, **kwargs: Any) -> None:
+                try:
+                    before(*args, **kwargs)
+                    own(*args, **kwargs)
+                    after()
+                except BaseException:
+                    self.fail()
+                    raise
+
+            return hook
+
+        return wrap
+
+    def _last_hook(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        def hook(*args: Any, **kwargs: Any) -> None:
+            try:
+                own(*args, **kwargs)
+            finally:
+                self._leave(self._follower.fit_ended, 5)
+
+        return hook
+
+    def _begin_epoch(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if not self._has_begun:
+            self._has_begun = True
+            _guards[self._model] = weakref.ref(self)
+            for name in (*USES_OF_MODEL, "get_config"):
+                self._exchange(self._model, name, self._use)
+        self._follower.begin_epoch(epoch)
+
+    def _begin_step(self) -> None:
+        self._follower.begin_step()
+        self._step.__enter__()
+        self._step_is_next = True
+
+    def _train_function(self, *args: Any) -> Any:
+        self._step_is_next = False
+        self._step.__exit__()
+        try:
+            self._follower.begin_train_function(args[-1])
+            return self._model.train_function(*args)
+        except BaseException as error:
+            if not _ends_data(error):
+                self.fail()
+            raise
+
+    def _end_step(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self._follower.end_step(logs)
+
+    def _use(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a method of the model."""
+
+        def use(*args: Any, **kwargs: Any) -> Any:
+            self.check_left()
+            try:
+                return own(*args, **kwargs)
+            except BaseException:
+                # Called by `fit` itself: its validation.
+                if self._frame is not None and sys._getframe(1) is self._frame:
+                    self.fail()
+                raise
+
+        return use
+
+
+_guards: "weakref.WeakKeyDictionary[keras.Model, weakref.ref[FitGuard]]" = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def finish_left_fit(model: keras.Model) -> None:
+    """Restore a model, with a warning, if a `fit` with LRRangeTest was left unnoticed.
+
+    The methods of the model do so by themselves; this is for functions that use it otherwise.
+
+    Args:
+        model: Any model.
+    """
+    guard = _guards[model]() if model in _guards else None
+    if guard is not None:
+        guard.check_left()
+
+
+def _nothing(*_args: Any, **_kwargs: Any) -> None:
+    pass
+
+
+def _is_executed(frame: FrameType) -> bool:
+    for top in sys._current_frames().values():
+        current: FrameType | None = top
+        while current is not None:
+            if current is frame:
+                return True
+            current = current.f_back
+    return False
+
+
+def _ends_data(error: BaseException) -> bool:
+    """Say whether an error of the train function is how `fit` learns that an epoch is over."""
+    if keras.backend.backend() != "tensorflow":
+        return isinstance(error, StopIteration)
+    import tensorflow as tf
+
+    return isinstance(error, StopIteration | tf.errors.OutOfRangeError)

@@ -1,0 +1,204 @@
+"""OptimizerRate: the learning rate of an optimizer, moved, and the proof that a step reads it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import keras
+
+from lrwidget.core.model.families import (
+    family_of,
+    leading_first,
+    remember_training,
+    training_members,
+)
+from lrwidget.core.model.learning_rate import (
+    candidates_of,
+    get_learning_rate,
+    holder_of,
+    new_rate_variable,
+    optimizer_of,
+    rate_value,
+    set_learning_rate,
+    several_optimizers,
+)
+from lrwidget.core.model.rate import Rate, Reads
+from lrwidget.core.model.values import copies_of
+from lrwidget.errors import ModelError
+
+
+class OptimizerRate(Rate):
+    """The learning rate of an optimizer; one factor moves those of several inside of it.
+
+    Args:
+        model: A compiled model.
+        chosen: One of the optimizers that it holds; None where the step shows which one.
+
+    Raises:
+        ModelError: See `candidates_of`.
+    """
+
+    def __init__(self, model: keras.Model, chosen: keras.optimizers.Optimizer | None) -> None:
+        self._chosen = chosen
+        self._heads = candidates_of(model, chosen)
+        self._own_variables: dict[int, keras.Variable] = {}
+        self._moved: list[tuple[keras.Variable, float]] = []
+        self._values: dict[int, float] = {}
+        self.variables = [
+            rate
+            for each in self._members()
+            if isinstance(rate := get_learning_rate(each), keras.Variable)
+        ]
+
+    def _members(self) -> list[keras.optimizers.Optimizer]:
+        members = [each for head in self._heads for each in family_of(head)]
+        return list({id(each): each for each in members if holder_of(each) is each}.values())
+
+    def traced(self) -> list[Any]:
+        """Return the optimizers, and what fixes the ratios of their learning rates."""
+        members = self._members()
+        values = [rate_value(each) for each in members] if len(members) > 1 else []
+        return [members, values]
+
+    def exchanged(self) -> list[Any]:
+        """Return the schedules and functions for which a variable stands meanwhile."""
+        rates = [get_learning_rate(each) for each in self._members()]
+        return [rate for rate in rates if not isinstance(rate, keras.Variable)]
+
+    @contextmanager
+    def handed_over(self) -> Iterator[None]:
+        """Let variables decide the learning rates that may be meant."""
+        members = self._members()
+        self._values = {id(each): rate_value(each) for each in members}
+        with ExitStack() as stack:
+            for each in members:
+                own = get_learning_rate(each)
+                if not isinstance(own, keras.Variable):
+                    stack.callback(set_learning_rate, each, own)
+                    set_learning_rate(each, _standing_for(self._variable_of(each)))
+            yield
+
+    def _variable_of(self, optimizer: keras.optimizers.Optimizer) -> keras.Variable:
+        own = get_learning_rate(optimizer)
+        if isinstance(own, keras.Variable):
+            return own
+        if id(optimizer) not in self._own_variables:
+            self._own_variables[id(optimizer)] = new_rate_variable(self._value_before(optimizer))
+        return self._own_variables[id(optimizer)]
+
+    def settle(self, model: keras.Model, reads: Reads) -> None:
+        """Move the learning rates that the step reads; the optimizer must be clear by that."""
+        reading = [each for each in self._members() if reads(self._rate_variable(each))]
+        # A step may also read a learning rate to report it; what trains with it counts its steps.
+        reading = [each for each in reading if reads(each._iterations)] or reading
+        used = [
+            (head, members)
+            for head in self._heads
+            if (members := [each for each in family_of(head) if any(each is r for r in reading)])
+        ]
+        if not used:
+            raise _not_read(self._heads)
+        if len(used) > 1:
+            raise several_optimizers(self._heads, [head for head, _ in used])
+        head, members = used[0]
+        members = leading_first(head, members)
+        self._move(members)
+        remember_training(model, [head, *members])
+
+    def _rate_variable(self, optimizer: keras.optimizers.Optimizer) -> keras.Variable:
+        own = self._own_variables.get(id(optimizer))
+        return self._variable_of(optimizer) if own is None else own
+
+    def settle_untraced(self, model: keras.Model) -> None:
+        """Choose the optimizer that is known to train; the first step shows whether it does."""
+        head = optimizer_of(model, self._chosen)
+        self._move(training_members(model, head))
+
+    def _move(self, members: list[keras.optimizers.Optimizer]) -> None:
+        for each in members:
+            _check_movable(each)
+        values = {id(each): self._value_before(each) for each in members}
+        # One factor cannot move a learning rate of 0: such a one follows and stays 0.
+        ordered = sorted(members, key=lambda each: not values[id(each)])
+        base = values[id(ordered[0])]
+        if len(members) > 1 and not base:
+            raise ModelError(
+                f"The learning rates of {[each.name for each in members]} are all 0: one factor "
+                "cannot move them. Choose one of these optimizers by `optimizer=`."
+            )
+        factors = [1.0, *(values[id(each)] / base for each in ordered[1:])]
+        self._moved = [
+            (self._rate_variable(each), factor)
+            for each, factor in zip(ordered, factors, strict=True)
+        ]
+        self.leader = ordered[0]
+        self.dtype = keras.backend.standardize_dtype(self._moved[0][0].dtype)
+        self.notes = _notes(ordered, factors)
+
+    def _value_before(self, optimizer: keras.optimizers.Optimizer) -> float:
+        value = self._values.get(id(optimizer))
+        return rate_value(optimizer) if value is None else value
+
+    def counters(self) -> list[Any]:
+        """Return the counts of steps, and what a loss scale counts where it refuses one."""
+        variables = [variable for head in self._heads for variable in head.variables]
+        rates = [id(get_learning_rate(each)) for each in self._members()]
+        counts = [each for each in variables if not tuple(each.shape) and id(each) not in rates]
+        return copies_of(counts)
+
+    def check_counted(self, counters: list[Any]) -> None:
+        """Check that an optimizer has counted a step."""
+        if [each.tobytes() for each in counters] == [each.tobytes() for each in self.counters()]:
+            raise _not_read(self._heads)
+
+    def assign(self, lr: Any) -> None:
+        """Set every learning rate that is moved, their ratios kept."""
+        for variable, factor in self._moved:
+            variable.assign(lr if factor == 1.0 else lr * factor)
+
+
+_OTHER_WAYS = (
+    "Pass `optimizer=` with the optimizer that trains, or `learning_rate=` with the "
+    "keras.Variable that the training step reads or a function that sets the learning rate."
+)
+
+
+def _standing_for(variable: keras.Variable) -> Any:
+    """Return what is to stand where a schedule was, so that a variable decides."""
+    # A function on TensorFlow: Adafactor, for one, treats a plain number differently. Elsewhere
+    # a step is given the values of the optimizer's variables, so that it has to be one of them.
+    return (lambda: variable) if keras.backend.backend() == "tensorflow" else variable
+
+
+def _not_read(heads: list[keras.optimizers.Optimizer]) -> ModelError:
+    return ModelError(
+        f"The training step does not use the learning rate of {[each.name for each in heads]}. "
+        + _OTHER_WAYS
+    )
+
+
+def _check_movable(optimizer: keras.optimizers.Optimizer) -> None:
+    if isinstance(optimizer, keras.optimizers.Ftrl):
+        raise ModelError(
+            "The learning rate of Ftrl cannot be moved from step to step: its sums over earlier "
+            "steps hold for one learning rate only, so that a curve would mean nothing. Try a few "
+            "constant learning rates in short fits instead."
+        )
+
+
+def _notes(members: list[keras.optimizers.Optimizer], factors: list[float]) -> tuple[str, ...]:
+    notes = []
+    if len(members) > 1:
+        ratios = [f"{each.name} x {f:.3g}" for each, f in zip(members, factors, strict=True)]
+        notes.append(
+            f"One factor moved the learning rates of {len(members)} optimizers, their ratios "
+            f"kept: {', '.join(ratios)}. `lrs` are those of {members[0].name}."
+        )
+    for each in members:
+        is_constant = isinstance(get_learning_rate(each), keras.Variable)
+        if getattr(each, "relative_step", False) and is_constant:
+            notes.append(
+                f"{each.name} trains at no more than 1 / sqrt(step) of a constant learning rate: "
+                "larger ones had no effect. Build it with relative_step=False to use them."
+            )
+    return tuple(notes)

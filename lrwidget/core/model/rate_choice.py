@@ -1,0 +1,41 @@
+"""rate_of: chooses what a test moves."""
+
+from typing import Any
+
+import keras
+
+from lrwidget.core.model.given_rate import FunctionRate, VariableRate, is_setter, is_variable
+from lrwidget.core.model.learning_rate import check_compiled
+from lrwidget.core.model.optimizer_rate import OptimizerRate
+from lrwidget.core.model.rate import Rate
+from lrwidget.errors import ConfigError
+
+
+def rate_of(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer | None, learning_rate: Any = None
+) -> Rate:
+    """Return what a test is to move.
+
+    Args:
+        model: A compiled model.
+        optimizer: One of the optimizers that it holds; None where the step shows which one.
+        learning_rate: In place of an optimizer: a variable that the training step reads, or a
+            function that sets it.
+
+    Raises:
+        ModelError: The model is not compiled, or the optimizer is not on it.
+        ConfigError: Both are given, or another kind of `learning_rate`.
+    """
+    if learning_rate is None:
+        return OptimizerRate(model, optimizer)
+    check_compiled(model)
+    if optimizer is not None:
+        raise ConfigError("Pass `optimizer=` or `learning_rate=`, not both.")
+    if is_variable(learning_rate):
+        return VariableRate(learning_rate)
+    if is_setter(learning_rate):
+        return FunctionRate(learning_rate)
+    raise ConfigError(
+        "`learning_rate` must be a keras.Variable that the training step reads, or a function "
+        f"that sets it; got {learning_rate!r}."
+    )

@@ -1,0 +1,1 @@
+"""What LRMonitor records inside of a step."""

@@ -1,0 +1,1 @@
+"""The range test: settings, sweeps, result, and the callback."""

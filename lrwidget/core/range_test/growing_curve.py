@@ -1,0 +1,203 @@
+"""Curve: the losses of one sweep as they come in, and the result made of them."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from typing import Protocol
+
+import numpy as np
+
+from lrwidget.core.curve.ladder import FloatArray
+from lrwidget.core.curve.purpose import OptimizerKind
+from lrwidget.core.curve.stop_rule import DivergenceRule
+from lrwidget.core.range_test.result import RangeTestResult, Restored, StopReason, series_of
+from lrwidget.core.range_test.settings import RangeTestConfig
+
+Logs = dict[str, FloatArray]
+
+
+class StopFlag(Protocol):
+    """Anything that says whether to stop, such as a `threading.Event`."""
+
+    def is_set(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a running range test knows so far.
+
+    Attributes:
+        step: Steps done in this sweep.
+        steps: Steps planned in a sweep.
+        lrs: Learning rates tried in this sweep, shape (step,).
+        losses: Their losses, shape (step,).
+        steps_per_second: Speed of this sweep, without the time for tracing.
+        sweep: 0-based number of this sweep.
+        sweeps: Sweeps planned.
+        metrics: The model's own metrics of this sweep by name, each of shape (step,).
+        validation_losses: NaN where none was measured, shape (step,).
+    """
+
+    step: int
+    steps: int
+    lrs: FloatArray
+    losses: FloatArray
+    steps_per_second: float
+    sweep: int
+    sweeps: int
+    metrics: dict[str, FloatArray] = field(default_factory=dict)
+    validation_losses: FloatArray = field(default_factory=lambda: np.empty(0))
+
+    def series(self) -> dict[str, FloatArray]:
+        """Return every curve known so far by name; see `RangeTestResult.series`."""
+        return series_of(self.losses, self.metrics, self.validation_losses)
+
+
+class Curve:
+    """The curve of one sweep as it grows.
+
+    Args:
+        config: The settings of the test.
+        sweep: 0-based number of this sweep.
+
+    Attributes:
+        config: The settings of the test.
+        count: Points so far.
+        stop_reason: Why the sweep is over; None while it is not.
+    """
+
+    def __init__(self, config: RangeTestConfig, sweep: int = 0) -> None:
+        self.config = config
+        self.count = 0
+        self.stop_reason: StopReason | None = None
+        self._sweep = sweep
+        self._ladder = config.ladder()
+        self._logs: Logs = {config.monitor: np.empty(config.steps)}
+        self._validation: list[tuple[int, float]] = []
+        self._rule = DivergenceRule(config.steps, config.stop_factor)
+        self._began = time.perf_counter()
+
+    @property
+    def lrs(self) -> FloatArray:
+        """The learning rates so far, shape (count,)."""
+        return self._ladder[: self.count].copy()
+
+    @property
+    def lrs_to_come(self) -> FloatArray:
+        return self._ladder[self.count :]
+
+    @property
+    def losses(self) -> FloatArray:
+        """The losses so far, shape (count,)."""
+        return self.values(self.config.monitor)
+
+    def values(self, name: str) -> FloatArray:
+        """Return what the steps so far reported under a name, shape (count,)."""
+        return self._logs[name][: self.count]
+
+    def names(self) -> list[str]:
+        return list(self._logs)
+
+    def validation(self) -> FloatArray:
+        """Return the validation losses so far, NaN where none was measured, shape (count,)."""
+        losses = np.full(self.count, np.nan)
+        for index, loss in self._validation:
+            if index < self.count:
+                losses[index] = loss
+        return losses
+
+    def ended_by(self, stop: StopFlag | None) -> bool:
+        """Say whether the sweep is over, as `stop_reason` then tells why."""
+        if self.stop_reason is None and stop is not None and stop.is_set():
+            self.stop_reason = "stopped"
+        return self.stop_reason is not None
+
+    def add(self, logs: Logs) -> None:
+        """Take what further steps reported, up to where the curve ends."""
+        finite = np.isfinite(logs[self.config.monitor])
+        new = len(finite) if finite.all() else int(np.argmin(finite))
+        for name, values in logs.items():
+            into = self._logs.setdefault(name, np.empty(self.config.steps))
+            into[self.count : self.count + new] = values[:new]
+        self.count += new
+        diverged = self._rule.first_divergence(self.losses)
+        if diverged is not None:
+            self.count = diverged + 1
+            self.stop_reason = "diverged"
+        elif not finite.all():
+            self.stop_reason = "non_finite"
+        elif self.count == self.config.steps:
+            self.stop_reason = "finished"
+
+    def add_validation(self, loss: float) -> None:
+        """Take the validation loss after the last step so far."""
+        if np.isfinite(loss):
+            self._validation.append((self.count - 1, loss))
+
+    def update(self) -> Update:
+        return Update(
+            step=self.count,
+            steps=self.config.steps,
+            lrs=self.lrs,
+            losses=self.losses.copy(),
+            steps_per_second=self.count / (time.perf_counter() - self._began),
+            sweep=self._sweep,
+            sweeps=self.config.sweeps,
+            metrics={
+                name: self.values(name).copy()
+                for name in self.names()
+                if name != self.config.monitor
+            },
+            validation_losses=self.validation(),
+        )
+
+
+def result_of(
+    curves: list[Curve],
+    config: RangeTestConfig,
+    restored: Restored,
+    optimizer: OptimizerKind,
+    backend: str,
+) -> RangeTestResult:
+    """Return the result of one or more sweeps, as far as all of them came.
+
+    A sweep that was stopped by request counts only if there is no other.
+
+    Args:
+        curves: One for each sweep, at least one.
+        config: The settings of the test.
+        restored: The proof that the model is back.
+        optimizer: What took the steps.
+        backend: Name of the package that ran it, such as "tensorflow".
+    """
+    reason = curves[-1].stop_reason
+    whole = [curve for curve in curves if curve.stop_reason != "stopped"] or curves
+    shortest = min(whole, key=lambda curve: curve.count)
+    count = shortest.count
+    stacked = {
+        name: np.stack([curve.values(name)[:count] for curve in whole]) for name in shortest.names()
+    }
+    medians = {name: np.median(values, axis=0) for name, values in stacked.items()}
+    validation = np.stack([curve.validation()[:count] for curve in whole])
+    return RangeTestResult(
+        lrs=shortest.lrs,
+        losses=medians.pop(config.monitor),
+        sweep_losses=stacked[config.monitor],
+        metrics=medians,
+        validation_losses=np.median(validation, axis=0),
+        sweep_validation_losses=validation,
+        optimizer=optimizer,
+        stop_reason="stopped" if reason == "stopped" else shortest.stop_reason or "finished",
+        config=config,
+        restored=restored,
+        versions=_versions(backend),
+    )
+
+
+@cache
+def _versions(backend: str) -> dict[str, str]:
+    # Not by distribution: tensorflow-cpu is the tensorflow that is loaded.
+    loaded = {name: str(sys.modules[name].__version__) for name in ("keras", "numpy", backend)}
+    return {"lrwidget": version("lrwidget"), **loaded}

@@ -1,0 +1,265 @@
+"""The range test itself: checks, snapshot, probe, sweeps, restore."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import keras
+
+from lrwidget.core.curve.ladder import Mode
+from lrwidget.core.curve.purpose import OptimizerKind
+from lrwidget.core.data.batches import Batches, source_of
+from lrwidget.core.data.data_state import DataState
+from lrwidget.core.engine.additions import added_by_building
+from lrwidget.core.engine.tensorflow import step_groups_for
+from lrwidget.core.model.fit_guard import finish_left_fit
+from lrwidget.core.model.interrupts import UninterruptedExit
+from lrwidget.core.model.learning_rate import optimizer_kind
+from lrwidget.core.model.random_state import RandomState, own_operation_seeds, own_seed_generator
+from lrwidget.core.model.rate_choice import rate_of
+from lrwidget.core.model.reserve import check_free, reserved
+from lrwidget.core.model.snapshot import Snapshot, state_variables
+from lrwidget.core.model.thread_state import KerasThreadState
+from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update, result_of
+from lrwidget.core.range_test.probe import found_range
+from lrwidget.core.range_test.result import RangeTestResult
+from lrwidget.core.range_test.settings import RangeTestConfig
+from lrwidget.core.range_test.sweeps import Sweeps
+
+# The validation loss is measured on so many batches.
+_VALIDATION_BATCHES = 8
+
+
+def range_test(
+    model: keras.Model,
+    data: Any,
+    *,
+    min_lr: float | None = 1e-7,
+    max_lr: float | None = 10.0,
+    steps: int = 100,
+    mode: Mode = "exponential",
+    batch_size: int = 32,
+    stop_factor: float | None = 4.0,
+    sweeps: int = 1,
+    seed: int | None = None,
+    validation_data: Any = None,
+    class_weight: dict[int, float] | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
+    learning_rate: Any = None,
+    monitor: str = "loss",
+    on_update: Callable[[Update], object] | None = None,
+    stop: StopFlag | None = None,
+) -> RangeTestResult:
+    """Train while the learning rate rises, record every batch's loss, put the model back.
+
+    However the test ends, the model, its optimizer, its metrics and the global random state
+    are bit for bit what they were.
+
+    Args:
+        model: A compiled Keras model.
+        data: A batched tf.data.Dataset, arrays as (x, y) or (x, y, sample_weight), a
+            PyDataset, a DataLoader, a generator function or any iterable of batches. Data
+            shorter than the test is repeated.
+        min_lr: First learning rate, > 0; None leaves it to a probe, a sweep of 30 steps before
+            the test, which finds where the curve lives.
+        max_lr: Last learning rate, > min_lr; None leaves it to the probe.
+        steps: Learning rates tried, one optimizer update each, >= 2.
+        mode: "exponential" for equal ratios, "linear" for equal differences.
+        batch_size: Samples in a batch, for data that comes as arrays.
+        stop_factor: Stop when the loss has risen above its best by this many thirds of its
+            fall, and clearly more than it jumps between batches; None never stops.
+        sweeps: Passes over the ladder, each from the same start with other data order.
+        seed: Order of the data, for arrays and for pipelines that shuffle; None draws one,
+            which `result.config.seed` then tells.
+        validation_data: Data in any of these forms. Its loss is measured some twenty times
+            in a test, on the same first eight batches: with 100 steps that is 160 forward
+            passes more, about half of the time of the test again. "auto" then reads both
+            losses (docs/regret.md tells what that is worth); the training data will do.
+        class_weight: Weight of each class by its number, as for `fit`.
+        optimizer: For a model that holds several, the one whose learning rate is moved. None takes
+            the only one that the training step uses. Of a MultiOptimizer, one of those inside;
+            None moves all of them by one factor, and `lrs` are those of the default one.
+        learning_rate: In place of an optimizer, for a step that keeps its learning rate
+            elsewhere: the keras.Variable that it reads, or a function that takes a float and
+            sets it. A function is called before each step, and the steps run one by one.
+        monitor: Which of the values that the model's own `train_step` returns is the loss.
+        on_update: Called about ten times a second, in this thread, with an `Update`.
+        stop: Looked at about ten times a second; once set, the test ends as "stopped".
+
+    Returns:
+        What was measured.
+
+    Raises:
+        LRWidgetError: A setting, the model or the data cannot be used; nothing has changed.
+        Exception: Whatever the model, the data or `on_update` raises, after all is back.
+
+    Source: Leslie N. Smith, arXiv:1506.01186, section 3.3.
+    """
+    config = RangeTestConfig.of(
+        min_lr,
+        max_lr,
+        steps=steps,
+        mode=mode,
+        batch_size=batch_size,
+        stop_factor=stop_factor,
+        sweeps=sweeps,
+        seed=seed,
+        monitor=monitor,
+    )
+    test = RangeTest(
+        model,
+        data,
+        config,
+        validation_data=validation_data,
+        class_weight=class_weight,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+    )
+    return test.run(on_update=on_update, stop=stop)
+
+
+class RangeTest:
+    """A range test that is checked and ready to run, on any thread.
+
+    Make it on the thread that owns the model: Keras keeps its global settings per thread, and
+    what the model still lacks (weights, optimizer slots) is built here.
+
+    Args:
+        model: A compiled Keras model.
+        data: As for `range_test`.
+        config: The settings.
+        validation_data: As for `range_test`.
+        class_weight: As for `range_test`.
+        optimizer: As for `range_test`.
+        learning_rate: As for `range_test`.
+
+    Raises:
+        LRWidgetError: The model or the data cannot be used; nothing has changed.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        data: Any,
+        config: RangeTestConfig,
+        *,
+        validation_data: Any = None,
+        class_weight: dict[int, float] | None = None,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        learning_rate: Any = None,
+    ) -> None:
+        self._rate = rate_of(model, optimizer, learning_rate)
+        check_free(model)
+        finish_left_fit(model)
+        seed = secrets.randbits(31) if config.seed is None else config.seed
+        self._model, self._data = model, [data, validation_data]
+        self._config = replace(config, seed=seed)
+        self._seeds = [seed + sweep for sweep in range(config.sweeps)]
+        if config.probes:
+            # Other data than that of the first sweep, which must not depend on the probe.
+            self._seeds.insert(0, seed + config.sweeps)
+        self._source = source_of(data, config.batch_size, class_weight)
+        self._validation_source = (
+            None if validation_data is None else source_of(validation_data, config.batch_size)
+        )
+        self._thread_state = KerasThreadState()
+
+    @property
+    def batches_per_pass(self) -> int | None:
+        """Batches until the data repeats; None where that is not known."""
+        return self._source.per_pass
+
+    def run(
+        self,
+        on_update: Callable[[Update], object] | None = None,
+        stop: StopFlag | None = None,
+        on_range: Callable[[RangeTestConfig], object] | None = None,
+        alone: bool = True,
+    ) -> RangeTestResult:
+        """Run the test and restore the model; see `range_test`.
+
+        Args:
+            on_update: As for `range_test`.
+            stop: As for `range_test`.
+            on_range: Called with the settings once a probe has found their limits.
+            alone: Whether nothing else runs meanwhile. If not, the global random state of
+                Python, numpy and TensorFlow is left as it comes: another cell of the notebook
+                may have set a seed or drawn from it.
+        """
+        self._thread_state.enter()
+        model, strategy = self._model, self._model.distribute_strategy
+        random_state = RandomState()
+        with UninterruptedExit() as stack:
+            stack.enter_context(strategy.scope())
+            stack.enter_context(reserved(model))
+            stack.enter_context(own_seed_generator())
+            if alone and model.run_eagerly:
+                stack.enter_context(own_operation_seeds())
+            snapshot = Snapshot(self._source.variables, random_state, alone)
+            stack.callback(snapshot.restore)
+            for data in self._data:
+                state = DataState(data)
+                stack.callback(state.restore)
+                snapshot.include(state.variables)
+            first = stack.enter_context(closing(self._source.stream(self._seeds[0])))
+            groups = step_groups_for(model, self._rate, self._config.monitor)
+            additions = stack.enter_context(
+                added_by_building(model, first.dataset.element_spec, groups)
+            )
+            own = state_variables(model)
+            snapshot.include([*own, *groups.rate.variables])
+            stack.enter_context(groups.rate.handed_over())
+            validation = self._validation_batches()
+            sweeps = Sweeps(groups, snapshot, additions, strategy, stop)
+            curves = self._curves(first, sweeps, validation, on_update, on_range)
+        known = {id(variable) for variable in own}
+        left_behind = [each for each in state_variables(model) if id(each) not in known]
+        restored = snapshot.restored(left_behind)
+        leader = groups.rate.leader
+        kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
+        result = result_of(curves, curves[-1].config, restored, kind, "tensorflow")
+        return replace(result, notes=(*groups.rate.notes, *dict.fromkeys(sweeps.notes)))
+
+    def _curves(
+        self,
+        first: Batches,
+        sweeps: Sweeps,
+        validation: list[Any],
+        on_update: Callable[[Update], object] | None,
+        on_range: Callable[[RangeTestConfig], object] | None,
+    ) -> list[Curve]:
+        """Return the curve of every sweep; if stopped before the first, that of the probe."""
+        config = self._config
+        streams = self._streams(first)
+        if config.probes:
+            probe = sweeps.run(Curve(config.of_probe()), next(streams))
+            if probe.stop_reason == "stopped":
+                return [probe]
+            config = config.with_found(*found_range(probe.config.ladder(), probe.losses))
+            if on_range is not None:
+                on_range(config)
+        curves: list[Curve] = []
+        for sweep, batches in enumerate(streams):
+            curve = Curve(config, sweep)
+            curves.append(sweeps.run(curve, batches, validation, on_update))
+            if curve.stop_reason == "stopped":
+                break
+        return curves
+
+    def _streams(self, first: Batches) -> Iterator[Batches]:
+        """Yield the data of the probe, if any, then of each sweep; each is started when due."""
+        yield first
+        for seed in self._seeds[1:]:
+            yield self._source.stream(seed)
+
+    def _validation_batches(self) -> list[Any]:
+        """Return the first batches of the validation data, in memory."""
+        if self._validation_source is None:
+            return []
+        with closing(self._validation_source.stream(self._seeds[-1])) as batches:
+            count = min(
+                _VALIDATION_BATCHES, self._validation_source.per_pass or _VALIDATION_BATCHES
+            )
+            return list(batches.dataset.take(count))

@@ -1,0 +1,337 @@
+"""RangeTestInFit: one range test within one running `fit`, on any Keras backend."""
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import keras
+import numpy as np
+
+from lrwidget.core.curve.purpose import OptimizerKind
+from lrwidget.core.model.fit_guard import FitCall, FitGuard
+from lrwidget.core.model.given_rate import is_setter, variable_of
+from lrwidget.core.model.interrupts import UninterruptedExit
+from lrwidget.core.model.learning_rate import (
+    get_learning_rate,
+    holder_of,
+    new_rate_variable,
+    optimizer_kind,
+    optimizer_of,
+    optimizers_of,
+    set_learning_rate,
+)
+from lrwidget.core.model.snapshot import Snapshot, build, state_variables
+from lrwidget.core.model.train_step import Shadow, trace_anew
+from lrwidget.core.model.values import numpy_of
+from lrwidget.core.range_test.growing_curve import Curve, result_of
+from lrwidget.core.range_test.result import RangeTestResult
+from lrwidget.core.range_test.settings import RangeTestConfig
+from lrwidget.errors import ModelError
+
+# A variable larger than this is not compared after each step.
+_SMALL = 4096
+
+
+class RangeTestInFit:
+    """Moves the learning rate of a `fit`, records its losses, and restores the model.
+
+    It follows the `fit` by a FitGuard, which calls its public methods.
+
+    Args:
+        model: A compiled model.
+        fit: Its `fit`, in `on_train_begin`.
+        config: The settings.
+        optimizer: The one whose learning rate is moved; None where the model has but one.
+        learning_rate: In place of an optimizer: a variable that the training step reads, or a
+            function that sets it.
+        on_result: Called with this object and the result once the model is restored.
+
+    Raises:
+        LRWidgetError: The model cannot be tested inside of `fit`; nothing has changed.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        fit: FitCall,
+        config: RangeTestConfig,
+        optimizer: keras.optimizers.Optimizer | None,
+        learning_rate: Any,
+        on_result: Callable[["RangeTestInFit", RangeTestResult], None],
+    ) -> None:
+        _check_steps_per_execution(model)
+        self._learning_rate = learning_rate
+        self._optimizer = None if learning_rate is not None else _chosen(model, optimizer)
+        self._model, self._config, self._on_result = model, config, on_result
+        self._curve = Curve(config)
+        self._batches_of_epochs: list[int] = []
+        self._logs_of_update: list[dict[str, float]] = []
+        self._compared: list[keras.Variable] | None = None
+        self._noted: list[bytes] | None = None
+        self._is_built = False
+        self._rate = self._own_rate = (
+            variable_of(learning_rate)
+            if self._optimizer is None
+            else get_learning_rate(self._optimizer)
+        )
+        self._own_value = self._last_value = float("nan")
+        self._snapshot = Snapshot(state_variables(model))
+        if self._optimizer is None:
+            self._snapshot.include([self._rate])
+        self.guard = FitGuard(model, fit, self)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Put the learning rate under control where the epoch is the first."""
+        if not self._batches_of_epochs:
+            self._first_epoch = epoch
+            self._take_over_rate()
+        self._batches_of_epochs.append(0)
+
+    def _take_over_rate(self) -> None:
+        if self._optimizer is not None and not isinstance(self._own_rate, keras.Variable):
+            strategy = getattr(self._model, "distribute_strategy", None)
+            with strategy.scope() if strategy else nullcontext():
+                self._rate = new_rate_variable(self._config.min_lr)
+            set_learning_rate(self._optimizer, self._rate)
+            # A function that is compiled already would continue with the schedule.
+            trace_anew(self._model)
+        self._own_value = self._last_value = _number(self._rate)
+
+    def begin_step(self) -> None:
+        """Set the learning rate of this step, and reset the metrics."""
+        _attach_state(self._model)
+        if self._optimizer and get_learning_rate(self._optimizer) is not self._rate:
+            raise ModelError(
+                "The learning rate of the optimizer was replaced during the range test. Remove "
+                "the callback that does so from this `fit`."
+            )
+        if self._curve.stop_reason is None:
+            self._set_rate(self._curve.lrs_to_come[0])
+            self._last_value = _number(self._rate)
+        self._model.reset_metrics()
+
+    def _set_rate(self, lr: float) -> None:
+        if is_setter(self._learning_rate):
+            self._learning_rate(float(lr))
+        else:
+            self._rate.assign(lr)
+
+    def begin_train_function(self, data: Any) -> None:
+        """Before the first step, save what is built only now, on TensorFlow by that step."""
+        if self._is_built:
+            return
+        self._is_built = True
+        spec = getattr(data, "element_spec", None)
+        if spec is not None:
+            build(self._model, spec)
+            self._snapshot.include(state_variables(self._model))
+            self._snapshot.keep_random_state()
+
+    def end_step(self, logs: Any) -> None:
+        """Record the batch's loss, and stop `fit` when the test is over."""
+        self._batches_of_epochs[-1] += 1
+        if self._curve.stop_reason is not None:
+            return
+        reported = _numbers(logs)
+        if self._config.monitor not in reported:
+            raise ModelError(
+                f"`fit` reports {sorted(reported)}, not {self._config.monitor!r}. "
+                "Pass `monitor=` with the name of the loss."
+            )
+        self._logs_of_update.append(reported)
+        if self._update_is_done():
+            rows, self._logs_of_update = self._logs_of_update, []
+            self._curve.add({name: np.array([_mean(rows, name)]) for name in reported})
+        if self._curve.stop_reason is not None:
+            self._model.stop_training = True
+
+    def _update_is_done(self) -> bool:
+        """Say whether the optimizer took its step: it may gather gradients of several batches."""
+        gathered = self._gathered()
+        if self._optimizer is None or gathered == 1:
+            return True
+        _attach_state(self._model)
+        return int(_number(holder_of(self._optimizer)._iterations)) % gathered == 0
+
+    def _gathered(self) -> int:
+        """Return the number of batches whose gradients make one update."""
+        if self._optimizer is None:
+            return 1
+        return holder_of(self._optimizer).gradient_accumulation_steps or 1
+
+    def note_state(self) -> None:
+        """Note some small variables, by which later training shows."""
+        _attach_state(self._model)
+        self._last_value = _number(self._rate)
+        if self._compared is None and any(self._batches_of_epochs):
+            self._compared = _variables_to_compare(self._model)
+        if self._compared is not None:
+            self._noted = _bytes_of(self._compared)
+
+    def fit_ended(self) -> str:
+        """Restore the model; return what to tell the user of a test that is not complete."""
+        message = self._incomplete()
+        self._undo()
+        return message
+
+    def fit_failed(self) -> str:
+        """Restore the model."""
+        average_is_next = keras.backend.backend() == "jax" and self.guard.is_running
+        self._undo()
+        if average_is_next:
+            _skip_final_average(self._model.optimizer)
+        return ""
+
+    def fit_was_left(self) -> str:
+        """Restore the model, except for what has changed since; return what the user must know."""
+        is_trained = self._compared is not None and self._noted != _bytes_of(self._compared)
+        new_rate = self._rate_set_since()
+        # Since the `fit`, the user may have set a seed.
+        self._snapshot.keep_random_state()
+        self._undo(restores_state=not is_trained, new_rate=new_rate)
+        weights = _TRAINED_SINCE if is_trained else _RESTORED_NOW
+        return f"{_LEFT} {weights} {_RATE_RESTORED if new_rate is None else _RATE_KEPT}"
+
+    def _rate_set_since(self) -> Any:
+        """Return what somebody else has set the learning rate to, None if nobody has."""
+        rate = self._rate if self._optimizer is None else get_learning_rate(self._optimizer)
+        if rate is not self._rate:
+            return rate
+        return None if _number(rate) == self._last_value else _number(rate)
+
+    def _undo(self, restores_state: bool = True, new_rate: Any = None) -> None:
+        with UninterruptedExit() as stack:
+            stack.callback(self._finish)
+            stack.callback(self._restore_rate, new_rate)
+            if restores_state:
+                stack.callback(self._snapshot.restore)
+            stack.callback(_forget_detached_state, self._model)
+
+    def _restore_rate(self, new_rate: Any) -> None:
+        if self._rate is not self._own_rate:
+            # Compiled for the variable that took the place of the schedule.
+            self._model.train_function = None
+        if new_rate is None and self._optimizer is not None:
+            set_learning_rate(self._optimizer, self._own_rate)
+        if self._optimizer is None or get_learning_rate(self._optimizer) is self._rate:
+            self._rate.assign(self._own_value if new_rate is None else new_rate)
+
+    def _finish(self) -> None:
+        if self._curve.stop_reason is None:
+            self._curve.stop_reason = "stopped"
+        kind: OptimizerKind = optimizer_kind(self._optimizer) if self._optimizer else "other"
+        backend = keras.backend.backend()
+        restored = self._snapshot.restored()
+        result = result_of([self._curve], self._config, restored, kind, backend)
+        self._on_result(self, result)
+
+    def _incomplete(self) -> str:
+        """Say how to complete a test that `fit` ended too early; nothing if it did not."""
+        count, steps = self._curve.count, self._config.steps
+        if self._curve.stop_reason is not None:
+            return ""
+        fewer = [f"steps={count} to LRRangeTest"] if count >= 2 else []
+        if self._model.stop_training:
+            found = f"Another callback stopped `fit` after {count} of {steps} learning rates."
+            return f"{found} {' or '.join(['Remove that callback', *_pass(fewer)])}."
+        found = f"`fit` ended after {count} of {steps} learning rates."
+        return f"{found} {' or '.join(_pass([*self._more_epochs(), *fewer]) or [_MORE_DATA])}."
+
+    def _more_epochs(self) -> list[str]:
+        first, last = self._batches_of_epochs[:1], self._batches_of_epochs[-1:]
+        if not any(first) or last < first:  # there are no more data
+            return []
+        batches = self._config.steps * self._gathered()
+        epochs = self._first_epoch + math.ceil(batches / first[0])
+        return [f"epochs={epochs} to `fit`"]
+
+
+_LEFT = (
+    "A `fit` with LRRangeTest was left in the middle of the range test, in a way that a callback "
+    "cannot notice."
+)
+_RESTORED_NOW = "The model has been restored only now to its state before that `fit`."
+_TRAINED_SINCE = (
+    "The model has been changed since, but not by its own methods, so its weights are kept: they "
+    "come from the range test and from what changed them."
+)
+_RATE_RESTORED = "Its learning rate is the one before that `fit`."
+_RATE_KEPT = "The learning rate that was set since is kept."
+_MORE_DATA = "Pass more data"
+
+
+def _pass(arguments: list[str]) -> list[str]:
+    return [f"Pass {', or '.join(arguments)}"] if arguments else []
+
+
+def _check_steps_per_execution(model: keras.Model) -> None:
+    if model.steps_per_execution != 1:
+        raise ModelError(
+            "LRRangeTest sees every step only with steps_per_execution=1; the model has "
+            f"steps_per_execution={model.steps_per_execution}. Compile it with 1, or use "
+            "`lrwidget.range_test`."
+        )
+
+
+def _chosen(
+    model: keras.Model, chosen: keras.optimizers.Optimizer | None
+) -> keras.optimizers.Optimizer:
+    optimizer = optimizer_of(model, chosen)
+    if keras.backend.backend() == "jax" and optimizer is not model.optimizer:
+        raise ModelError(
+            "On the JAX backend a training step knows `model.optimizer` only; got "
+            f"optimizer={optimizer.name}, another one."
+        )
+    return optimizer
+
+
+def _attach_state(model: keras.Model) -> None:
+    """Update the variables of a model on JAX; Keras keeps their values elsewhere in an epoch."""
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()
+
+
+def _forget_detached_state(model: keras.Model) -> None:
+    """Keep Keras on JAX from overwriting the variables with the state of the last step."""
+    if keras.backend.backend() == "jax":
+        model._jax_state, model._jax_state_synced = None, True
+
+
+def _skip_final_average(optimizer: keras.optimizers.Optimizer) -> None:
+    """Keep Keras on JAX from setting the weights to their average at the end of a failed `fit`."""
+
+    def skip(*_args: Any) -> None:
+        shadow.__exit__()
+
+    shadow = Shadow(optimizer, "finalize_variable_values", skip)
+    shadow.__enter__()
+
+
+def _variables_to_compare(model: keras.Model) -> list[keras.Variable]:
+    """Return small variables that change in every kind of training."""
+    weights = [each for each in model.trainable_variables if math.prod(each.shape) <= _SMALL]
+    return [*(each._iterations for each in optimizers_of(model)), *weights[-1:]]
+
+
+def _bytes_of(variables: list[keras.Variable]) -> list[bytes]:
+    return [numpy_of(each).tobytes() for each in variables]
+
+
+def _number(variable: keras.Variable) -> float:
+    return float(numpy_of(variable))
+
+
+def _numbers(logs: Any) -> dict[str, float]:
+    """Return the numbers among what a step reports, by name."""
+    found: dict[str, float] = {}
+    for name, value in logs.items() if isinstance(logs, dict) else ():
+        if isinstance(value, dict):
+            found |= _numbers(value)
+        elif np.ndim(value) == 0:
+            found[name] = float(value)
+    return found
+
+
+def _mean(rows: list[dict[str, float]], name: str) -> float:
+    return float(np.mean([row[name] for row in rows]))

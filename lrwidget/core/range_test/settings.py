@@ -1,0 +1,151 @@
+"""RangeTestConfig: the settings of one range test, validated as a whole."""
+
+import math
+import warnings
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from lrwidget.core.checks import MAX_SWEEPS, as_count, as_flag, as_number, as_rate, as_text
+from lrwidget.core.curve.ladder import (
+    FloatArray,
+    Mode,
+    as_mode,
+    as_steps,
+    lr_ladder,
+    skips_decades,
+    words_for_skipped_decades,
+)
+
+PROBE_STEPS = 30
+"""Training steps of a probe: three for each decade of the widest range."""
+
+LOWEST, HIGHEST = 1e-8, 100.0
+"""How far a probe looks on a side that is left to it."""
+
+# With the number of a sweep added it still fits into 64 bits.
+_MAX_SEED = 2**62
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangeTestConfig:
+    """The settings of one range test.
+
+    Args:
+        min_lr: First learning rate, > 0 in float32.
+        max_lr: Last learning rate, > min_lr, finite in float32.
+        steps: Learning rates tried, one optimizer update each, from 2 to 1,000,000.
+        mode: "exponential" for equal ratios, "linear" for equal differences.
+        batch_size: Samples in a batch, for data that comes as arrays.
+        stop_factor: The test stops when the loss has risen above its best by this many
+            thirds of its fall, > 0; None and `math.inf` never stop it.
+        sweeps: Passes over the ladder, each from the same start with other data order, from 1 to
+            1,000.
+        seed: Order of the data, for arrays and for pipelines that shuffle, >= 0; None draws one.
+        monitor: Which of the values that the model's training step reports is the loss.
+        probes_min: If true, a probe finds min_lr and the value given is ignored.
+        probes_max: The same for max_lr.
+
+    Raises:
+        ConfigError: A value that cannot be used.
+    """
+
+    min_lr: float = 1e-7
+    max_lr: float = 10.0
+    steps: int = 100
+    mode: Mode = "exponential"
+    batch_size: int = 32
+    stop_factor: float | None = 4.0
+    sweeps: int = 1
+    seed: int | None = None
+    monitor: str = "loss"
+    probes_min: bool = False
+    probes_max: bool = False
+
+    @classmethod
+    def of(cls, min_lr: float | None, max_lr: float | None, **settings: Any) -> "RangeTestConfig":
+        """Return the settings; a probe finds a limit that is None."""
+        config = cls(
+            min_lr=LOWEST if min_lr is None else min_lr,
+            max_lr=HIGHEST if max_lr is None else max_lr,
+            probes_min=min_lr is None,
+            probes_max=max_lr is None,
+            **settings,
+        )
+        config._warn_of_skipped_decades()
+        return config
+
+    def __post_init__(self) -> None:
+        for name, value in self._checked().items():
+            object.__setattr__(self, name, value)
+        lr_ladder(*self._widest(), self.steps, self.mode)
+
+    def _checked(self) -> dict[str, Any]:
+        """Return every setting as a plain Python value."""
+        return {
+            "min_lr": as_rate("min_lr", self.min_lr),
+            "max_lr": as_rate("max_lr", self.max_lr),
+            "steps": as_steps(self.steps),
+            "mode": as_mode(self.mode),
+            "batch_size": as_count("batch_size", self.batch_size, at_least=1),
+            "stop_factor": _stop_factor(self.stop_factor),
+            "sweeps": as_count("sweeps", self.sweeps, at_least=1, at_most=MAX_SWEEPS),
+            "seed": None if self.seed is None else as_count("seed", self.seed, at_most=_MAX_SEED),
+            "monitor": as_text("monitor", self.monitor),
+            "probes_min": as_flag("probes_min", self.probes_min),
+            "probes_max": as_flag("probes_max", self.probes_max),
+        }
+
+    def ladder(self) -> FloatArray:
+        """Return the learning rates of the test, shape (steps,)."""
+        return lr_ladder(self.min_lr, self.max_lr, self.steps, self.mode)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings for a JSON file: a `stop_factor` that never stops is None."""
+        settings = asdict(self)
+        return settings | {
+            "stop_factor": None if self.stop_factor == math.inf else self.stop_factor
+        }
+
+    @property
+    def probes(self) -> bool:
+        """Whether a probe is to find a limit before the test."""
+        return self.probes_min or self.probes_max
+
+    def of_probe(self) -> "RangeTestConfig":
+        """Return the settings of the probe: few steps over all that it may find."""
+        low, high = self._widest()
+        one_sweep = replace(self, mode="exponential", steps=PROBE_STEPS, sweeps=1)
+        return one_sweep.with_found(low, high)
+
+    def with_found(self, min_lr: float, max_lr: float) -> "RangeTestConfig":
+        """Return the settings with what a probe has found, on the sides left to it."""
+        return replace(
+            self,
+            min_lr=min_lr if self.probes_min else self.min_lr,
+            max_lr=max_lr if self.probes_max else self.max_lr,
+            probes_min=False,
+            probes_max=False,
+        )
+
+    def _warn_of_skipped_decades(self) -> None:
+        """Warn where a linear ladder between fixed limits jumps over whole decades."""
+        if self.probes or not skips_decades(ladder := self.ladder()):
+            return
+        warnings.warn(words_for_skipped_decades(ladder), stacklevel=4)
+
+    def _widest(self) -> tuple[float, float]:
+        """Return the limits, the widest on a side that is left to a probe."""
+        return (
+            LOWEST if self.probes_min else self.min_lr,
+            HIGHEST if self.probes_max else self.max_lr,
+        )
+
+
+def _stop_factor(value: Any) -> float:
+    """Return the factor as a float, infinity where the test never stops."""
+    hint = "4.0 is the default; None never stops the test."
+    return (
+        math.inf
+        if value is None
+        else as_number("stop_factor", value, above=0.0, finite=False, hint=hint)
+    )

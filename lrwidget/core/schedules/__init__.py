@@ -1,0 +1,1 @@
+"""Learning rates and momentum over the steps."""

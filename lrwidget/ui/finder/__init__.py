@@ -1,0 +1,1 @@
+"""LRFinderWidget: its parts wired together, and its Python methods."""

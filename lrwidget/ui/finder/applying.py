@@ -1,0 +1,136 @@
+"""Applying: the widget's Python twins for picking a learning rate and putting it on the model."""
+
+from typing import Any
+
+import keras
+
+from lrwidget.core.model.apply import apply_lr
+from lrwidget.core.model.learning_rate import optimizer_of
+from lrwidget.errors import BusyError, LRWidgetError, ModelError
+from lrwidget.ui.finder.checks import checked_lr
+from lrwidget.ui.plan.optimizer_code import GIVEN_RATE, code_of_optimizer
+from lrwidget.ui.state.state import WidgetState
+
+
+class Applying:
+    """The part of LRFinderWidget that changes the pick, the plan and the model."""
+
+    _model: keras.Model
+    _optimizer: keras.optimizers.Optimizer | None
+    _learning_rate: Any
+    _state: WidgetState
+    _is_closed: bool
+
+    def pick(self, lr: float) -> None:
+        """Pick the learning rate that `apply` is to put on the model.
+
+        Raises:
+            ConfigError: Not a finite number above 0.
+        """
+        self._state.pick(checked_lr(lr))
+
+    def plan(self, kind: str, **numbers: float) -> None:
+        """Choose what `apply` is to make of the pick.
+
+        Args:
+            kind: "constant", "triangular", "triangular2", "exponential", "one-cycle" or
+                "warm-up + hold + cosine".
+            numbers: What is not to be filled in from pick and data: `epochs`, `batches` (in a
+                pass), `low_lr`, and the other arguments of the schedule.
+
+        Raises:
+            ConfigError: An unknown kind or number, or one that cannot be used.
+        """
+        with self._state.turn.taken():
+            filled_in = dict.fromkeys(self._state.plan.changed(kind=kind).recipe.numbers)
+            self._state.take_plan(kind=kind, **{**filled_in, **numbers})
+
+    @property
+    def code(self) -> str:
+        """Python code that does in a script what `apply` does.
+
+        Raises:
+            LRWidgetError: Nothing is picked, or a number of the schedule is missing.
+        """
+        self._check_open()
+        pick = self._needed_pick()
+        chosen = "" if self._learning_rate is None else GIVEN_RATE
+        if self._optimizer is not None:
+            chosen = code_of_optimizer(self._model, self._optimizer)
+        return self._state.plan.code(pick, chosen)
+
+    def apply(self) -> None:
+        """Put the picked learning rate, or the schedule planned from it, on the model.
+
+        Raises:
+            LRWidgetError: Nothing is picked, or a number of the schedule is missing.
+            BusyError: A test runs.
+        """
+        self._check_open()
+        with self._state.turn.taken():
+            self._check_idle("Apply")
+            new = self._state.plan.learning_rate(self._needed_pick())
+            change = apply_lr(self._model, new, self._optimizer, learning_rate=self._learning_rate)
+            self._state.applied(change, self._steps_done())
+
+    def _steps_done(self) -> int:
+        if self._learning_rate is not None:
+            return 0
+        return int(optimizer_of(self._model, self._optimizer).iterations.numpy())
+
+    def _needed_pick(self) -> float:
+        if self._state.picked_lr is None:
+            raise LRWidgetError("Nothing is picked. Click the curve or call `pick(lr)` first.")
+        return self._state.picked_lr
+
+    def undo(self) -> None:
+        """Take back what the last `apply` did.
+
+        Raises:
+            LRWidgetError: Nothing is left to take back.
+            ModelError: The model was compiled anew since; that change is forgotten.
+            BusyError: A test runs.
+        """
+        self._check_open()
+        with self._state.turn.taken():
+            self._check_idle("Undo")
+            if not self._state.changes:
+                raise LRWidgetError("Nothing to undo: no learning rate was applied from here.")
+            change = self._state.changes[-1]
+            try:
+                change.undo()
+            except ModelError:
+                self._state.forget(change)
+                raise
+            self._state.undone(change)
+
+    def _check_idle(self, what: str) -> None:
+        if self._state.is_busy:
+            raise BusyError(
+                f"{what} has to wait: a range test is using the model, and its learning rate is "
+                "the test's until that ends. Call `wait()` or `stop()` first; the pick stays."
+            )
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise LRWidgetError(
+                "This widget is closed: it has let go of the model and the data. Make another "
+                "one with `LRFinderWidget(model, data)`."
+            )
+
+    def _apply_pressed(self) -> None:
+        if not self._state.holds_back():
+            self.apply()
+
+    def _pointed_at(self, lr: float) -> None:
+        if self._state.aims_low:
+            self._state.pick_low(lr)
+        else:
+            self.pick(lr)
+
+    def _take_kind(self, kind: str) -> None:
+        if kind != self._state.plan.kind:
+            self._state.take_plan(kind=kind)
+
+    def _take_number(self, name: str, value: float | None) -> None:
+        self._state.take_plan(**{name: value})

@@ -1,0 +1,290 @@
+"""Runner: the one worker thread of a widget, and the flag that stops it."""
+
+import contextvars
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from lrwidget.core.model.interrupts import interrupts_held_back
+from lrwidget.core.range_test.growing_curve import Update
+from lrwidget.core.range_test.range_test import RangeTest
+from lrwidget.errors import BusyError
+from lrwidget.ui.state.state import WidgetState
+from lrwidget.ui.state.suggested import Suggested
+
+REDRAW_SECONDS = 0.1
+
+REST = 5
+"""Redraws take at most one part in so many of the time: those of a long test take longer."""
+
+_NOW = "now"
+_LOOK_SECONDS = 0.1
+"""So often a thread that waits looks whether it was interrupted."""
+
+_RULES_SECONDS = 1.0
+"""Closing waits so long for the user's rules: one of them may be waiting for just that."""
+
+
+class Run:
+    """One test, from the moment that it is prepared until the model is restored.
+
+    Attributes:
+        stop: Set to stop the test.
+        restored: Set once the model is restored; the rules are asked after that.
+        over: Set once the status says how it ended, and the next test may start.
+        thread: The thread that works on it now: first the one that prepares it, then the worker.
+        worker: None until it has been started.
+        waiting: Number of threads that wait for its end.
+        is_left: Whether these threads call the user's observers of the end, and not the worker.
+
+    Args:
+        alone: Whether the thread that starts it waits for its end, so that no other cell runs.
+    """
+
+    def __init__(self, alone: bool) -> None:
+        self.alone = alone
+        self.stop = threading.Event()
+        self.restored = threading.Event()
+        self.over = threading.Event()
+        self.thread: int | None = threading.get_ident()
+        self.worker: threading.Thread | None = None
+        self.waiting = 0
+        self.is_left = False
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread works on it, and so must not wait for it."""
+        return self.thread == threading.get_ident()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is, or was, a worker for it."""
+        return self.worker is not None and self.worker.ident is not None
+
+
+class Runner:
+    """Runs one test at a time in a thread and tells the state what happens.
+
+    Args:
+        state: Told of the start, of the range found, of updates ten times a second, and of the
+            end.
+    """
+
+    def __init__(self, state: WidgetState) -> None:
+        self._state = state
+        # At most one run. A dict, because it takes and gives up a run in one step each, which no
+        # interrupt and no second click can come between.
+        self._runs: dict[str, Run] = {}
+        self._last: Run | None = None
+
+    def start(
+        self, prepare: Callable[[], tuple[RangeTest, Callable[[], object]]], waits: bool = False
+    ) -> None:
+        """Prepare a test on this thread, then run it in the worker.
+
+        Args:
+            prepare: Returns the test, and what tells the state that it has begun. Keras' global
+                state is thread-local, so this cannot be left to the worker.
+            waits: Whether to return only after the end of the test. If not, other cells of the
+                notebook run meanwhile, whose random numbers and seeds the test must not undo.
+
+        Raises:
+            BusyError: A test is being prepared or runs.
+            BaseException: What `prepare`, an observer of the status or the keyboard interrupt
+                raises. This test has ended then, and the model is restored.
+        """
+        run = Run(alone=waits)
+        run.waiting += waits
+        try:
+            if self._runs.setdefault(_NOW, run) is not run:
+                raise BusyError("A range test is running already. Call `stop()` or `wait()` first.")
+            self._last = run
+            test, begin = prepare()
+            with self._state.turn.taken(), interrupts_held_back():
+                begin()
+                self._start_worker(run, test)
+            del test, begin  # they hold the data
+            if waits:
+                self._wait_for(run, math.inf)
+        except BaseException as error:
+            with interrupts_held_back():
+                self._give_up(run, error)
+            raise
+
+    def _start_worker(self, run: Run, test: RangeTest) -> None:
+        # In a copy of this context, because ipykernel 7.0 finds no output cell in a plain thread.
+        worker = threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(self._work, run, test),
+            name="lrwidget range test",
+            daemon=True,
+        )
+        run.worker = worker
+        worker.start()
+        run.thread = worker.ident
+
+    def _give_up(self, run: Run, error: BaseException) -> None:
+        """Leave no test behind where the caller gets an error instead of a test."""
+        if run.has_begun:
+            self._stop_after(run, error)
+        elif self._runs.get(_NOW) is run:
+            with self._state.turn.taken():
+                self._release(run)
+                self._state.fail(error)
+                run.restored.set()
+                run.over.set()
+
+    def _stop_after(self, run: Run, error: BaseException) -> None:
+        self._ask_to_stop(run)
+        try:
+            self._wait_for(run, math.inf)
+        except BaseException as another:  # of an observer of the end
+            error = another
+        if isinstance(error, Exception):
+            self._state.show_error(error)
+
+    def _ask_to_stop(self, run: Run) -> None:
+        """Stop a run; its observers hear of it later, so that none of them can get in the way."""
+        run.stop.set()
+        with self._state.turn.taken(delivers=False):
+            if not run.over.is_set():
+                self._state.ask_to_stop()
+
+    def stop(self) -> None:
+        """Ask the test to stop after the step it is at."""
+        run = self._runs.get(_NOW)
+        if run is not None:
+            self._ask_to_stop(run)
+            self._state.turn.deliver()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until no test runs; a keyboard interrupt stops it.
+
+        Args:
+            timeout: Seconds; None waits for as long as it takes.
+
+        Returns:
+            Whether no test runs any more. Within a test, which cannot wait for itself, False.
+
+        Raises:
+            KeyboardInterrupt: After the model is restored.
+        """
+        end = math.inf if timeout is None else time.monotonic() + float(timeout)
+        while (run := self._last) is not None and not run.over.is_set():
+            if run.is_mine or not self._wait_for(run, end):
+                return False
+        return True
+
+    def end(self) -> None:
+        """Stop the test and wait until the model is restored, whatever a rule of the user's does.
+
+        Raises:
+            KeyboardInterrupt: After the model is restored.
+        """
+        run = self._runs.get(_NOW)
+        if run is None or run.is_mine:
+            self.stop()
+            return
+        self._ask_to_stop(run)
+        with interrupts_held_back():
+            run.restored.wait()
+            self._wait_for(run, time.monotonic() + _RULES_SECONDS)
+
+    def _wait_for(self, run: Run, end: float) -> bool:
+        # Not by `Thread.join`: on Python 3.11 one that was interrupted believes that the thread
+        # has ended (https://github.com/python/cpython/issues/89437).
+        try:
+            with interrupts_held_back() as interrupts, self._waiting(run):
+                while not run.over.wait(max(0.0, min(_LOOK_SECONDS, end - time.monotonic()))):
+                    if interrupts:
+                        self._ask_to_stop(run)
+                        end = math.inf
+                    elif time.monotonic() >= end:
+                        return False
+                if run.is_left and run.worker is not None:
+                    run.worker.join()  # it has nothing left to do
+                return True
+        finally:
+            if run.over.is_set():
+                self._state.turn.deliver()
+
+    @contextmanager
+    def _waiting(self, run: Run) -> Iterator[None]:
+        """Count this thread among those that wait, while the worker does not look."""
+        with self._state.turn.taken(delivers=False):
+            run.waiting += 1
+        try:
+            yield
+        finally:
+            with self._state.turn.taken(delivers=False):
+                run.waiting -= 1
+
+    def _release(self, run: Run) -> None:
+        if self._runs.get(_NOW) is run:
+            del self._runs[_NOW]
+
+    def _work(self, run: Run, test: RangeTest) -> None:
+        run.thread = threading.get_ident()
+        outcome = self._outcome(run, test)
+        del test  # it holds the data
+        try:
+            with self._state.turn.taken(delivers=False):
+                # Before the status changes: whoever sees it may start the next test at once.
+                self._release(run)
+                self._conclude(outcome)
+                run.is_left = run.waiting > 0
+                run.over.set()
+            if not run.is_left:
+                self._state.turn.deliver()
+        except BaseException as error:  # of an observer of the user's
+            self._state.show_error(error)
+        finally:
+            run.over.set()
+
+    def _outcome(self, run: Run, test: RangeTest) -> Callable[[], None]:
+        """Run the test; return what tells the state how it ended."""
+        redraw = at_most_every(REDRAW_SECONDS, self._quietly(self._state.advance))
+        on_range = self._quietly(self._state.take_range)
+        try:
+            result = test.run(redraw, run.stop, on_range, alone=run.alone)
+        except BaseException as error:  # the model's and the data's own errors among them
+            return partial(self._state.fail, error)
+        finally:
+            run.restored.set()
+        return partial(self._state.finish, result, Suggested.of(result))
+
+    def _conclude(self, outcome: Callable[[], None]) -> None:
+        try:
+            outcome()
+        except BaseException as error:  # of a view: the test must not look as if it still ran
+            self._state.fail(error)
+
+    def _quietly(self, tell: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return `tell` without calls to the user's observers, which would hold up the test."""
+
+        def told(news: Any) -> None:
+            with self._state.turn.taken(delivers=False):
+                tell(news)
+
+        return told
+
+
+def at_most_every(seconds: float, call: Callable[[Update], None]) -> Callable[[Update], None]:
+    """Return `call` slowed down: updates that come too soon after the last are left out.
+
+    Calls that take long are made less often, so that they never take most of the time.
+    """
+    due = -math.inf
+
+    def slow(update: Update) -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due:
+            call(update)
+            due = now + max(seconds, REST * (time.monotonic() - now))
+
+    return slow

@@ -1,0 +1,357 @@
+"""LRFinderWidget: wires the parts together; the way in for notebooks and for Python."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+from ipywidgets import HTML, VBox, Widget
+from traitlets import Enum, TraitType
+
+from lrwidget.core.curve.ladder import Mode
+from lrwidget.core.curve.smoothing import DEFAULT_SMOOTHING
+from lrwidget.core.curve.suggest import Suggestion
+from lrwidget.core.model.interrupts import interrupts_held_back
+from lrwidget.core.range_test.range_test import RangeTest
+from lrwidget.core.range_test.result import RangeTestResult
+from lrwidget.core.range_test.settings import RangeTestConfig
+from lrwidget.errors import ConfigError, LRWidgetError
+from lrwidget.ui.finder.applying import Applying
+from lrwidget.ui.finder.checks import (
+    check_flag,
+    check_model,
+    check_optimizer,
+    check_smoothing,
+    check_timeout,
+    checked_lr,
+)
+from lrwidget.ui.finder.picture import png_of
+from lrwidget.ui.finder.runner import Runner
+from lrwidget.ui.finder.tree import descendants
+from lrwidget.ui.looks.colors import style_sheet
+from lrwidget.ui.state.guard import Guard
+from lrwidget.ui.state.state import STATUSES, WidgetState
+from lrwidget.ui.state.verdict import mended
+from lrwidget.ui.views.code_box import CodeBox
+from lrwidget.ui.views.controls import RunLine, SettingsLine
+from lrwidget.ui.views.picking import ApplyButtons, PickLine
+from lrwidget.ui.views.plan_panel import PlanPanel
+from lrwidget.ui.views.plot import Plot
+from lrwidget.ui.views.rules_line import RulesLine, VerdictLine
+from lrwidget.ui.words import text
+
+_MIRRORED = ["status", "picked_lr"]
+"""Facts of the state that are traits of the widget, for everyone to observe."""
+
+
+class _PickedLR(TraitType[float | None, Any]):
+    """A learning rate or None; what is neither is refused as `pick` refuses it."""
+
+    def validate(self, _obj: Any, value: Any) -> float | None:
+        return None if value is None else checked_lr(value)
+
+
+class LRFinderWidget(Applying, VBox):
+    """An interactive learning-rate range test for a compiled Keras model.
+
+    Run starts a test; the curve grows while it runs and the model is afterwards bit for bit what
+    it was. A click on the curve picks a learning rate, Apply puts it on the model. All of that
+    can be called from Python too: `run`, `stop`, `wait`, `pick`, `apply`, `undo`.
+
+    Args:
+        model: A compiled keras.Model.
+        data: What `lrwidget.range_test` takes: a batched tf.data.Dataset, arrays (x, y), ...
+        min_lr: First learning rate, > 0; None leaves it to a probe, a sweep of 30 steps before
+            each test, which finds where the curve lives.
+        max_lr: Last learning rate, > min_lr; None leaves it to the probe.
+        steps: Learning rates to try, one training step each, >= 2.
+        smoothing: How strongly the curve on show is smoothed, in [0, 1).
+        mode: "exponential" for equal ratios, "linear" for equal differences.
+        batch_size: Samples in a batch, for data that comes as arrays.
+        stop_factor: The test ends when the loss has risen by this many times its fall.
+        sweeps: Passes over the range, each from the same start.
+        seed: Order of the data, for data that comes as arrays; None draws one.
+        validation_data: Data in any of these forms; its loss is then measured some twenty
+            times in a test and can be put on show, and "auto" reads both losses.
+        class_weight: Weight of each class by its number, as for `fit`.
+        optimizer: For a model that holds several, the one whose learning rate is moved.
+        learning_rate: In place of an optimizer, a keras.Variable that the training step reads as
+            its learning rate, or a function that sets it; see `lrwidget.range_test`.
+        monitor: Which of the values that the model's own `train_step` returns is the loss.
+
+    Raises:
+        ConfigError: A setting that cannot be used.
+    """
+
+    status = Enum(STATUSES, "idle", help="How the test stands. See `run` for observers.")
+    picked_lr = _PickedLR(None, allow_none=True, help="The learning rate that Apply would apply.")
+
+    def __init__(
+        self,
+        model: keras.Model,
+        data: Any,
+        *,
+        min_lr: float | None = 1e-7,
+        max_lr: float | None = 10.0,
+        steps: int = 100,
+        smoothing: float = DEFAULT_SMOOTHING,
+        mode: Mode = "exponential",
+        batch_size: int = 32,
+        stop_factor: float | None = 4.0,
+        sweeps: int = 1,
+        seed: int | None = None,
+        validation_data: Any = None,
+        class_weight: dict[int, float] | None = None,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        learning_rate: Any = None,
+        monitor: str = "loss",
+    ) -> None:
+        config = RangeTestConfig.of(
+            min_lr,
+            max_lr,
+            steps=steps,
+            mode=mode,
+            batch_size=batch_size,
+            stop_factor=stop_factor,
+            sweeps=sweeps,
+            seed=seed,
+            monitor=monitor,
+        )
+        check_model(model)
+        check_optimizer(optimizer)
+        check_smoothing(smoothing)
+        self._model, self._data, self._config = model, data, config
+        self._options = {
+            "validation_data": validation_data,
+            "class_weight": class_weight,
+            "optimizer": optimizer,
+            "learning_rate": learning_rate,
+        }
+        self._optimizer, self._learning_rate = optimizer, learning_rate
+        self._is_closed = False
+        self._state = WidgetState.of(config, smoothing)
+        # Before the views, so that no error of theirs leaves the status behind. Not `dlink`: it
+        # drops what an observer of the status changes in its turn.
+        self._state.observe(self._mirror, _MIRRORED)
+        self._runner = Runner(self._state)
+        super().__init__(self._make_parts())
+        self.add_class("lrw")
+
+    def _make_parts(self) -> list[Widget]:
+        state, shown = self._state, Guard(self._state)
+        free = Guard(state, takes_turn=False)
+        buttons = ApplyButtons(state, self._apply_pressed, self.undo, self._show_code, shown)
+        style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
+        return [
+            style,
+            SettingsLine(state, state.take_setting, state.take_auto_range, shown),
+            RunLine(state, self._run_pressed, self.stop, free),
+            Plot(state, self._pointed_at, self.show, self._show_earlier, shown),
+            RulesLine(state, self._pointed_at, shown),
+            VerdictLine(state, self.extend, free),
+            PickLine(state, self.pick, self._take_kind, buttons, shown),
+            PlanPanel(state, self._take_number, self._aim, shown),
+            CodeBox(state, lambda: self.code),
+        ]
+
+    @property
+    def result(self) -> RangeTestResult | None:
+        """What the last test measured; None until one has ended."""
+        return self._state.result
+
+    @property
+    def suggestions(self) -> dict[str, Suggestion]:
+        """What each rule suggests, by the rule's name; empty before the end of a test."""
+        return dict(self._state.suggestions)
+
+    @property
+    def error(self) -> BaseException | None:
+        """The error on show; None where all is well."""
+        return self._state.error
+
+    def run(self, block: bool = False) -> None:
+        """Start a range test.
+
+        Args:
+            block: Wait for its end, and for that of a test that an observer of `status` starts
+                then. A keyboard interrupt stops the test.
+
+        Raises:
+            BusyError: A test runs already. That is so within a test, too: in code of the model,
+                the data or a rule. An observer of the end of a test can run the next one.
+            LRWidgetError: The widget is closed.
+            Exception: What the settings, the model or the data raise; from within a running test
+                only with `block`, as `error` and in the widget always.
+            KeyboardInterrupt: After the model is restored.
+        """
+        check_flag("block", block)
+        self._check_open()
+        try:
+            self._runner.start(self._prepare, waits=bool(block))
+        except KeyboardInterrupt:
+            self._send_all()
+            raise
+        if block:
+            self.wait()
+            if self.status == "failed" and self.error is not None:
+                raise self.error
+
+    def _prepare(self) -> tuple[RangeTest, Callable[[], None]]:
+        config = self._state.config(self._config)
+        test = RangeTest(self._model, self._data, config, **self._options)
+        return test, partial(self._begin, config, test.batches_per_pass)
+
+    def _begin(self, config: RangeTestConfig, batches_per_pass: int | None) -> None:
+        self._check_open()  # another thread may have closed it meanwhile
+        self._state.begin(config)
+        if batches_per_pass is not None:
+            self._state.take_plan(batches=batches_per_pass)
+
+    def _run_pressed(self) -> None:
+        if not self._state.is_busy:
+            self.run()
+
+    def stop(self) -> None:
+        """Ask a running test to stop; the model is then restored."""
+        self._runner.stop()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until no test runs; a keyboard interrupt stops the test.
+
+        Args:
+            timeout: Seconds; None waits for as long as it takes.
+
+        Returns:
+            Whether no test runs any more. Code that runs within a test, such as a rule, cannot
+            wait for that test: it gets False at once.
+
+        Raises:
+            ConfigError: Not a number of seconds of at least 0.
+            KeyboardInterrupt: After the model is restored.
+        """
+        check_timeout(timeout)
+        try:
+            ended = self._runner.wait(timeout)
+        except KeyboardInterrupt:
+            self._send_all()
+            raise
+        if ended:
+            self._send_all()
+        return ended
+
+    def _send_all(self) -> None:
+        """Send everything again: what the worker sent is lost where a notebook runs unattended."""
+        if self._is_closed:
+            return
+        with self._state.turn.taken():
+            for part in descendants(self):
+                part.send_state()
+
+    def show(self, name: str) -> None:
+        """Put another measured curve on the plot.
+
+        Args:
+            name: "loss", the name of a metric, or "validation_loss".
+
+        Raises:
+            ConfigError: It was not measured.
+        """
+        with self._state.turn.taken():
+            names = list(self._state.measured.series)
+            if not isinstance(name, str) or name not in names:
+                raise ConfigError(f"`name` must be one of {names}; got {text.passed(name)}.")
+            self._state.take_show(name)
+
+    def extend(self) -> None:
+        """Run again with more of what the last curve lacks.
+
+        That is two decades more on a side that it did not show, or three times the steps where
+        noise hides the fall.
+
+        Raises:
+            LRWidgetError: The last curve lacks nothing, or there is none.
+            BusyError: A test runs.
+        """
+        self._check_open()
+        with self._state.turn.taken():
+            state = self._state
+            if not state.verdict.mend or state.result is None:
+                raise LRWidgetError(
+                    "Nothing to extend: the last test covered enough range and steps."
+                )
+            for name, value in mended(state.result.config, state.verdict.mend).items():
+                state.take_setting(name, value)
+        self.run()
+
+    def close(self) -> None:
+        """Stop a running test, restore the model, and remove all that the widget consists of.
+
+        The widget lets go of the model and the data; what was measured stays. Within a test, as
+        in a rule of yours, this does not wait: the model is restored once the test has stopped.
+
+        Raises:
+            KeyboardInterrupt: After all of that is done.
+        """
+        self._close(waits=True)
+
+    def __del__(self) -> None:
+        # Wherever the garbage collector runs, the test may be waiting for that very thread.
+        self._close(waits=False)
+
+    def _close(self, waits: bool) -> None:
+        if "_runner" not in vars(self):  # deleted half made, after a setting that cannot be used
+            return
+        with interrupts_held_back():
+            self._is_closed = True
+            try:
+                if waits:
+                    self._runner.end()
+                else:
+                    self._runner.stop()
+            finally:
+                self._remove()
+
+    def _remove(self) -> None:
+        with self._state.turn.taken():
+            for part in descendants(self):
+                if part is not self:
+                    part.close()
+            super().close()
+            self._model = self._data = self._optimizer = None
+            self._options = {}
+            self._state.forget_changes()
+
+    def _aim(self, on: bool) -> None:
+        self._state.aims_low = on
+
+    def _show_earlier(self, on: bool) -> None:
+        self._state.earlier_shown = on
+
+    def _show_code(self, on: bool) -> None:
+        self._state.code_shown = on
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        """Return what a cell keeps: the widget and, after a test, a picture of its curve."""
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
+        result = self.result
+        picture = png_of(result, self._state.show) if result and len(result.lrs) else None
+        return bundle | ({"image/png": picture} if picture else {})
+
+    def _mirror(self, change: Any) -> None:
+        setattr(self, change.name, change.new)
+
+    def notify_change(self, change: Any) -> None:
+        """Tell the browser and the observers of a change of a trait.
+
+        Observers of what the widget itself has changed are called as soon as its turn is over.
+        """
+        if change["name"] not in _MIRRORED:
+            super().notify_change(change)
+            return
+        notify = partial(super().notify_change, change)
+        if self._state.turn.is_mine:
+            self._state.turn.call_later(notify)
+            return
+        if change["name"] == "picked_lr" and change["new"] is not None:  # assigned by the user
+            self._state.pick(change["new"])
+        notify()

@@ -1,0 +1,1 @@
+"""Colors, shapes, axes and the style sheet."""

@@ -1,0 +1,1 @@
+"""LRMonitor and its figure."""

@@ -1,0 +1,203 @@
+"""LivePlot: learning rate and loss against the step, on one figure, while a `fit` runs."""
+
+import numpy as np
+from bqplot import Axis, Figure, LinearScale, Lines, Scatter
+
+from lrwidget.core.curve.ladder import FloatArray
+from lrwidget.ui.looks import axis
+from lrwidget.ui.looks import colors as looks
+
+MAX_POINTS = 1000
+"""More than this nobody could tell apart, and all of them are sent on every drawing."""
+
+MAX_EPOCH_MARKS = 60
+
+STEPS_AT_FIRST = 10.0
+"""What the axis shows until a step is known."""
+
+ROOM_AHEAD = 0.25
+"""Room for what is still to come, as a share of what is there."""
+
+MOSTLY = 0.7
+"""A range that fills less than this share of its axis gets a narrower one."""
+
+
+class _Figure(Figure):
+    """A figure whose text is short: bqplot's would ask all its parts for theirs on display."""
+
+    def __repr__(self) -> str:
+        return "Learning rate and loss of a fit, drawn live by LRMonitor"
+
+
+class LivePlot:
+    """A bqplot figure with the loss on the left axis and the learning rate on the right one.
+
+    Of more than a thousand steps, each point drawn stands for several and is their mean.
+
+    Attributes:
+        figure: What to display.
+    """
+
+    def __init__(self) -> None:
+        self._epoch_ends: list[int] = []
+        self._marked = 0
+        self._validation: list[tuple[int, float]] = []
+        exact = {"min": 0.0, "max": 1.0, "allow_padding": False}
+        self._steps = steps = LinearScale(**exact | {"max": STEPS_AT_FIRST})
+        self._loss_scale, self._lr_scale = LinearScale(**exact), LinearScale(**exact)
+        self._whole_height = LinearScale(**exact)
+        on_loss = {"x": steps, "y": self._loss_scale}
+        self._loss = Lines(x=[], y=[], scales=on_loss, colors=[looks.CURVE], stroke_width=1.5)
+        self._lr = Lines(
+            x=[],
+            y=[],
+            scales={"x": steps, "y": self._lr_scale},
+            colors=[looks.PICK],
+            stroke_width=1.5,
+        )
+        self._points = Scatter(
+            x=[],
+            y=[],
+            scales=on_loss,
+            colors=[looks.CURVE],
+            marker="diamond",
+            default_size=80,
+        )
+        self._marks = Lines(
+            x=[],
+            y=[],
+            scales={"x": steps, "y": self._whole_height},
+            colors=["#8a949e"],
+            stroke_width=1.0,
+            line_style="dotted",
+        )
+        self.figure = self._make_figure()
+
+    def _make_figure(self) -> Figure:
+        self._loss_axis = Axis(
+            scale=self._loss_scale,
+            side="left",
+            label="loss (diamond: validation)",
+            label_color=looks.CURVE,
+            label_offset="46px",
+            tick_format="~g",
+            grid_lines="none",
+        )
+        self._lr_axis = Axis(
+            scale=self._lr_scale,
+            side="right",
+            label="learning rate",
+            label_color=looks.PICK,
+            label_offset="56px",
+            tick_format=".1e",
+            grid_lines="none",
+        )
+        self._step_axis = Axis(
+            scale=self._steps,
+            label="step",
+            label_color=looks.EARLIER,  # bqplot's own is orange on dark, as the learning rate is
+            tick_format="~s",
+            grid_lines="none",
+        )
+        return _Figure(
+            marks=[self._marks, self._lr, self._loss, self._points],
+            axes=[self._step_axis, self._loss_axis, self._lr_axis],
+            # Its own would be two widgets more to send.
+            scale_x=self._steps,
+            scale_y=self._whole_height,
+            fig_margin={"top": 12, "bottom": 48, "left": 62, "right": 72},
+            padding_y=0.0,
+            display_toolbar=False,
+            layout={"height": "320px", "width": "100%", "min_width": "0"},
+        )
+
+    def mark_epoch(self, steps: int, validation_loss: float | None) -> None:
+        """Remember the end of an epoch, after so many steps, for the next drawing."""
+        self._epoch_ends.append(steps)
+        if validation_loss is not None and np.isfinite(validation_loss):
+            self._validation.append((steps, float(validation_loss)))
+
+    def draw(self, lrs: FloatArray, losses: FloatArray, over: bool = False) -> None:
+        """Draw what is known now.
+
+        The axes stay as they are while all fits in well: each one that moves is a message more.
+
+        Args:
+            lrs: Learning rates of the steps so far, shape (n,), n >= 0.
+            losses: Their losses, shape (n,); what is not finite leaves a gap.
+            over: Whether no more steps will come, so that no room for them is needed.
+        """
+        if not len(lrs):
+            return
+        ahead = 0.02 if over else ROOM_AHEAD
+        steps = np.arange(1, len(lrs) + 1, dtype=np.float64)
+        validation = np.array(self._validation).reshape(-1, 2)
+        if _show(self._steps, 0.0, steps[-1], 0.0, ahead, over):
+            self._step_axis.tick_values = axis.loss_ticks(0.0, self._steps.max)
+        seen = loss_limits(np.concatenate([losses, validation[:, 1]]))
+        _show(self._loss_scale, *seen, 0.05, 0.05, over)
+        _show(self._lr_scale, 0.0, float(np.fmax.reduce(lrs, initial=0.0)), 0.0, ahead, over)
+        low, high = self._loss_scale.min, self._loss_scale.max
+        tamed = np.where(np.isfinite(losses), axis.tame(losses, low, high), np.nan)
+        _put(self._loss, thinned(steps), thinned(tamed))
+        _put(self._lr, thinned(steps), thinned(lrs))
+        if len(self._points.x) != len(validation):
+            _put(self._points, validation[:, 0], validation[:, 1])
+        if self._marked != len(self._epoch_ends):
+            self._marked = len(self._epoch_ends)
+            _put(self._marks, *epoch_lines(self._epoch_ends))
+
+
+def thinned(values: FloatArray) -> FloatArray:
+    """Return at most MAX_POINTS values, each the mean of equally many neighbours.
+
+    >>> thinned(np.arange(2000.0))[:3]
+    array([0.5, 2.5, 4.5])
+    """
+    width = -(-len(values) // MAX_POINTS)
+    if width <= 1:
+        return values
+    starts = np.arange(0, len(values), width)
+    return np.add.reduceat(values, starts) / np.diff([*starts, len(values)])
+
+
+def loss_limits(losses: FloatArray) -> tuple[float, float]:
+    """Return the lowest and highest loss to show: single spikes are cut off."""
+    finite = losses[np.isfinite(losses)]
+    if not len(finite):
+        return 0.0, 1.0
+    return float(finite.min()), float(np.percentile(finite, 99.5))
+
+
+def epoch_lines(ends: list[int]) -> tuple[FloatArray, FloatArray]:
+    """Return x and y of a line that goes up at each end of an epoch, with gaps in between."""
+    shown = np.array(ends[:: 1 + len(ends) // MAX_EPOCH_MARKS], dtype=np.float64)
+    return np.repeat(shown, 3), np.tile([0.0, 1.0, np.nan], len(shown))
+
+
+def _show(
+    scale: LinearScale, low: float, high: float, below: float, above: float, exactly: bool
+) -> bool:
+    """Let a scale show `low` to `high`; say whether it had to move.
+
+    Args:
+        below: Room to leave below, as a share of the range shown.
+        above: Room to leave above.
+        exactly: Whether to move although the range fits in and fills most of the scale.
+    """
+    fits = scale.min <= low and high <= scale.max
+    if fits and not exactly and high - low > MOSTLY * (scale.max - scale.min):
+        return False
+    height = (high - low) or abs(high) or 1.0
+    limits = low - below * height, high + above * height
+    if (scale.min, scale.max) == limits:
+        return False
+    with scale.hold_sync():
+        scale.min, scale.max = limits
+    return True
+
+
+def _put(mark: Lines | Scatter, x: FloatArray, y: FloatArray) -> None:
+    """Move a mark in one message; float64, because one narrower array breaks it for good."""
+    with mark.hold_sync():
+        mark.x, mark.y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)

@@ -1,0 +1,202 @@
+"""Plan: what Apply will put on the model, as a value, as a preview and as code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrwidget import schedules
+from lrwidget.core.curve.ladder import FloatArray
+from lrwidget.errors import ConfigError
+from lrwidget.ui.plan.optimizer_code import GIVEN_RATE, NOT_FOUND
+from lrwidget.ui.plan.recipes import NUMBERS, RECIPES, Recipe
+from lrwidget.ui.words import kinds, text
+
+LOWER_DIVISOR = 4.0
+"""The lower end of a cycle is this far below the upper one: Smith's third to fourth part."""
+
+PREVIEW_POINTS = 400
+PREVIEW_STEPS = 2**17
+"""So many steps are looked at for the preview; of longer plans not each one is."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the picked learning rate is to be used.
+
+    Args:
+        kind: One of RECIPES.
+        epochs: Passes over the data that the training will have, >= 1.
+        batches: Batches in a pass, >= 1; None where that is not known.
+        low_lr: The second pick; None for a part of the first.
+        typed: Numbers that a person chose, by the schedule's argument.
+    """
+
+    kind: str = "constant"
+    epochs: int = 10
+    batches: int | None = None
+    low_lr: float | None = None
+    typed: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of this kind."""
+        return RECIPES[self.kind]
+
+    @property
+    def is_schedule(self) -> bool:
+        """Whether more than a constant is applied."""
+        return bool(self.recipe.schedule)
+
+    def changed(self, **values: Any) -> "Plan":
+        """Return the plan with other values; with another length, what depends on it is anew.
+
+        Args:
+            values: "kind", "epochs", "batches", "low_lr", or an argument of the schedule; None
+                for one that is to be filled in again.
+
+        Raises:
+            ConfigError: There is no such kind, the schedule takes no such number, or the plan
+                gets longer than steps can be counted.
+        """
+        own = {name: _read(name, values.pop(name)) for name in _OWN.keys() & values.keys()}
+        made = replace(self, **own)
+        if made.epochs * (made.batches or 1) > kinds.MOST:
+            raise ConfigError(
+                f"{made.epochs} epochs of {made.batches or 1} batches are more than the "
+                f"{kinds.MOST} training steps that can be counted."
+            )
+        for name in values:
+            if name not in made.recipe.numbers:
+                raise ConfigError(
+                    f"A {made.kind} learning rate takes no `{name}`; "
+                    f"it takes {sorted({*made.recipe.numbers, 'epochs', 'batches', 'low_lr'})}."
+                )
+        same_length = (made.epochs, made.batches) == (self.epochs, self.batches)
+        typed = {
+            name: value
+            for name, value in self.typed.items()
+            if same_length or name not in _OF_LENGTH
+        }
+        typed |= {name: _read(name, value) for name, value in values.items()}
+        return replace(made, typed={name: typed[name] for name in typed if typed[name] is not None})
+
+    def lower(self, pick: float | None) -> float | None:
+        """Return the lower end of the cycles; None where the kind has none."""
+        if not self.recipe.lower or self.low_lr is not None:
+            return self.low_lr if self.recipe.lower else None
+        return None if pick is None else pick / LOWER_DIVISOR
+
+    def numbers(self) -> dict[str, float]:
+        """Return the numbers besides the picks, without those of a length that is not known."""
+        known = self.batches is not None
+        filled = self.recipe.fill(self.epochs, self.epochs * (self.batches or 1)) if known else {}
+        typed = {name: self.typed[name] for name in self.typed if name in self.recipe.numbers}
+        return {**filled, **self.recipe.fixed, **typed}
+
+    def arguments(self, pick: float) -> dict[str, float]:
+        """Return what the schedule's class is called with."""
+        ends = {self.recipe.upper: pick}
+        low = self.lower(pick)
+        if low is not None:
+            ends = {self.recipe.lower: low, **ends}
+        return ends | self.numbers()
+
+    def learning_rate(self, pick: float) -> Any:
+        """Return what is to be applied: the pick, or a schedule.
+
+        Raises:
+            ConfigError: The numbers do not go together, or the batches in a pass are missing.
+        """
+        if not self.is_schedule:
+            return pick
+        if self.recipe.numbers - self.numbers().keys():
+            raise ConfigError(
+                "How many batches are in an epoch is not known: type it. "
+                "For data that tell, a test fills it in."
+            )
+        low = self.lower(pick)
+        if low is not None and low >= pick:
+            raise ConfigError(
+                f"The lower LR must be below the picked one; got {text.format_lr(low)} and "
+                f"{text.format_lr(pick)}."
+            )
+        return getattr(schedules, self.recipe.schedule)(**self.arguments(pick))
+
+    def preview(self, pick: float) -> tuple[FloatArray, FloatArray]:
+        """Return steps and the schedule's learning rate at each, shape (n,) both.
+
+        Of a long plan these are the lowest and the highest of every stretch, so that no peak
+        of a cycle is missed.
+
+        Raises:
+            ConfigError: As `learning_rate`.
+        """
+        schedule = self.learning_rate(pick)
+        steps = np.unique(np.linspace(0, self.length(), PREVIEW_STEPS + 1).astype(np.int64))
+        lrs = np.asarray(schedule(steps), dtype=np.float64)
+        if len(steps) > PREVIEW_POINTS:
+            kept = _extremes(lrs, PREVIEW_POINTS // 2)
+            steps, lrs = steps[kept], lrs[kept]
+        return steps.astype(np.float64), lrs
+
+    def length(self) -> int:
+        """Return the training steps of the plan: those of all epochs, or of the schedule."""
+        numbers = self.numbers()
+        parts = ("warmup_steps", "hold_steps", "decay_steps")
+        own = numbers.get("total_steps") or sum(int(numbers.get(part, 0)) for part in parts)
+        return int(max(own, self.epochs * (self.batches or 0), 1))
+
+    def code(self, pick: float, optimizer: str = "") -> str:
+        """Return the lines of Python that do the same to a compiled `model`.
+
+        Args:
+            pick: The learning rate picked.
+            optimizer: The expression that finds the one to change, for a model that holds
+                several.
+
+        Raises:
+            ConfigError: As `learning_rate`.
+        """
+        self.learning_rate(pick)
+        end = f", {optimizer})" if optimizer else ")"
+        if optimizer in (NOT_FOUND, GIVEN_RATE):
+            name = optimizer.partition("=")[0]
+            end += f"  # `{name}` is the one that was passed to the widget"
+        if not self.is_schedule:
+            return f"import lrwidget\n\nlrwidget.apply_lr(model, {pick!r}{end}"
+        given = "".join(f"    {name}={value!r},\n" for name, value in self.arguments(pick).items())
+        name = self.recipe.schedule
+        return (
+            f"import lrwidget\nfrom lrwidget.schedules import {name}\n\n"
+            f"schedule = {name}(\n{given})\nlrwidget.apply_lr(model, schedule{end}"
+        )
+
+
+def _extremes(values: FloatArray, stretches: int) -> NDArray[np.int64]:
+    """Return the places of both ends and of the lowest and highest value of each stretch."""
+    places = np.array_split(np.arange(len(values)), stretches)
+    lowest = [part[np.argmin(values[part])] for part in places]
+    highest = [part[np.argmax(values[part])] for part in places]
+    return np.unique([0, *lowest, *highest, len(values) - 1])
+
+
+_OF_LENGTH = {name for recipe in RECIPES.values() for name in recipe.of_length}
+_OWN = {"kind": None, "epochs": kinds.COUNT, "batches": kinds.COUNT, "low_lr": kinds.LR}
+
+
+def _read(name: str, value: Any) -> Any:
+    """Return a value of a plan as a plain number, or say what is wrong with it."""
+    if name == "kind":
+        if not isinstance(value, str) or value not in RECIPES:
+            raise ConfigError(f"`kind` must be one of {list(RECIPES)}; got {text.passed(value)}.")
+        return value
+    kind = _OWN.get(name) or NUMBERS[name].kind
+    if value is None and name != "epochs":
+        return None
+    try:
+        return kind.read(str(value))
+    except ValueError as error:
+        raise ConfigError(f"`{name}` must be {kind.noun}; got {text.passed(value)}.") from error

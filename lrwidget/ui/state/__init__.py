@@ -1,0 +1,1 @@
+"""What the widget knows, with one owner for each fact."""

@@ -1,0 +1,297 @@
+"""WidgetState: the one owner of every fact that the views show.
+
+Every change goes through a method here, in one turn, because the worker thread and the
+notebook's own thread both make changes and a widget model bears one writer at a time. The views
+observe the facts and redraw within the same turn. Code of the user's is never called in it.
+"""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from traitlets import Any as AnyTrait
+from traitlets import Bool, Dict, Enum, Float, Instance, Int, Tuple, Unicode
+
+from lrwidget.core.curve.suggest import Suggestion
+from lrwidget.core.model.apply import AppliedLR
+from lrwidget.core.range_test.growing_curve import Update
+from lrwidget.core.range_test.result import RangeTestResult
+from lrwidget.core.range_test.settings import RangeTestConfig
+from lrwidget.errors import ModelError
+from lrwidget.ui.plan.plan import Plan
+from lrwidget.ui.state.drawn_curve import Curve, Measured
+from lrwidget.ui.state.notices import Said
+from lrwidget.ui.state.suggested import Suggested
+from lrwidget.ui.state.verdict import Verdict
+from lrwidget.ui.words import text
+
+STATUSES = (
+    "idle",
+    "running",
+    "stopping",
+    "finished",
+    "diverged",
+    "non_finite",
+    "stopped",
+    "failed",
+)
+BUSY = ("running", "stopping")
+LEFT_TO_PROBE = {"min_lr": "probes_min", "max_lr": "probes_max"}
+"""For each limit of the range the fact that says whether a probe is to find it."""
+
+SETTINGS = (*LEFT_TO_PROBE, *LEFT_TO_PROBE.values(), "steps", "mode", "sweeps", "stop_factor")
+
+EARLIER = 5
+"""So many earlier tests stay on the plot."""
+
+
+class WidgetState(Said):
+    """What is set, what is known of the test, what is picked, what is said."""
+
+    min_lr = Float()
+    max_lr = Float()
+    probes_min = Bool(help="Whether min_lr is left to a probe, which sets it at every test.")
+    probes_max = Bool(help="The same for max_lr.")
+    steps = Int()
+    smoothing = Float()
+    mode = Unicode()
+    sweeps = Int()
+    stop_factor = Float()
+
+    status = Enum(STATUSES, "idle")
+    ladder = AnyTrait(None, help="Learning rates on show, shape (n,); None before the first test.")
+    progress = Float(0.0, help="Share of the test that is done, from 0 to 1.")
+    measured = Instance(Measured, ())
+    show = Unicode("loss", help="Name of the curve on show.")
+    curve = Instance(Curve, ())
+    earlier = Tuple(help="What earlier tests measured, as Measured, the newest last.")
+    earlier_shown = Bool(True)
+    result = Instance(RangeTestResult, allow_none=True)
+    suggestions = Dict()
+    verdict = Instance(Verdict, ())
+
+    picked_lr = Float(None, allow_none=True)
+    changes = Tuple(help="What Undo can take back, as AppliedLR, the newest last.")
+    pick_is_applied = Bool(False)
+    plan = Instance(Plan, (), help="How the pick is to be used.")
+    aims_low = Bool(False, help="Whether the next click on the plot is for the lower end.")
+    code_shown = Bool(False, help="Whether the code of what is to be applied is on show.")
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._started_at = 0.0
+        self._suggested = Suggested()
+
+    @classmethod
+    def of(cls, config: RangeTestConfig, smoothing: float) -> "WidgetState":
+        """Return the state before the first test, with these settings."""
+        state = cls(**{name: _as_python(getattr(config, name)) for name in SETTINGS})
+        state.take_setting("smoothing", _as_python(smoothing))
+        return state
+
+    def config(self, base: RangeTestConfig) -> RangeTestConfig:
+        """Return `base` with the settings on show; ConfigError where they do not fit together."""
+        return replace(base, **{name: getattr(self, name) for name in SETTINGS})
+
+    @property
+    def next_step(self) -> str:
+        """What a person would do next: "run", "extend", "pick", "apply", or "" for nothing."""
+        if self.is_busy:
+            return ""
+        if self.picked_lr is not None:
+            return "" if self.pick_is_applied else "apply"
+        auto = self.suggestion("auto")
+        if auto is not None and not auto.reliable and self.verdict.mend:
+            return "extend"
+        return "pick" if auto is not None and auto.lr is not None else "run"
+
+    @property
+    def auto_range(self) -> bool:
+        """Whether a limit of the range is left to a probe."""
+        return self.probes_min or self.probes_max
+
+    @property
+    def low_lr(self) -> float | None:
+        """The lower end of the cycles to apply; None where there are none."""
+        return self.plan.lower(self.picked_lr)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a test runs or is about to stop."""
+        return self.status in BUSY
+
+    def take_setting(self, name: str, value: Any) -> None:
+        """Take a new value for the setting called `name`; a probe leaves it alone from now on."""
+        with self.changing():
+            if name in LEFT_TO_PROBE:
+                setattr(self, LEFT_TO_PROBE[name], False)
+            if name == "smoothing":
+                self.curve = self.measured.curve(self.show, value)
+            setattr(self, name, value)
+            self._accept()
+
+    def take_auto_range(self, on: bool) -> None:
+        """Leave both limits of the range to a probe, or fix them where they are."""
+        with self.changing():
+            self.probes_min = self.probes_max = on
+            self._accept()
+
+    def take_show(self, name: str) -> None:
+        """Put the measured curve called `name` on show."""
+        with self.changing():
+            self.show = name
+            self._draw_anew()
+
+    def begin(self, config: RangeTestConfig) -> None:
+        """Clear what the last test left: the next one starts."""
+        with self.changing():
+            self._started_at = time.monotonic()
+            first = config.of_probe() if config.probes else config
+            self.ladder = first.ladder()
+            self.progress = 0.0
+            if len(self.measured) > 1:
+                self.earlier = (*self.earlier, self.measured)[-EARLIER:]
+            self.measured, self.curve = Measured(), Curve()
+            self.result, self._suggested = None, Suggested()
+            self.suggestions, self.verdict = {}, Verdict()
+            self.picked_lr = None
+            self.plan = self.plan.changed(low_lr=None)
+            self.aims_low = False
+            self.pick_is_applied = False
+            self._say(text.starting(first.steps, config.probes))
+            self.status = "running"
+
+    def take_range(self, config: RangeTestConfig) -> None:
+        """Take the settings of the running test, whose limits a probe has just found."""
+        with self.changing():
+            self.ladder = config.ladder()
+            for limit, probes in LEFT_TO_PROBE.items():
+                if getattr(self, probes):
+                    setattr(self, limit, getattr(config, limit))
+            if self.status == "running":
+                self._say(text.found(config))
+
+    def advance(self, update: Update) -> None:
+        """Take what the running test knows so far."""
+        with self.changing():
+            self.progress = (update.sweep + update.step / update.steps) / update.sweeps
+            self._measure(Measured(update.lrs, update.series()))
+            if self.status == "running" and not self.is_refusing:
+                self._say(text.running(update))
+
+    def ask_to_stop(self) -> None:
+        """Say that a running test has been asked to stop."""
+        with self.changing():
+            if self.status == "running":
+                self._say("Stopping, and putting the model back as it was.")
+                self.status = "stopping"
+
+    def finish(self, result: RangeTestResult, suggested: Suggested) -> None:
+        """Take the result of the test that just ended, and what the rules suggest."""
+        with self.changing():
+            self.progress = 1.0 if result.stop_reason != "stopped" else self.progress
+            self._measure(Measured(result.lrs, result.series(), result.sweep_losses))
+            self.result, self._suggested = result, suggested
+            self._suggest()
+            seconds = time.monotonic() - self._started_at
+            self._say(text.ended(result, len(self.ladder), seconds))
+            if not result.restored:
+                self.show_error(ModelError(text.changed(result.restored)))
+            self.status = result.stop_reason
+            if suggested.error is not None:
+                self.fail(suggested.error)
+
+    def fail(self, error: BaseException) -> None:
+        """Say that the test came to nothing because of `error`."""
+        with self.changing():
+            self.show_error(error)
+            self.status = "failed"
+
+    def pick(self, lr: float) -> None:
+        """Take `lr`, finite and > 0, as the learning rate to apply."""
+        with self.changing():
+            self.picked_lr = lr
+            self.pick_is_applied = False
+            self._accept()
+            self._say_pick(lr)
+
+    def take_plan(self, **values: Any) -> None:
+        """Take new values for how the pick is to be used; see `Plan.changed`."""
+        with self.changing():
+            kind, target = self.plan.kind, self.plan.recipe.target
+            self.plan = self.plan.changed(**values)
+            self.pick_is_applied = False
+            self._accept()
+            if self.plan.kind != kind and self.picked_lr is not None:
+                self._say_pick(self.picked_lr)
+            if self.plan.recipe.target != target:
+                self._suggest_for_another_target()
+            is_aiming = self.aims_low and "low_lr" not in values
+            self.aims_low = is_aiming and bool(self.plan.recipe.lower)
+
+    def pick_low(self, lr: float) -> None:
+        """Take `lr`, finite and > 0, as the lower end of the cycles."""
+        with self.changing():
+            self.take_plan(low_lr=lr)
+            if not self.is_busy:
+                self._say(text.picked_low(lr))
+
+    def applied(self, change: AppliedLR, steps_done: int) -> None:
+        """Take note of a learning rate that was put on a model `steps_done` steps old."""
+        with self.changing():
+            self.changes = (*self.changes, change)
+            self.pick_is_applied = True
+            self._say(text.applied(change, steps_done))
+
+    def undone(self, change: AppliedLR) -> None:
+        """Take note that the newest change was taken back."""
+        with self.changing():
+            self.forget(change)
+            self._say(text.undone(change))
+
+    def forget(self, change: AppliedLR) -> None:
+        """Take note that a change is on the model no more."""
+        with self.changing():
+            self.changes = tuple(each for each in self.changes if each is not change)
+            self.pick_is_applied = False
+
+    def forget_changes(self) -> None:
+        """Forget all that Undo could take back."""
+        with self.changing():
+            self.changes = ()
+
+    def suggestion(self, rule: str) -> Suggestion | None:
+        """Return what `rule` suggests, None before the end of a test."""
+        return self.suggestions.get(rule)
+
+    def _suggest(self) -> None:
+        found = self._suggested.by_target.get(self.plan.recipe.target)
+        if self.result is not None and found is not None:
+            self.suggestions = dict(found)
+            self.verdict = Verdict.of(self.suggestions, self.result)
+
+    def _suggest_for_another_target(self) -> None:
+        before = self.suggestion("auto")
+        self._suggest()
+        now = self.suggestion("auto")
+        if before and now and now.lr is not None and before.lr == self.picked_lr != now.lr:
+            self._say(text.other_target(self.plan.kind, now.lr))
+
+    def _measure(self, measured: Measured) -> None:
+        self.measured = measured
+        if len(measured) and self.show not in measured.series:
+            self.show = "loss"
+        self._draw_anew()
+
+    def _draw_anew(self) -> None:
+        self.curve = self.measured.curve(self.show, self.smoothing)
+
+    def _say_pick(self, lr: float) -> None:
+        if not self.is_busy:
+            self._say(text.picked(lr, self.curve.height(lr), self.show))
+
+
+def _as_python(value: Any) -> Any:
+    """Return a number of numpy's as one of Python's, anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value

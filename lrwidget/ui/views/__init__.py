@@ -1,0 +1,1 @@
+"""What the widget shows: controls, plot, rules, pick and plan."""

@@ -1,0 +1,95 @@
+"""The marks of the figure: what each looks like, from the lowest layer to the top."""
+
+from typing import Any
+
+import numpy as np
+from bqplot import Bars, LinearScale, Lines, LogScale, Mark, Scatter
+
+from lrwidget.core.curve.rules import RULES
+from lrwidget.ui.looks import colors as looks
+
+
+class Marks:
+    """Every mark of the plot, empty at first.
+
+    Attributes:
+        earlier: The smoothed curves of earlier tests, with gaps between them.
+        band: Where most of the sweeps lie.
+        raw, smoothed: The curve on show.
+        intervals: How far each rule's answer varies over the sweeps.
+        low_line, pick_line, pick_point: What is picked.
+        rules: A marker by rule.
+        hits: Transparent columns that report clicks and hovering.
+    """
+
+    def __init__(self) -> None:
+        self.x_scale = LogScale(min=1e-7, max=10.0, allow_padding=False)
+        self.y_scale = LinearScale(min=0.0, max=1.0, allow_padding=False)
+        self._on_curve = {
+            "scales": {"x": self.x_scale, "y": self.y_scale},
+            "x": [],
+            "y": [],
+            "enable_hover": False,
+        }
+        # Full height whatever the loss is: what stands on this scale is never redrawn for it.
+        full = {"x": self.x_scale, "y": LinearScale(min=0.0, max=1.0)}
+        self._on_height = self._on_curve | {"scales": full}
+        self.earlier = self._line([looks.EARLIER], 1.5, opacities=[0.55])
+        self.band = self._line(
+            [looks.CURVE] * 2,
+            0.0,
+            fill="between",
+            fill_colors=[looks.CURVE],
+            fill_opacities=[0.2],
+            opacities=[0, 0],
+        )
+        self.raw = self._line([looks.CURVE], 1.0, opacities=[0.65])
+        self.smoothed = self._line([looks.CURVE], 2.5)
+        self.intervals = self._line([looks.EARLIER], 3.0, opacities=[0.75])
+        pick = {"colors": [looks.PICK], "stroke_width": 1.5}
+        self.low_line = Lines(**self._on_height, **pick, line_style="dotted")
+        self.pick_line = Lines(**self._on_height, **pick, line_style="dashed")
+        self.rules = {rule: self._rule_marker(rule) for rule in RULES}
+        self.pick_point = Scatter(
+            **self._on_curve,
+            colors=[looks.PICK],
+            fill=False,
+            stroke=looks.PICK,
+            stroke_width=2.5,
+            default_size=240,
+        )
+        self.hits = self._hit_columns()
+
+    def _line(self, colors: list[str], width: float, **options: Any) -> Lines:
+        return Lines(**self._on_curve, colors=colors, stroke_width=width, **options)
+
+    def _rule_marker(self, rule: str) -> Scatter:
+        look = looks.of_rule(rule)
+        return Scatter(
+            **self._on_curve, marker=look.marker, colors=[look.colour], default_size=look.size
+        )
+
+    def _hit_columns(self) -> Bars:
+        # Nothing else in bqplot reports a click on an empty place. It draws bars up to a pixel too
+        # narrow; the stroke closes these gaps, and a wider one would cover the neighbours.
+        return Bars(
+            scales=self._on_height["scales"],
+            x=[],
+            y=[],
+            opacities=[0],
+            padding=0,
+            stroke="black",
+            stroke_width=1.0,
+        )
+
+    def all(self) -> list[Mark]:
+        """Return every mark, the lowest first."""
+        lines = [self.earlier, self.band, self.raw, self.smoothed, self.intervals]
+        picks = [self.low_line, self.pick_line]
+        return [*lines, *picks, *self.rules.values(), self.pick_point, self.hits]
+
+
+def put(mark: Mark, x: Any, y: Any) -> None:
+    """Move a mark in one message; float64, because one narrower array breaks it for good."""
+    with mark.hold_sync():
+        mark.x, mark.y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)

@@ -1,0 +1,133 @@
+"""The line of the pick: typed or moved along the curve, how it is used, Apply, Undo and Code."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ipywidgets import Button, Dropdown, HBox, IntSlider, ToggleButton
+
+from lrwidget.ui.plan.recipes import RECIPES
+from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.state import WidgetState
+from lrwidget.ui.views import field
+from lrwidget.ui.words import kinds
+
+OnPick = Callable[[float], None]
+
+
+class PickLine(HBox):
+    """The picked learning rate, typed or moved along the curve, and how it is used.
+
+    Args:
+        state: Observed.
+        on_pick: Called with a learning rate that was typed or slid to.
+        on_kind: Called with what the pick is to be applied as.
+        buttons: At the end of the line.
+        shown: Wraps a handler so that its errors reach the user.
+    """
+
+    def __init__(
+        self,
+        state: WidgetState,
+        on_pick: OnPick,
+        on_kind: Callable[[str], None],
+        buttons: "ApplyButtons",
+        shown: Shown,
+    ) -> None:
+        self._state, self._on_pick = state, on_pick
+        self._field = _pick_field(on_pick, shown)
+        self._slider = _pick_slider()
+        self._kind = Dropdown(options=list(RECIPES), description="Apply as")
+        self._kind.tooltip = "What the pick is for: a constant, or the upper end of a schedule"
+        super().__init__([self._field, self._slider, self._kind, buttons])
+        self.add_class("lrw-pick-line")
+        self._kind.add_class("lrw-kind")
+        self._slider.observe(shown(self._slid), "value")
+        self._kind.observe(shown(lambda change: on_kind(change.new)), "value")
+        state.observe(self._draw_pick, ["picked_lr", "ladder"])
+        state.observe(self._draw_kind, ["plan"])
+        self._draw_pick()
+
+    def _slid(self, change: Any) -> None:
+        measured = self._state.measured
+        if len(measured) and change.new != self._position():
+            self._on_pick(float(measured.lrs[min(change.new, len(measured) - 1)]))
+        self._slider.value = self._position()
+
+    def _position(self) -> int:
+        """Return the index of the point that the pick is nearest to, 0 without a pick."""
+        lr, measured = self._state.picked_lr, self._state.measured
+        return measured.nearest(lr) if lr is not None and len(measured) else 0
+
+    def _draw_pick(self, _change: Any = None) -> None:
+        self._field.number = self._state.picked_lr
+        ladder = self._state.ladder
+        self._slider.disabled = ladder is None
+        self._slider.max = 1 if ladder is None else len(ladder) - 1
+        self._slider.value = self._position()
+
+    def _draw_kind(self, _change: Any = None) -> None:
+        self._kind.value = self._state.plan.kind
+
+
+class ApplyButtons(HBox):
+    """Apply and Undo, and Code for those who would rather do the same in a script.
+
+    Args:
+        state: Observed.
+        on_apply: Called when Apply is pressed.
+        on_undo: Called when Undo is pressed.
+        on_code: Called with whether the code is to be shown.
+        shown: Wraps a handler so that its errors reach the user.
+    """
+
+    def __init__(
+        self,
+        state: WidgetState,
+        on_apply: Callable[[], None],
+        on_undo: Callable[[], None],
+        on_code: Callable[[bool], None],
+        shown: Shown,
+    ) -> None:
+        self._state = state
+        self._apply = Button(description="Apply", icon="check")
+        self._apply.tooltip = "Put the picked learning rate, or the schedule, on the model"
+        self._undo = Button(description="Undo", icon="undo")
+        self._undo.tooltip = "Take the last applied learning rate back"
+        self._code = ToggleButton(description="Code", icon="code")
+        self._code.tooltip = "The lines that do in a script what Apply does, to be copied"
+        super().__init__([self._apply, self._undo, self._code])
+        self.add_class("lrw-apply-buttons")
+        self._apply.add_class("lrw-apply")
+        self._undo.add_class("lrw-undo")
+        self._code.add_class("lrw-code-toggle")
+        self._apply.on_click(shown(lambda _button: on_apply()))
+        self._undo.on_click(shown(lambda _button: on_undo()))
+        self._code.observe(shown(lambda change: on_code(change.new)), "value")
+        state.observe(self._draw, ["picked_lr", "status", "changes", "pick_is_applied"])
+        self._draw()
+
+    def _draw(self, _change: Any = None) -> None:
+        state = self._state
+        self._apply.disabled = state.is_busy or state.picked_lr is None
+        self._undo.disabled = state.is_busy or not state.changes
+        self._apply.button_style = "primary" if state.next_step == "apply" else ""
+
+
+def _pick_field(on_pick: OnPick, shown: Shown) -> field.Field:
+    made = field.Field(
+        kinds.LR,
+        on_typed=on_pick,
+        shown=shown,
+        description="Picked LR",
+        placeholder="none yet",
+        tooltip="The learning rate to apply; any value above 0 can be typed",
+    )
+    made.add_class("lrw-picked")
+    return made
+
+
+def _pick_slider() -> IntSlider:
+    made = IntSlider(min=0, max=1, readout=False, description="Move the pick")
+    made.tooltip = "Moves the pick along the curve; the arrow keys go point by point"
+    made.add_class("lrw-pick-slider")
+    return made

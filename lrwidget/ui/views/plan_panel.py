@@ -1,0 +1,162 @@
+"""PlanPanel: the numbers of a schedule and its preview, below the line of the pick."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from bqplot import Axis, Figure, LinearScale, Lines
+from ipywidgets import Box, Label, ToggleButton, VBox
+
+from lrwidget.errors import ConfigError
+from lrwidget.ui.looks import axis
+from lrwidget.ui.looks import colors as looks
+from lrwidget.ui.plan.recipes import NUMBERS, Number
+from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.state import WidgetState
+from lrwidget.ui.views.field import Field
+from lrwidget.ui.words import kinds, text
+
+HEIGHT = "240px"
+NO_PICK = "Pick a learning rate: the schedule will be drawn here."
+
+OnPlan = Callable[[str, Any], None]
+
+_EPOCHS = Number("Epochs", kinds.COUNT, "Passes over the data that your training will have")
+_BATCHES = Number("Batches per epoch", kinds.COUNT, "Taken from the data where it tells")
+_LOW = Number("Lower LR", kinds.LR, "The lower end of the cycles; a part of the pick at first")
+
+
+class PlanPanel(VBox):
+    """What is to be applied, where it is more than a constant.
+
+    Args:
+        state: Observed.
+        on_plan: Called with the name of a number of the plan and its new value.
+        on_aim: Called with whether the next click on the plot is for the lower end.
+        shown: Wraps a handler so that its errors reach the user.
+    """
+
+    def __init__(
+        self,
+        state: WidgetState,
+        on_plan: OnPlan,
+        on_aim: Callable[[bool], None],
+        shown: Shown,
+    ) -> None:
+        self._state, self._on_plan, self._shown = state, on_plan, shown
+        named = {"epochs": _EPOCHS, "batches": _BATCHES, "low_lr": _LOW, **NUMBERS}
+        self._fields = {name: self._field(name, number) for name, number in named.items()}
+        self._aim = ToggleButton(description="Pick it on the plot", icon="crosshairs")
+        self._aim.tooltip = "The next click on the plot or on a rule is for the lower end"
+        self._aim.add_class("lrw-aim")
+        self._aim.observe(shown(lambda change: on_aim(change.new)), "value")
+        numbers = VBox(
+            [*list(self._fields.values())[:3], self._aim, *list(self._fields.values())[3:]]
+        )
+        numbers.add_class("lrw-numbers")
+        self._problem = looks.show_as_text(Label())
+        self._problem.add_class("lrw-problem")
+        stage = Box([self._make_figure(), self._problem])
+        stage.add_class("lrw-preview")
+        upper = Box([numbers, stage])
+        upper.add_class("lrw-plan-parts")
+        super().__init__([upper])
+        self.add_class("lrw-plan")
+        state.observe(self._draw, ["plan", "picked_lr"])
+        state.observe(self._draw_aim, ["aims_low"])
+        self._draw()
+
+    def _field(self, name: str, number: Number) -> Field:
+        made = Field(
+            number.kind,
+            on_typed=lambda value: self._on_plan(name, value),
+            shown=self._shown,
+            description=number.label,
+            tooltip=number.hint,
+            placeholder="?",
+            may_be_empty=name != "epochs",
+        )
+        made.add_class(f"lrw-plan-{name.replace('_', '-')}")
+        return made
+
+    def _make_figure(self) -> Figure:
+        self._scales = {
+            "x": LinearScale(min=0.0, max=1.0, allow_padding=False),
+            "y": LinearScale(min=0.0, max=1.0, allow_padding=False),
+        }
+        self._line = Lines(
+            scales=self._scales,
+            x=[],
+            y=[],
+            colors=[looks.PICK],
+            stroke_width=2.0,
+            enable_hover=False,
+        )
+        self._x_axis = Axis(scale=self._scales["x"], label="training step", label_offset="34px")
+        self._y_axis = Axis(
+            scale=self._scales["y"],
+            side="left",
+            label="learning rate",
+            label_offset="48px",
+            tick_format=".2~e",
+        )
+        for each in (self._x_axis, self._y_axis):
+            each.grid_lines = "none"
+        self._x_axis.tick_format = "~s"
+        return Figure(
+            marks=[self._line],
+            axes=[self._x_axis, self._y_axis],
+            fig_margin={"top": 10, "bottom": 48, "left": 66, "right": 18},
+            padding_y=0.0,
+            display_toolbar=False,
+            layout={"height": HEIGHT, "width": "100%", "min_width": "0"},
+        )
+
+    def _draw_aim(self, _change: Any = None) -> None:
+        self._aim.value = self._state.aims_low
+
+    def _draw(self, _change: Any = None) -> None:
+        plan = self._state.plan
+        self.layout.display = "flex" if plan.is_schedule else "none"
+        if not plan.is_schedule:
+            return
+        self._draw_numbers()
+        lr = self._state.picked_lr
+        if lr is None:
+            self._draw_nothing(NO_PICK)
+            return
+        try:
+            self._draw_schedule(lr)
+        except ConfigError as error:
+            self._draw_nothing(str(error))
+
+    def _draw_numbers(self) -> None:
+        state, plan = self._state, self._state.plan
+        low = ["low_lr"] if plan.recipe.lower else []
+        wanted = {"epochs", "batches", *low, *plan.recipe.numbers}
+        own = {"epochs": plan.epochs, "batches": plan.batches, "low_lr": state.low_lr}
+        numbers = own | plan.numbers()
+        for name, each in self._fields.items():
+            each.layout.display = None if name in wanted else "none"
+            each.number = numbers.get(name)
+        self._aim.layout.display = None if low else "none"
+
+    def _draw_nothing(self, why: str) -> None:
+        self._problem.value = text.plain(why)
+        self._put([], [])
+        self._x_axis.visible = self._y_axis.visible = False
+
+    def _draw_schedule(self, lr: float) -> None:
+        steps, lrs = self._state.plan.preview(lr)
+        self._problem.value = ""
+        for scale, last in ((self._scales["x"], steps[-1]), (self._scales["y"], 1.1 * lrs.max())):
+            scale.max = float(last)
+        self._x_axis.tick_values = axis.loss_ticks(0.0, float(steps[-1]), 6)
+        self._y_axis.tick_values = axis.loss_ticks(0.0, float(1.1 * lrs.max()), 5)[1:]
+        self._x_axis.visible = self._y_axis.visible = True
+        self._put(steps, lrs)
+
+    def _put(self, steps: Any, lrs: Any) -> None:
+        with self._line.hold_sync():
+            self._line.x = np.asarray(steps, dtype=np.float64)
+            self._line.y = np.asarray(lrs, dtype=np.float64)

@@ -1,0 +1,65 @@
+"""ShowLine: which curve is on the plot, and whether earlier tests are; below the axis."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ipywidgets import Checkbox, Dropdown, HBox
+
+from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.state import WidgetState
+from lrwidget.ui.words import text
+
+
+class ShowLine(HBox):
+    """Two small controls, each there only once it has something to choose.
+
+    Args:
+        state: Observed.
+        on_show: Called with the name of the curve to show.
+        on_earlier: Called with whether earlier tests are to be shown.
+        shown: Wraps a handler so that its errors reach the user.
+    """
+
+    def __init__(
+        self,
+        state: WidgetState,
+        on_show: Callable[[str], None],
+        on_earlier: Callable[[bool], None],
+        shown: Shown,
+    ) -> None:
+        self._state, self._on_show, self._on_earlier = state, on_show, on_earlier
+        self._choice = Dropdown(options=[("loss", "loss")], description="Show")
+        self._choice.tooltip = "The curve on the plot; needs no new test"
+        self._choice.add_class("lrw-show")
+        self._earlier = Checkbox(value=True, indent=False, description="earlier runs")
+        self._earlier.tooltip = "The curves of earlier tests, in grey"
+        self._earlier.add_class("lrw-earlier")
+        super().__init__([self._choice, self._earlier])
+        self.add_class("lrw-show-line")
+        self._choice.observe(shown(self._chosen), "value")
+        self._earlier.observe(shown(self._ticked), "value")
+        state.observe(self._draw, ["measured", "show", "earlier", "earlier_shown"])
+        self._draw()
+
+    def _chosen(self, change: Any) -> None:
+        if change.new is not None and change.new != self._state.show:
+            self._on_show(change.new)
+
+    def _ticked(self, change: Any) -> None:
+        if change.new != self._state.earlier_shown:
+            self._on_earlier(change.new)
+
+    def _draw(self, _change: Any = None) -> None:
+        state = self._state
+        names = list(state.measured.series)
+        if names:  # none for the moment between two tests: nothing is to flicker
+            options = tuple((text.name_of(name), name) for name in names)
+            if options != self._choice.options:
+                # Kept apart from `value`, which a change of the options resets.
+                with self._choice.hold_sync(), self._choice.hold_trait_notifications():
+                    self._choice.options = options
+                    self._choice.value = state.show
+            self._choice.value = state.show
+        self._choice.layout.display = "flex" if len(self._choice.options) > 1 else "none"
+        self._earlier.value = state.earlier_shown
+        self._earlier.layout.display = "flex" if state.earlier else "none"
