@@ -1,292 +1,205 @@
-"""The page docs/regret.md: what every rule loses, and what its warnings are worth."""
+"""The page docs/regret.md: what rules lose, how far they move with the steps, the horizon."""
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.regret.measure import (
-    GRID,
-    SEARCH_LOSSES,
-    SEARCH_STEPS,
-    SEEDS,
-    TARGETS,
-    TEST_STEPS,
-    TRAINING_STEPS,
-)
+from benchmarks.regret.measure import GRID, LADDERS, TARGETS, TEST_STEPS, TRAINING_STEPS
 from benchmarks.regret.page import TEXT
 from benchmarks.regret.peers import PEERS
 from benchmarks.regret.runs import Run, load_runs
 from benchmarks.regret.tasks import SIDES
-from lrwidget.core.curve.purpose import Target
+from lrwidget.core.curve.purpose import Purpose, Target
+from lrwidget.core.curve.reading import Reading
 from lrwidget.core.curve.rules import RULES
-from lrwidget.core.curve.suggest import Suggestion, suggest
+from lrwidget.core.curve.suggest import Suggestion, suggest_over_sweeps
+from lrwidget.core.range_test.settings import PROBE_STEPS
 
-AUTO = '**"auto"**'
-AUTO_FIXED = '**"auto"** with a fixed sample'
-AUTO_ON_WHOLE = '**"auto"**, whole range'
 BASELINE = "fastai minimum / 10"
-_BOOTSTRAPS = 4000
-
-Pick = Callable[[Run, Target], float | None]
-
-
-class Interval(NamedTuple):
-    """A number over tasks, and the 95 % interval of it when tasks are drawn again."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+_NAMES = {
+    "untouched": "untouched",
+    "afterwards": "reported (later)",
+    "reported": "reported",
+    "tuned": "tuned on",
+}
+_LONG = 1000
 
 
-def page(path: Path) -> str:
-    """Return docs/regret.md for the runs in a file."""
-    runs, useless = load_runs(path)
-    tuned, reported, afterwards = ([run for run in runs if run.side == side] for side in SIDES)
-    only_reported = reported + afterwards
-    sides = {"made afterwards": afterwards, "reported before": reported, "tuned on": tuned}
+def page(paths: list[Path]) -> str:
+    """Return docs/regret.md for the runs in some files."""
+    runs, useless = load_runs(paths)
+    sides = {_NAMES[side]: [r for r in runs if r.side == side] for side in reversed(SIDES)}
+    sides = {side: found for side, found in sides.items() if found}
     return TEXT.format(
-        short_afterwards=short_answer(afterwards),
-        short_reported=short_answer(reported),
-        steps=TRAINING_STEPS,
-        test_steps=TEST_STEPS,
-        seeds=SEEDS,
+        measured=measured_table(sides),
         useless=useless,
-        runs=len(runs),
-        afterwards_tasks=len({run.task for run in afterwards}),
-        reported_tasks=len({run.task for run in reported}),
-        tuned_tasks=len({run.task for run in tuned}),
-        afterwards_rules=rule_table(afterwards),
-        reported_rules=rule_table(reported),
-        tuned_rules=rule_table(tuned),
-        ratios=ratio_table(sides),
-        trusted_ratios=ratio_table(sides, trusted_only=True),
-        search=search_table(only_reported),
-        tuned_search=search_table(tuned),
+        regret=regret_table(sides),
+        moves=move_table(sides),
+        rules=rule_table(runs),
         warnings=warning_table(sides),
-        search_warnings=search_warning_table(only_reported),
-        groups=group_table(only_reported),
+        horizon=horizon_table(sides),
     )
-
-
-def picks() -> dict[str, Pick]:
-    """Return what picks a learning rate, by name: our rules, then the peers'."""
-
-    def own(rule: str) -> Pick:
-        return lambda run, target: suggestion(run, rule, target).lr
-
-    def peer(name: str) -> Pick:
-        return lambda run, _target: PEERS[name](*run.padded())
-
-    named = {f'**"{rule}"**': own(rule) for rule in RULES}
-    named[AUTO_FIXED] = lambda run, target: suggestion(run, "auto", target, fixed=True).lr
-    named[AUTO_ON_WHOLE] = lambda run, target: (
-        suggest(*run.stopped(), "auto", target, optimizer=run.found.optimizer).lr
-    )
-    return named | {name: peer(name) for name in PEERS}
 
 
 @cache
-def suggestion(run: Run, rule: str, target: Target, fixed: bool = False) -> Suggestion:
-    """Return what lrwidget says after a range test that found its range by itself.
-
-    Args:
-        fixed: Whether it was given the loss of a fixed sample too.
-    """
-    found = run.found
-    others = found.fixed if fixed else None
-    return suggest(*found.curve, rule, target, optimizer=found.optimizer, validation_losses=others)
+def reading(run: Run, kind: str, rungs: int, fixed: bool) -> Reading:
+    """Return one of the range tests, as lrwidget ends it, ready for the rules."""
+    lrs, losses, sample = run.tests[kind, rungs].stopped()
+    return Reading.of(lrs, losses, sample if fixed else None)
 
 
-def regrets(runs: list[Run], pick: Pick, target: Target) -> np.ndarray:
-    return np.array([run.regret(target, pick(run, target)) for run in runs])
+def suggestion(
+    run: Run, rule: str, kind: str, rungs: int, target: Target, fixed: bool = False
+) -> Suggestion:
+    """Return what lrwidget says after one of the range tests."""
+    purpose = Purpose(target, run.tests[kind, rungs].optimizer)
+    return suggest_over_sweeps((rule,), purpose, reading(run, kind, rungs, fixed), ())[rule]
+
+
+def measured_table(sides: dict[str, list[Run]]) -> str:
+    """Return how many tasks, pairs and runs there are on each side."""
+    rows = []
+    for side, runs in sides.items():
+        tasks = {run.task for run in runs}
+        pairs = {"/".join(task.split("/")[:2]) for task in tasks}
+        rows.append([side, str(len(pairs)), str(len(tasks)), str(len(runs))])
+    return _table(["tasks", "pairs of data and model", "tasks", "runs"], rows)
+
+
+def regret_table(sides: dict[str, list[Run]]) -> str:
+    """Return the mean regret of "auto" and of the baseline after tests of each length."""
+    rows = []
+    for side, runs in sides.items():
+        for steps in TEST_STEPS:
+            used = [r for r in runs if ("whole", steps) in r.tests]
+            cells = [side, str(steps), str(len(used))]
+            for target in TARGETS:
+                found = _lost(used, steps, target)
+                cells += [f"{_mean(used, lost):.3f}" for lost in found]
+                cells.append(f"{_mean(used, found[0]) / _mean(used, found[3]):.2f}")
+            rows.append(cells)
+    names = ("auto", "auto, fixed sample", "auto, whole range", "/ 10", "ratio")
+    head = [f"{_title(t)}: {name}" for t in TARGETS for name in names]
+    return _table(["tasks", "steps of the test", "runs", *head], rows)
+
+
+def _lost(runs: list[Run], steps: int, target: Target) -> list[list[float]]:
+    rungs = steps - PROBE_STEPS
+    picks = [
+        lambda r: suggestion(r, "auto", "found", rungs, target).lr,
+        lambda r: suggestion(r, "auto", "found", rungs, target, fixed=True).lr,
+        lambda r: suggestion(r, "auto", "whole", steps, target).lr,
+        lambda r: PEERS[BASELINE](*r.tests["whole", steps].padded()),
+    ]
+    return [[run.regret(target, pick(run)) for run in runs] for pick in picks]
+
+
+def move_table(sides: dict[str, list[Run]]) -> str:
+    """Return by which factor "auto" moves between the lengths of LADDERS, by optimizer."""
+    rows = []
+    for side, runs in sides.items():
+        for optimizer in ("adam", "adamw", "sgd", "momentum", "rmsprop", "all"):
+            used = [r for r in runs if optimizer in ("all", r.task.split("/")[2])]
+            cells = [side, optimizer]
+            for kind in ("whole", "found"):
+                for first in (LADDERS[0], LADDERS[1]):
+                    moves = _moves(used, "auto", kind, first)
+                    cells.append(_median_and_90(moves))
+            if moves:
+                rows.append([*cells[:2], str(len(moves)), *cells[2:]])
+    head = [f"{kind}: {n} to 1600" for kind in ("whole range", "with a probe") for n in (50, 100)]
+    return _table(["tasks", "optimizer", "number", *head], rows)
 
 
 def rule_table(runs: list[Run]) -> str:
-    """Return mean regret and share over 0.1 of every rule, least mean at constant rate first."""
+    """Return how far every rule moves and what it loses, on all tasks with the whole range."""
     rows = []
-    for name, pick in picks().items():
-        cells, order = [name], 0.0
-        for target in TARGETS:
-            lost = regrets(runs, pick, target)
-            order += lost.mean() / 2
-            cells += [f"{over_tasks(runs, lost)}", f"{over_tasks(runs, lost > 0.1)}"]
-        none = np.mean([pick(run, "constant") is None for run in runs])
-        rows.append((order, [*cells, f"{none:.0%}"]))
-    head = ["rule", "constant: mean", "over 0.1", "one-cycle: mean", "over 0.1", "no pick"]
-    return _table(head, [cells for _, cells in sorted(rows, key=lambda row: row[0])])
-
-
-def short_answer(runs: list[Run]) -> str:
-    """Return what each "auto" loses for each target, beside the baseline and the best other."""
-    lines, reached = [], []
-    for target in TARGETS:
-        lost = {name: regrets(runs, pick, target) for name, pick in picks().items()}
-        for name in (AUTO, AUTO_FIXED):
-            mean, share = ratios_to_baseline(runs, picks()[name], target)
-            reached += [mean.value <= 0.5, share.value <= 0.5]
-            lines.append(
-                f"- {_title(target)}: {name} loses {lost[name].mean():.3f} of the achievable drop. "
-                f"That is {mean} times what {BASELINE} loses; {share} times as many of its runs "
-                "lose over a tenth."
-            )
-        means = {name: lost[name].mean() for name in lost if not name.startswith(AUTO)}
-        rival = min(means, key=means.__getitem__)
-        lines.append(
-            f"- {_title(target)}: of all other rules {rival} loses least, {means[rival]:.3f}."
-        )
-    count = f"reached by {sum(reached)} of these {len(reached)} ratios"
-    return "\n".join([*lines, "", f"The aim was at most half; it is {count}."])
-
-
-def ratio_table(sides: dict[str, list[Run]], trusted_only: bool = False) -> str:
-    """Return how much "auto" loses for each part that fastai's minimum / 10 loses."""
-    rows = []
-    for side, runs in sides.items():
-        for fixed, name in ((False, AUTO), (True, AUTO_FIXED)):
-            for target in TARGETS:
-                used = [
-                    run
-                    for run in runs
-                    if not trusted_only or suggestion(run, "auto", target, fixed).reliable
-                ]
-                ratios = map(str, ratios_to_baseline(used, picks()[name], target))
-                rows.append([side, name, _title(target), str(len(used)), *ratios])
-    head = ["tasks", "rule", "learning rate", "runs", "ratio of mean regret", "of shares over 0.1"]
-    return _table(head, rows)
-
-
-def ratios_to_baseline(runs: list[Run], pick: Pick, target: Target) -> tuple[Interval, Interval]:
-    """Return the ratio of the mean regrets, and of the shares of runs over 0.1."""
-    own, other = regrets(runs, pick, target), regrets(runs, picks()[BASELINE], target)
-    return (
-        ratio_over_tasks(runs, own, other),
-        ratio_over_tasks(runs, own > 0.1, other > 0.1),
-    )
-
-
-def search_table(runs: list[Run]) -> str:
-    """Return how much is lost, for each part that the baseline loses, by spending more steps."""
-    of_task: dict[str, list[Run]] = {}
-    for run in runs:
-        of_task.setdefault(run.task, []).append(run)
-    next_seed = {
-        run: same[(k + 1) % len(same)] for same in of_task.values() for k, run in enumerate(same)
-    }
-
-    def search(kind: str, looks: int) -> Pick:
-        return lambda run, _target: float(GRID[run.search[kind][:, looks].argmin()])
-
-    def of_next_seed(run: Run, target: Target) -> float:
-        return float(GRID[next_seed[run].regrets[target].argmin()])
-
-    contestants = [(name, TEST_STEPS, picks()[name]) for name in (AUTO, AUTO_FIXED)]
-    for kind in SEARCH_LOSSES:
-        for looks, steps in enumerate(SEARCH_STEPS):
-            name = f"search by {_title(kind)} loss, {steps} steps for each rate"
-            contestants.append((name, len(GRID) * steps, search(kind, looks)))
-    name = "the best rate of another seed"
-    contestants.append((name, len(GRID) * TRAINING_STEPS, of_next_seed))
-    rows = []
-    for name, steps, pick in contestants:
-        cells = [name, str(steps)]
-        for target in TARGETS:
-            cells += map(str, ratios_to_baseline(runs, pick, target))
+    for rule in RULES:
+        cells = [rule, _median_and_90(_moves(runs, rule, "whole", LADDERS[0]))]
+        for steps in TEST_STEPS:
+            used = [r for r in runs if ("whole", steps) in r.tests]
+            picks = [suggestion(r, rule, "whole", steps, "constant").lr for r in used]
+            lost = [r.regret("constant", lr) for r, lr in zip(used, picks, strict=True)]
+            cells.append(f"{_mean(used, lost):.3f}")
         rows.append(cells)
-    head = ["", "training steps", "constant: mean", "over 0.1", "one-cycle: mean", "over 0.1"]
-    return _table(head, rows)
+    head = [f"regret at {steps} steps" for steps in TEST_STEPS]
+    return _table(["rule", "moves by (median, nine tenths)", *head], rows)
+
+
+def _moves(runs: list[Run], rule: str, kind: str, first: int) -> list[float]:
+    lengths = [n for n in LADDERS if n >= first]
+    moves = []
+    for run in runs:
+        if all((kind, n) in run.tests for n in lengths):
+            found = [suggestion(run, rule, kind, n, "constant").lr for n in lengths]
+            known = [lr for lr in found if lr is not None]
+            if len(known) > 1:
+                moves.append(max(known) / min(known))
+    return moves
 
 
 def warning_table(sides: dict[str, list[Run]]) -> str:
-    """Return how often `reliable` is false for bad picks of "auto", and for good ones."""
+    """Return the mean regret of "auto" where it is reliable and where not, by steps."""
     rows = []
     for side, runs in sides.items():
-        for fixed, name in ((False, AUTO), (True, AUTO_FIXED)):
-            for target in TARGETS:
-                found = [suggestion(run, "auto", target, fixed) for run in runs]
-                lost = regrets(runs, picks()[name], target)
-                doubted = np.array([not s.reliable for s in found])
-                cells = [
-                    f"{doubted[kind].sum()} of {kind.sum()} ({doubted[kind].mean():.0%})"
-                    for kind in (lost > 0.3, lost <= 0.1)
+        for steps in TEST_STEPS:
+            used = [r for r in runs if ("whole", steps) in r.tests]
+            rungs = steps - PROBE_STEPS
+            said = [suggestion(r, "auto", "found", rungs, "constant") for r in used]
+            lost = np.array([r.regret("constant", s.lr) for r, s in zip(used, said, strict=True)])
+            trusted = np.array([s.reliable for s in said])
+            rows.append(
+                [side, str(steps), *(_regret_of(lost[which]) for which in (trusted, ~trusted))]
+            )
+    return _table(["tasks", "steps of the test", "reliable", "not reliable"], rows)
+
+
+def horizon_table(sides: dict[str, list[Run]]) -> str:
+    """Return what the best rate of 250 steps loses after 1000, times 4^-e for some e."""
+    exponents = (0.0, 0.25, 0.5, 0.75, 1.0)
+    rows = []
+    for side, runs in sides.items():
+        for target in TARGETS:
+            for optimizer in ("adam", "adamw", "sgd", "momentum", "rmsprop", "all"):
+                used = [
+                    r
+                    for r in runs
+                    if (_LONG, target) in r.regrets and optimizer in ("all", r.task.split("/")[2])
                 ]
-                means = [regrets_of(lost, which) for which in (~doubted, doubted)]
-                rows.append([side, name, _title(target), *cells, *means])
-    head = ["tasks", "rule", "learning rate", "bad ones warned of", "good ones warned of"]
-    return _table([*head, "mean regret without a warning", "with one"], rows)
+                if not used:
+                    continue
+                best = [GRID[r.regrets[TRAINING_STEPS, target].argmin()] for r in used]
+                cells = [side, _title(target), optimizer, str(len(used))]
+                for e in exponents:
+                    factor = (_LONG / TRAINING_STEPS) ** -e
+                    lost = [
+                        r.regret(target, lr * factor, _LONG)
+                        for r, lr in zip(used, best, strict=True)
+                    ]
+                    cells.append(f"{np.mean(lost):.3f}")
+                rows.append(cells)
+    return _table(
+        ["tasks", "learning rate", "optimizer", "number", *(f"e = {e}" for e in exponents)], rows
+    )
 
 
-def search_warning_table(runs: list[Run]) -> str:
-    """Return how many bad picks a search could warn of, if it also warned of a tenth of the good.
-
-    It looks at the pick of "auto" with a fixed sample, and warns where the regret that it sees
-    itself is above a limit. The limit is put where a tenth of the good ones are above it.
-    """
-    rows = []
-    for kind in SEARCH_LOSSES:
-        for looks, steps in enumerate(SEARCH_STEPS):
-            cells = [f"{_title(kind)} loss, {steps} steps for each rate", str(len(GRID) * steps)]
-            for target in TARGETS:
-                picked = [suggestion(run, "auto", target, fixed=True).lr for run in runs]
-                lost = np.array(
-                    [run.regret(target, lr) for run, lr in zip(runs, picked, strict=True)]
-                )
-                seen = np.array(
-                    [run.seen_regret(kind, looks, lr) for run, lr in zip(runs, picked, strict=True)]
-                )
-                caught = seen[lost > 0.3] > np.quantile(seen[lost <= 0.1], 0.9)
-                cells.append(f"{caught.sum()} of {len(caught)} ({caught.mean():.0%})")
-            rows.append(cells)
-    return _table(["a search by", "training steps", *map(_title, TARGETS)], rows)
+def _mean(runs: list[Run], values: list[float]) -> float:
+    """Return the mean over tasks of the mean over their runs."""
+    by_task: dict[str, list[float]] = {}
+    for run, value in zip(runs, values, strict=True):
+        by_task.setdefault(run.task, []).append(value)
+    return float(np.mean([np.mean(found) for found in by_task.values()]))
 
 
-def regrets_of(lost: np.ndarray, which: np.ndarray) -> str:
-    return f"{lost[which].mean():.3f} ({which.sum()} runs)" if which.any() else "-"
+def _median_and_90(values: list[float]) -> str:
+    return f"{np.median(values):.2f}, {np.quantile(values, 0.9):.2f}" if values else "-"
 
 
-def group_table(runs: list[Run]) -> str:
-    """Return the mean regret by model, optimizer and batch size, "auto" beside the baseline."""
-    names = (AUTO, AUTO_FIXED, BASELINE)
-    rows = []
-    lost = {(name, t): regrets(runs, picks()[name], t) for t in TARGETS for name in names}
-    for part in (1, 2, 3):
-        groups = np.array([run.task.split("/")[part] for run in runs])
-        for group in sorted(set(groups.tolist())):
-            inside = groups == group
-            cells = [f"{lost[name, t][inside].mean():.3f}" for t in TARGETS for name in names]
-            title = f"batches of {group}" if part == 3 else group
-            rows.append([title, str(inside.sum()), *cells])
-    head = ["", "runs"] + [f"{_title(t)}: {n}" for t in TARGETS for n in ("auto", "fixed", "/ 10")]
-    return _table(head, rows)
-
-
-def over_tasks(runs: list[Run], values: np.ndarray) -> Interval:
-    """Return the mean with its interval over tasks."""
-    means = _task_means(runs, values)
-    drawn = means[_draws(len(means))].mean(axis=1)
-    return Interval(float(means.mean()), *np.quantile(drawn, [0.025, 0.975]).tolist())
-
-
-def ratio_over_tasks(runs: list[Run], own: np.ndarray, other: np.ndarray) -> Interval:
-    """Return the ratio of two means with its interval over tasks."""
-    a, b = _task_means(runs, own), _task_means(runs, other)
-    draws = _draws(len(a))
-    drawn = a[draws].sum(axis=1) / b[draws].sum(axis=1)
-    return Interval(float(a.sum() / b.sum()), *np.quantile(drawn, [0.025, 0.975]).tolist())
-
-
-def _task_means(runs: list[Run], values: np.ndarray) -> np.ndarray:
-    tasks = np.array([run.task for run in runs])
-    return np.array([values[tasks == task].mean() for task in sorted(set(tasks.tolist()))])
-
-
-def _draws(count: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, count, (_BOOTSTRAPS, count))
+def _regret_of(lost: np.ndarray) -> str:
+    if not len(lost):
+        return "-"
+    return f"{lost.mean():.3f}, over 0.3: {np.mean(lost > 0.3):.0%} ({len(lost)} runs)"
 
 
 def _title(target: str) -> str:

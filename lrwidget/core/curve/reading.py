@@ -8,7 +8,7 @@ import numpy as np
 
 from lrwidget.core.arrays import FloatArray, as_losses, as_rates, check_same_length
 from lrwidget.core.curve.purpose import Purpose
-from lrwidget.core.curve.rules import OWN_RULES, auto, guess
+from lrwidget.core.curve.rules import OWN_RULES, auto, auto_with_sums, guess
 from lrwidget.core.curve.shape import bottom_index, falls, x_min
 from lrwidget.core.curve.significance import is_noise
 from lrwidget.core.curve.smoothing import DEFAULT_SMOOTHING, finite_length, magnitude, smooth
@@ -112,7 +112,10 @@ class Reading:
         Where noise hides the fall of the training loss, a guess stands for it.
         """
         rule = auto if self.fell else guess
-        found = [rule(self.lrs, self.smoothed), self.fixed and auto(*self.fixed)]
+        found = [rule(self.lrs, self.smoothed)]
+        if self.fixed is not None:
+            sums = np.interp(self.fixed[0], self.lrs, np.cumsum(self.lrs))
+            found.append(auto_with_sums(*self.fixed, sums))
         picks = [math.log(lr) for lr in found if lr is not None]
         if not picks:
             return None

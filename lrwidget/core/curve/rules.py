@@ -3,7 +3,8 @@
 Every rule is a function of the learning rates and the smoothed losses alone. In the formulas
 x = log10(lr), L(x) is the smoothed loss, straight between two rungs, x_min is where it is lowest,
 and the fall is the highest loss left of x_min less L(x_min). No rule depends on the unit of the
-loss or, but for the noise, on the number of rungs.
+loss. On one and the same curve no rule but "auto" depends on the number of rungs; but a test of
+more steps gives a curve that falls earlier, and "auto" makes up for that.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,12 @@ from lrwidget.core.curve.shape import (
 from lrwidget.errors import ConfigError
 
 Rule = Callable[[FloatArray, FloatArray], float | None]
+
+# What "auto" was tuned to; see there.
+_STEPS_TO_FALL = 6.0
+_WIDEST_VALLEY = 3.0
+_LEAN_ON_EDGE = 0.3
+_BELOW = 0.4
 
 
 def minimum(lrs: FloatArray, losses: FloatArray) -> float | None:
@@ -153,16 +160,24 @@ def edge(lrs: FloatArray, losses: FloatArray) -> float | None:
 def auto(lrs: FloatArray, losses: FloatArray) -> float | None:
     """Return a learning rate to train with throughout, from both sides of the valley.
 
-    It is 10^(x_slide + 0.15 (x_edge - x_slide)), at most 10^x_min. 10^x_slide is what `slide`
-    returns, where most of the fall begins. x_edge is where the loss rises for good by half of the
-    fall: right of it all losses are above L(x_min) + 0.5 fall. If they do not stay above, it is
-    the last rung. In between, the loss is low and flat, and noise decides which rung is the
+    It is 10^(0.7 x_fall + 0.3 x_edge - 0.4), at most 10^x_min.
+
+    x_fall says where most of the fall begins, whatever the number of steps. That is decided by the
+    learning rates summed so far, not by the last one: on a ladder with twice as many rungs the
+    loss falls at half the learning rate. With S the sum of all learning rates up to the one that
+    `slide` returns, 10^x_fall = S / 6, the rate that adds up to S in six steps. On a ladder of 100
+    steps from 1e-7 to 10 it is what `slide` returns. It is taken to be no more than 3 decades
+    below x_edge.
+
+    x_edge is where the loss rises for good by half of the fall: right of it all losses are above
+    L(x_min) + 0.5 fall. If they do not stay above, it is the last rung. It hardly depends on the
+    number of steps. In between, the loss is low and flat, and noise decides which rung is the
     lowest; neither side depends on it.
 
     `suggest` multiplies it with the factor of its purpose, where target and optimizer are known.
 
     Args:
-        lrs: Learning rates, shape (n,), increasing, > 0.
+        lrs: Learning rates, shape (n,), increasing, > 0, one for each training step.
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
@@ -171,11 +186,24 @@ def auto(lrs: FloatArray, losses: FloatArray) -> float | None:
     Source: this package. The numbers were tuned on some of the tasks of docs/regret.md, which
         tells what the rule loses on the others.
     """
+    return auto_with_sums(lrs, losses, np.cumsum(lrs))
+
+
+def auto_with_sums(lrs: FloatArray, losses: FloatArray, sums: FloatArray) -> float | None:
+    """Return what `auto` does where not every training step has its loss.
+
+    Args:
+        lrs: Learning rates of the steps that have one, shape (m,), increasing, > 0.
+        losses: Their losses, shape (m,), finite.
+        sums: The sum of the learning rates of all steps up to each of these, shape (m,).
+    """
     start = slide(lrs, losses)
     if start is None:
         return None
-    x_slide = np.log10(start)
-    x = x_slide + 0.15 * (last_rise(lrs, losses, 0.5) - x_slide)
+    x_sum = np.interp(np.log10(start), np.log10(lrs), np.log10(sums))
+    x_edge = last_rise(lrs, losses, 0.5)
+    x_fall = max(x_sum - np.log10(_STEPS_TO_FALL), x_edge - _WIDEST_VALLEY)
+    x = x_fall + _LEAN_ON_EDGE * (x_edge - x_fall) - _BELOW
     return float(10 ** min(x, x_min(lrs, losses)))
 
 

@@ -69,6 +69,7 @@ def suggest(
     *,
     optimizer: OptimizerKind = "other",
     validation_losses: FloatArray | None = None,
+    train_steps: int | None = None,
 ) -> Suggestion:
     """Return what a rule suggests for the raw losses of a range test.
 
@@ -97,16 +98,20 @@ def suggest(
         optimizer: What takes the steps: "sgd" and "rmsprop" without momentum, SGD with
             "momentum", or an "other" one such as Adam. A `RangeTestResult` knows its own.
         validation_losses: Loss of one fixed sample after each step, shape (n,), NaN where it was
-            not measured. The last three affect only "auto".
+            not measured.
+        train_steps: How many steps the training will take; None if that is not known. The longer
+            it is, the lower is the best rate: more than 250 steps multiply it by
+            (train_steps / 250)^-0.5. The last four affect only "auto".
 
     Returns:
         A suggestion. Its `lr` is None where there is none, and its `reason` says why.
 
     Raises:
-        ConfigError: An unknown rule, target or optimizer, or arrays that are no curve.
+        ConfigError: An unknown rule, target or optimizer, no number of steps, or arrays that are no
+            curve.
     """
     check_rule(rule)
-    purpose = Purpose(target, optimizer)
+    purpose = Purpose(target, optimizer, train_steps)
     curve = Reading.of(lrs, losses, validation_losses)
     return suggest_over_sweeps((rule,), purpose, curve)[rule]
 

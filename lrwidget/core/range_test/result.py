@@ -159,14 +159,18 @@ class RangeTestResult:
         """Return the smoothed losses, shape (n,); see `lrwidget.smooth`."""
         return smoothing.smooth(self.losses, amount, method)
 
-    def suggest(self, rule: str = "auto", target: Target = "constant") -> Suggestion:
+    def suggest(
+        self, rule: str = "auto", target: Target = "constant", *, train_steps: int | None = None
+    ) -> Suggestion:
         """Return what one rule suggests for the optimizer of the test; see `lrwidget.suggest`."""
         check_rule(rule)
-        return self._suggest((rule,), target)[rule]
+        return self._suggest((rule,), target, train_steps)[rule]
 
-    def suggestions(self, target: Target = "constant") -> dict[str, Suggestion]:
+    def suggestions(
+        self, target: Target = "constant", *, train_steps: int | None = None
+    ) -> dict[str, Suggestion]:
         """Return what every rule suggests, by the rule's name, "auto" first."""
-        return self._suggest(tuple(RULES), target)
+        return self._suggest(tuple(RULES), target, train_steps)
 
     @cached_property
     def _readings(self) -> tuple[Reading, list[Reading]]:
@@ -177,10 +181,12 @@ class RangeTestResult:
         sweeps = zip(self.sweep_losses, self.sweep_validation_losses, strict=True)
         return middle, [Reading.of(self.lrs, *each) for each in sweeps]
 
-    def _suggest(self, rules: tuple[str, ...], target: Target) -> dict[str, Suggestion]:
+    def _suggest(
+        self, rules: tuple[str, ...], target: Target, train_steps: int | None
+    ) -> dict[str, Suggestion]:
         return suggest_over_sweeps(
             rules,
-            Purpose(target, self.optimizer),
+            Purpose(target, self.optimizer, train_steps),
             *self._readings,
             Ending(self.stop_reason, self.non_finite_cause, self.updates_before),
         )
