@@ -1,4 +1,4 @@
-"""Purpose: what a suggested learning rate is for, as far as "auto" heeds it."""
+"""Purpose: what a suggested learning rate is for, as far as "auto" uses it."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
