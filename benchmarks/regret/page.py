@@ -105,10 +105,10 @@ independent check of it.
 
 ## What was tried
 
-For the rule, all on the tuned tasks: a weight of the edge of 0.15 to 1; how much of the shift by summed learning
-rates counts, 0 to 1 (for SGD and RMSprop less would move less, but lose as much); the place of
-half of the fall or of the steepest fall in place of `slide`; a limit of 2 to 3 decades below the
-edge. One weight and one limit for all optimizers did as well as one for each.
+For the rule, all on the tuned tasks: a weight of the edge of 0.15 to 1; how much of the shift by
+summed learning rates counts, 0 to 1 (for SGD and RMSprop less would move less, but lose as much);
+the place of half of the fall or of the steepest fall in place of `slide`; a limit of 2 to 3 decades
+below the edge. One weight and one limit for all optimizers did as well as one for each.
 
 ## What these numbers do not say
 

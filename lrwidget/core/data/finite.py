@@ -15,8 +15,12 @@ class NonFiniteBatches:
 
     def look_at(self, batch: Any) -> None:
         """Look at the next batch, whose parts are numpy arrays where they can be judged."""
-        arrays = [each for each in keras.tree.flatten(batch) if isinstance(each, np.ndarray)]
-        if not all(np.isfinite(each).all() for each in arrays if each.dtype.kind == "f"):
+        parts = keras.tree.flatten(batch)
+        arrays = [x for x in parts if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+        # A sum is twice as fast as looking at each number, and almost always enough.
+        with np.errstate(all="ignore"):
+            doubtful = [each for each in arrays if not np.isfinite(each.sum())]
+        if not all(np.isfinite(each).all() for each in doubtful):
             self._numbers.add(self._count)
         self._count += 1
 

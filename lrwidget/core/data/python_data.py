@@ -8,7 +8,6 @@ import keras
 import numpy as np
 from keras.src.trainers.data_adapters import data_adapter_utils
 
-from lrwidget.core.data.finite import NonFiniteBatches
 from lrwidget.core.data.misfit import refusals_named
 from lrwidget.errors import DataError
 
@@ -30,7 +29,6 @@ class PythonStream:
     Attributes:
         first: The first batches, which show the form of all.
         failure: The error that the user's code raised.
-        non_finite: Which of the batches hold NaN or infinity.
 
     Raises:
         DataError: The data gave no batch.
@@ -46,7 +44,6 @@ class PythonStream:
         self._new_pass: Callable[[], Iterable[Any]] | None = new_pass
         self._class_weight, self._is_one_shot = class_weight, is_one_shot
         self.failure: BaseException | None = None
-        self.non_finite = NonFiniteBatches()
         first_pass = iter(new_pass())
         first = list(itertools.islice(first_pass, _BATCHES_FOR_THE_SPEC))
         if not first:
@@ -68,7 +65,6 @@ class PythonStream:
         """
         try:
             for batch in self._stream:
-                self.non_finite.look_at(batch)
                 yield convert(batch)
         except GeneratorExit:
             raise

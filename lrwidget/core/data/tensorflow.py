@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.trainers.data_adapters import TFDatasetAdapter, array_slicing, data_adapter_utils
 
+from lrwidget.core.data.finite import NonFiniteBatches
 from lrwidget.core.data.misfit import refusals_named
 from lrwidget.core.data.pipeline import captured_variables, detached
 from lrwidget.core.data.python_data import PythonStream
@@ -26,14 +27,20 @@ class TensorBatches:
     Args:
         dataset: Repeats for ever; its elements are batches as `train_step` takes them.
         python: The Python code that the batches come from; None where there is none.
+        non_finite: Which of the batches from Python hold NaN or infinity.
 
     Attributes:
         dataset: The same.
         spec: Shapes and types of a batch.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, python: PythonStream | None = None) -> None:
-        self.dataset, self._python = dataset, python
+    def __init__(
+        self,
+        dataset: tf.data.Dataset,
+        python: PythonStream | None = None,
+        non_finite: NonFiniteBatches | None = None,
+    ) -> None:
+        self.dataset, self._python, self._non_finite = dataset, python, non_finite
         self.spec = dataset.element_spec
 
     def __iter__(self) -> Iterator[Any]:
@@ -46,8 +53,8 @@ class TensorBatches:
 
     def holds_non_finite(self, first: int, count: int) -> bool:
         """Say whether any of `count` batches, from number `first` on, holds NaN or infinity."""
-        if self._python is not None:
-            return self._python.non_finite.among(first, count)
+        if self._non_finite is not None:
+            return self._non_finite.among(first, count)
         if first + count > _MOST_BATCHES_AGAIN:
             return False
         again = itertools.islice(self.dataset, first, first + count)
@@ -156,11 +163,16 @@ class PythonData:
         # Sizes that differ in the first batches are left open.
         with refusals_named():
             spec = data_adapter_utils.get_tensor_spec(python.first)
-        convert = partial(keras.tree.map_structure, _as_batch_tensor)
+        non_finite = NonFiniteBatches()
+
+        def convert(batch: Any) -> Any:
+            non_finite.look_at(batch)
+            return keras.tree.map_structure(_as_batch_tensor, batch, spec)
+
         dataset = tf.data.Dataset.from_generator(
-            partial(python.batches, lambda batch: convert(batch, spec)), output_signature=spec
+            partial(python.batches, convert), output_signature=spec
         )
-        return TensorBatches(dataset.prefetch(2), python)
+        return TensorBatches(dataset.prefetch(2), python, non_finite)
 
 
 def _as_batch_tensor(values: Any, spec: Any) -> Any:

@@ -135,6 +135,8 @@ class JaxSteps:
         count = self._gathered - self._done % self._gathered
         rows = [self._one_batch(rates, next(self._batches)) for _ in range(count)]
         self._done += count
+        if count == 1:
+            return rows[0]
         return {name: sum(row[name] for row in rows) / count for name in rows[0]}
 
     def _one_batch(self, rates: list[Any], batch: Any) -> dict[str, Any]:
