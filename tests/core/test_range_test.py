@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from lrwidget.core.data.batches import source_of
+from lrwidget.core.data.source import source_of
 
 import lrwidget
-from lrwidget.core.engine.tensorflow import step_groups_for
+from lrwidget.core.engine.choice import engine_for
 from lrwidget.core.model.rate_choice import rate_of
 from lrwidget.core.range_test.range_test import RangeTest
 from lrwidget.core.range_test.settings import RangeTestConfig
@@ -181,7 +181,7 @@ def test_changed_settings_and_a_second_test_do_not_trace_again():
     for steps, max_lr, mode in [(20, 1.0, "exponential"), (300, 0.1, "linear")]:
         settings = {"min_lr": max_lr / 50, "max_lr": max_lr, "mode": mode}
         lrwidget.range_test(model, batches(), steps=steps, **settings)
-        kept.append(step_groups_for(model, rate_of(model, None)))
+        kept.append(engine_for(model, rate_of(model, None)))
     assert kept[0] is kept[1]
     assert kept[0].traces == 1
 

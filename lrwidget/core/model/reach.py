@@ -109,9 +109,10 @@ def items_of(container: Any) -> list[Part] | None:
     """Return what is in a container, or None where it is none."""
     if isinstance(container, list | tuple | set | frozenset | deque):
         return list(enumerate(container))
-    # Asking a class whether it is a Mapping takes microseconds, and most objects are none.
+    # Asking a class whether it is a Mapping takes microseconds, and most objects are none. Objects
+    # themselves are not asked: an attribute may do anything when it is read.
     if isinstance(container, dict) or (
-        hasattr(container, "keys") and isinstance(container, Mapping)
+        hasattr(type(container), "keys") and isinstance(container, Mapping)
     ):
         return list(container.items())
     return None

@@ -39,8 +39,8 @@ def range_test(
     model: keras.Model,
     data: Any,
     *,
-    min_lr: float | None = 1e-7,
-    max_lr: float | None = 10.0,
+    min_lr: float | None = None,
+    max_lr: float | None = None,
     steps: int = 100,
     mode: Mode = "exponential",
     batch_size: int = 32,
@@ -65,8 +65,8 @@ def range_test(
         data: A batched tf.data.Dataset, arrays as (x, y) or (x, y, sample_weight), a
             PyDataset, a DataLoader, a generator function or any iterable of batches. Data
             shorter than the test is repeated.
-        min_lr: First learning rate, > 0; None leaves it to a probe, a sweep of 30 steps before
-            the test, which finds where the curve lives.
+        min_lr: First learning rate, > 0. None, the default, leaves it to a probe: a sweep of 30
+            steps before the test, which finds the range in which the loss changes.
         max_lr: Last learning rate, > min_lr; None leaves it to the probe.
         steps: Learning rates tried, one optimizer update each, >= 2.
         mode: "exponential" for equal ratios, "linear" for equal differences.

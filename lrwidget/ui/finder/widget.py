@@ -65,8 +65,8 @@ class LRFinderWidget(Applying, VBox):
     Args:
         model: A compiled keras.Model.
         data: What `lrwidget.range_test` takes: a batched tf.data.Dataset, arrays (x, y), ...
-        min_lr: First learning rate, > 0; None leaves it to a probe, a sweep of 30 steps before
-            each test, which finds where the curve lives.
+        min_lr: First learning rate, > 0. None, the default, leaves it to a probe: a sweep of 30
+            steps before each test, which finds the range in which the loss changes.
         max_lr: Last learning rate, > min_lr; None leaves it to the probe.
         steps: Learning rates to try, one training step each, >= 2.
         smoothing: How strongly the curve on show is smoothed, in [0, 1).
@@ -95,8 +95,8 @@ class LRFinderWidget(Applying, VBox):
         model: keras.Model,
         data: Any,
         *,
-        min_lr: float | None = 1e-7,
-        max_lr: float | None = 10.0,
+        min_lr: float | None = None,
+        max_lr: float | None = None,
         steps: int = 100,
         smoothing: float = DEFAULT_SMOOTHING,
         mode: Mode = "exponential",
