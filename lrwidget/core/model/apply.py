@@ -24,7 +24,7 @@ from lrwidget.core.model.learning_rate import (
 )
 from lrwidget.core.model.reserve import check_free
 from lrwidget.core.model.restarted import RestartedSchedule, users_schedule
-from lrwidget.core.model.train_step import trace_anew
+from lrwidget.core.model.train_step import retrace
 from lrwidget.core.model.values import changed, copies_of, numpy_of
 from lrwidget.errors import ConfigError, ModelError
 
@@ -160,7 +160,7 @@ def _put(model: keras.Model, optimizer: keras.optimizers.Optimizer, new: Learnin
     set_learning_rate(optimizer, new)
     # A compiled train function keeps the object it was traced with: Keras would silently ignore
     # the new one.
-    trace_anew(model)
+    retrace(model)
 
 
 class _OptimizerChange:

@@ -24,7 +24,7 @@ import keras
 
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.reserve import USES_OF_MODEL
-from lrwidget.core.model.train_step import Shadow
+from lrwidget.core.model.train_step import AttributeOverride
 from lrwidget.errors import LRWidgetError
 
 
@@ -127,8 +127,8 @@ class FitGuard:
     def __init__(self, model: keras.Model, fit: FitCall, follower: Follower) -> None:
         self._model, self._follower = model, follower
         self._frame: FrameType | None = fit.frame
-        self._exchanged: list[Shadow] = []
-        self._step = Shadow(model, "train_function", self._train_function)
+        self._overrides: list[AttributeOverride] = []
+        self._step = AttributeOverride(model, "train_function", self._train_function)
         self._has_begun = self._step_is_next = False
         for name, before, after in (
             ("on_epoch_begin", self._begin_epoch, self._follower.note_state),
@@ -160,8 +160,8 @@ class FitGuard:
         messages: list[str] = []
         with UninterruptedExit() as stack:
             stack.callback(lambda: messages.append(undo()))
-            for shadow in self._exchanged:
-                stack.push(shadow)
+            for override in self._overrides:
+                stack.push(override)
             if self._step_is_next:
                 stack.push(self._step)
             self._has_begun = self._step_is_next = False
@@ -171,9 +171,9 @@ class FitGuard:
 
     def _exchange(self, owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
         own = getattr(owner, name)
-        shadow = Shadow(owner, name, functools.wraps(own)(wrap(own)))
-        self._exchanged.append(shadow)
-        shadow.__enter__()
+        override = AttributeOverride(owner, name, functools.wraps(own)(wrap(own)))
+        self._overrides.append(override)
+        override.__enter__()
 
     def _hook(self, before: Callable[..., Any], after: Callable[[], Any]) -> Callable[[Any], Any]:
         """Return what wraps a hook of the CallbackList."""

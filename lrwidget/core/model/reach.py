@@ -69,7 +69,7 @@ def _is_library(module: str) -> bool:
 def attributes_of(value: Any) -> dict[str, Any]:
     """Return the attributes of an object by name, without the notes that Keras keeps on it.
 
-    Also without the functions by which this package shadows methods for a while. Sorted by name:
+    Also without the functions by which this package overrides methods for a while. Sorted by name:
     an attribute that is removed and set again moves to the end of `vars`.
     """
     return {

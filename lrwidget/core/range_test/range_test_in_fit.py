@@ -24,7 +24,7 @@ from lrwidget.core.model.learning_rate import (
 )
 from lrwidget.core.model.snapshot import Snapshot, build, state_variables
 from lrwidget.core.model.strategy import scope_of
-from lrwidget.core.model.train_step import Shadow, trace_anew
+from lrwidget.core.model.train_step import AttributeOverride, retrace
 from lrwidget.core.model.values import numpy_of
 from lrwidget.core.range_test.growing_curve import Curve, result_of
 from lrwidget.core.range_test.result import RangeTestResult
@@ -96,7 +96,7 @@ class RangeTestInFit:
                 self._rate = new_rate_variable(self._config.min_lr)
             set_learning_rate(self._optimizer, self._rate)
             # A function that is compiled already would continue with the schedule.
-            trace_anew(self._model)
+            retrace(self._model)
         self._own_value = self._last_value = _number(self._rate)
 
     def begin_step(self) -> None:
@@ -303,10 +303,10 @@ def _skip_final_average(optimizer: keras.optimizers.Optimizer) -> None:
     """Keep Keras on JAX from setting the weights to their average at the end of a failed `fit`."""
 
     def skip(*_args: Any) -> None:
-        shadow.__exit__()
+        override.__exit__()
 
-    shadow = Shadow(optimizer, "finalize_variable_values", skip)
-    shadow.__enter__()
+    override = AttributeOverride(optimizer, "finalize_variable_values", skip)
+    override.__enter__()
 
 
 def _variables_to_compare(model: keras.Model) -> list[keras.Variable]:

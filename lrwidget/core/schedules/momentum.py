@@ -9,11 +9,11 @@ import keras
 from lrwidget.core.checks import check_order
 from lrwidget.core.model.learning_rate import holder_of, optimizer_of
 from lrwidget.core.model.train_step import (
-    Addition,
+    AttributeOverride,
     RunningFit,
-    Shadow,
+    StepExtension,
     add_to_step,
-    take_from_step,
+    remove_from_step,
 )
 from lrwidget.core.model.values import float_type
 from lrwidget.core.schedules.one_cycle import (
@@ -115,12 +115,12 @@ class OneCycleMomentum(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Let the step that begins have its momentum."""
-        self._fit.announce_step()
+        self._fit.expect_step()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Let the next `fit` train with the optimizer's own momentum."""
         if self._addition is not None:
-            take_from_step(self.model, self._addition)
+            remove_from_step(self.model, self._addition)
 
 
 @dataclass(frozen=True)
@@ -139,15 +139,15 @@ class _Curve:
 
 
 @dataclass(frozen=True)
-class _MovedMomentum(Addition):
+class _MovedMomentum(StepExtension):
     """Makes the updates of a `fit` with the momentum of a curve."""
 
     optimizer: keras.optimizers.Optimizer
     name: str
     curve: _Curve
 
-    def shadows(self) -> list[Shadow]:
-        """Let `apply` set the momentum before each update, and read it where it is set."""
+    def overrides(self) -> list[AttributeOverride]:
+        """Return overrides that set the momentum before each update of the optimizer."""
         optimizer, own_apply = self.optimizer, self.optimizer.apply
         # PyTorch's optimizers take floats only, and their steps are not compiled.
         as_float = keras.backend.backend() == "torch"
@@ -162,7 +162,10 @@ class _MovedMomentum(Addition):
                 momentum.assign(now)
             return own_apply(*args, **kwargs)
 
-        return [Shadow(optimizer, self.name, momentum), Shadow(optimizer, "apply", apply)]
+        return [
+            AttributeOverride(optimizer, self.name, momentum),
+            AttributeOverride(optimizer, "apply", apply),
+        ]
 
 
 class _Momentum(keras.Variable):
