@@ -80,7 +80,7 @@ def _within(lr: float, curve: Reading) -> float:
 
 
 def _moved(rule: str, lr: float, curve: Reading) -> list[Finding]:
-    """Return that a learning rate lies outside of the part of the curve that falls, or nothing."""
+    """Return that a learning rate lies outside the part of the curve that falls, or nothing."""
     first, last = float(curve.lrs[0]), float(curve.lrs[curve.bottom])
     if lr < first:
         return [Finding("below_range", {"rule": rule, "first": first})]

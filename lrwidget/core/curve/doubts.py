@@ -139,7 +139,7 @@ def _only_rises(curve: Reading, ending: Ending) -> list[Finding]:
 
 
 def _rises(curve: Reading, ending: Ending) -> bool:
-    """Say whether the loss rises at the end, or was about to when it became NaN or infinite."""
+    """Return whether the loss rises at the end, or was about to when it became NaN or infinite."""
     return curve.rose or _ended_by_rate(ending)
 
 
@@ -159,7 +159,7 @@ def _ends(curve: Reading, ending: Ending) -> list[Finding]:
 
 
 def _has_risen(curve: Reading, ending: Ending) -> bool:
-    """Say whether a curve shows where the loss stops falling."""
+    """Return whether a curve shows where the loss stops falling."""
     if curve.is_dead or _ended_by_rate(ending):
         return True
     bottom = curve.bottom

@@ -73,7 +73,7 @@ def robust_limits(values: FloatArray) -> tuple[float, float] | None:
         values: Shape (n,); what is not finite does not count.
 
     Returns:
-        None where no value is finite.
+        None if no value is finite.
     """
     finite = values[np.isfinite(values)]
     if not len(finite):

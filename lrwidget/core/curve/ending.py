@@ -12,11 +12,11 @@ class Ending:
     """What a curve alone does not tell about its range test.
 
     Args:
-        stop_reason: Why the test ended; None where only arrays are known.
+        stop_reason: Why the test ended; None if only arrays are known.
         non_finite_cause: Why the loss after the last one was NaN or infinite, if it was: the
             learning rate, NaN in that batch, a loss that was not finite before any update, or a
-            gradient that is not finite at any learning rate. None where it is not known.
-        updates_before: Optimizer updates that the model had done before the test; None where
+            gradient that is not finite at any learning rate. None if unknown.
+        updates_before: Optimizer updates that the model had done before the test; None if
             they are not known.
     """
 

@@ -59,7 +59,7 @@ def lr_ladder(min_lr: float, max_lr: float, steps: int, mode: Mode = "exponentia
 
 
 def skips_decades(lrs: FloatArray) -> bool:
-    """Say whether a linear ladder begins with a jump over more than two decades.
+    """Return whether a linear ladder begins with a jump over more than two decades.
 
     >>> skips_decades(lr_ladder(1e-7, 10.0, 100, "linear"))
     True

@@ -31,7 +31,7 @@ class Purpose:
         target: Whether it stays as it is, "constant", or is the peak of a "one_cycle".
         optimizer: What takes the steps: "sgd" and "rmsprop" without momentum, SGD with
             "momentum", or an "other" one such as Adam.
-        train_steps: How many steps the training will take, > 0; None if that is not known.
+        train_steps: How many steps the training will take, > 0; None if unknown.
 
     Raises:
         ConfigError: A target or an optimizer of another name, or no number of steps.

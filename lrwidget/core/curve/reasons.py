@@ -194,7 +194,7 @@ def refusal_of(findings: Sequence[Finding]) -> str:
 
 
 def names_its_rule(code: str) -> bool:
-    """Say whether the sentence of a code names the rule that it is about."""
+    """Return whether the sentence of a code names the rule that it is about."""
     return "{rule}" in MEANINGS[code].doubt + MEANINGS[code].refusal
 
 

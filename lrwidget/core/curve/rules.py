@@ -44,7 +44,7 @@ def minimum(lrs: FloatArray, losses: FloatArray) -> float | None:
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate, which can lie below lrs[0], or None where nothing falls.
+        A learning rate, which can lie below lrs[0], or None if nothing falls.
 
     Source: the rule of thumb of the fastai course, from Smith's range test, arXiv:1506.01186.
     """
@@ -63,7 +63,7 @@ def steepest(lrs: FloatArray, losses: FloatArray) -> float | None:
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate left of the minimum, or None where nothing falls.
+        A learning rate left of the minimum, or None if nothing falls.
 
     Source: the steepest-descent reading of Smith's range test, arXiv:1506.01186.
     """
@@ -91,7 +91,7 @@ def valley(lrs: FloatArray, losses: FloatArray) -> float | None:
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate left of the minimum, or None where nothing falls.
+        A learning rate left of the minimum, or None if nothing falls.
 
     Source: fastai's `valley`, by Novak, ESRI; theirs takes the longest decreasing subsequence.
     """
@@ -116,7 +116,7 @@ def slide(lrs: FloatArray, losses: FloatArray) -> float | None:
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate left of the minimum, or None where nothing falls.
+        A learning rate left of the minimum, or None if nothing falls.
 
     Source: fastai's `slide`, an interval of 15 rungs that stops where the slopes at its ends
         differ by less than 0.05 for one rung; here no unit and no ladder changes the place.
@@ -143,7 +143,7 @@ def edge(lrs: FloatArray, losses: FloatArray) -> float | None:
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate not right of the minimum, or None where nothing falls, or where the loss
+        A learning rate not right of the minimum, or None if nothing falls, or where the loss
         does not rise again.
 
     Source: this package; the largest stable learning rate is also the upper bound of Smith's
@@ -181,7 +181,7 @@ def auto(lrs: FloatArray, losses: FloatArray) -> float | None:
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate not right of the minimum, or None where nothing falls.
+        A learning rate not right of the minimum, or None if nothing falls.
 
     Source: this package. The numbers were tuned on some of the tasks of docs/regret.md, which
         tells what the rule loses on the others.

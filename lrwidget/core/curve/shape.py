@@ -23,14 +23,14 @@ def bottom_index(losses: FloatArray) -> int:
 
 
 def falls(losses: FloatArray) -> bool:
-    """Say whether any loss left of the lowest is higher than it."""
+    """Return whether any loss left of the lowest is higher than it."""
     return len(losses) > 1 and bottom_index(losses) > 0
 
 
 def x_min(lrs: FloatArray, losses: FloatArray) -> float:
     """Return log10 of the learning rate at the minimum, between the rungs where it can be.
 
-    It is the lowest point of the parabola through the lowest rung and its two neighbours, so
+    It is the lowest point of the parabola through the lowest rung and its two neighbors, so
     that the rungs of a short ladder do not decide.
     """
     k = bottom_index(losses)
@@ -65,7 +65,7 @@ def first_rise(lrs: FloatArray, losses: FloatArray, share: float) -> float | Non
         share: > 0.
 
     Returns:
-        None where the loss does not rise that far.
+        None if the loss does not rise that far.
     """
     bottom, excess = bottom_index(losses), _excess(losses)
     above = np.flatnonzero(excess[bottom:] >= share)

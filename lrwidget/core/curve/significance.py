@@ -14,12 +14,12 @@ _HOLDS_80, _HOLDS_35 = 1.2816, 0.4538
 
 
 def is_noise(losses: FloatArray, smoothed: FloatArray) -> bool:
-    """Say whether noise alone would make the losses fall as far as they do.
+    """Return whether noise alone would make the losses fall as far as they do.
 
     The fall is that of the mean over a tenth of the points, w of them, from the highest such mean
     to the lowest after it. Independent noise of standard deviation s makes a fall of up to
     6 s / sqrt(w); the limit is 7 + 2 (40 / n)^2 of them. s is the largest of three estimates:
-    from the differences between neighbours, from the spread about the smoothed curve, and, of
+    from the differences between neighbors, from the spread about the smoothed curve, and, of
     24 points or more, from how the means over w / 2 points change. The last is the largest where
     the noise of one loss goes on in the next.
 
@@ -54,6 +54,6 @@ def _lasting_noise(values: FloatArray, width: int) -> float:
 
 
 def _means(values: FloatArray, width: int) -> FloatArray:
-    """Return the mean over each `width` neighbours."""
+    """Return the mean over each `width` neighbors."""
     sums = np.cumsum(np.concatenate([[0.0], values]))
     return (sums[width:] - sums[:-width]) / width

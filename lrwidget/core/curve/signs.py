@@ -41,7 +41,7 @@ def flat_decades(curve: Reading) -> float:
 
 
 def hints_at_fall(curve: Reading) -> bool:
-    """Say whether the flat start goes down a little, if by no more than noise might explain.
+    """Return whether the flat start goes down a little, if by no more than noise might explain.
 
     The mean over a fifth of it, somewhere in its second half, lies below that over its first half
     by more than two and a half standard errors.

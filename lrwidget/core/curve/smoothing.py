@@ -20,7 +20,7 @@ _AMOUNT_HINT = f"0 changes nothing, {DEFAULT_SMOOTHING} is the default."
 _WIDTH_PER_AMOUNT = 0.125
 # A detail smaller than this many standard deviations of what noise makes of it is noise.
 _THRESHOLD = 2.5
-# A point further than this many typical steps from the median of its neighbours is a spike.
+# A point further than this many typical steps from the median of its neighbors is a spike.
 _SPIKE = 3.7
 # Standard deviation in points of the narrowest kernel that averages anything.
 _NARROWEST = 0.4
@@ -36,7 +36,7 @@ def smooth(losses: FloatArray, amount: float, method: Method = "centered") -> Fl
     an amount means the same at 50 as at 1000 steps. Where the curve itself bends within that
     window, by more than its noise explains, the window gets as narrow as the bend needs: a
     steep rise at the end does not move the minimum, and a curve without noise stays itself.
-    Single spikes are pulled back to their neighbours first. Multiplying the losses by a
+    Single spikes are pulled back to their neighbors first. Multiplying the losses by a
     positive number or adding one does the same to the smoothed losses.
 
     "ema" is the moving average of the articles: with weight of the past b = `amount`,
@@ -59,7 +59,7 @@ def smooth(losses: FloatArray, amount: float, method: Method = "centered") -> Fl
         that are all the same stay the same to the bit.
 
     Raises:
-        ConfigError: An amount outside of [0, 1), an unknown method, or losses that are no array
+        ConfigError: An amount outside [0, 1), an unknown method, or losses that are no array
             of real numbers with one dimension and at most 1,000,000 values.
 
     Source: "centered" is a local linear fit (Fan and Gijbels 1996) at several widths, put together
@@ -93,7 +93,7 @@ def finite_length(values: FloatArray) -> int:
 def local_noise(losses: FloatArray) -> FloatArray:
     """Return the standard deviation of the noise around each loss.
 
-    With d the differences of order m = 2, 4 and 6 between neighbours, in which a smooth curve
+    With d the differences of order m = 2, 4 and 6 between neighbors, in which a smooth curve
     all but vanishes, it is the least of median(|d|) / (0.6745 sqrt(binomial(2 m, m))), with
     medians over those windows of a fifth of the points that hold the loss: one of them
     does not reach into a steep rise. Being the least it is low, by a third at 50 points.
@@ -141,7 +141,7 @@ def _ema(losses: FloatArray, amount: float) -> FloatArray:
 def _centered(losses: FloatArray, amount: float) -> FloatArray:
     """Return the widest local fit plus every detail that noise does not explain.
 
-    The details are the differences between fits of neighbouring widths, the losses
+    The details are the differences between fits of neighboring widths, the losses
     themselves being the narrowest.
     """
     bent, unbend = _compressed(without_spikes(losses))
@@ -226,10 +226,10 @@ def _compressed(values: FloatArray) -> tuple[FloatArray, Callable[[FloatArray], 
 
 
 def without_spikes(losses: FloatArray) -> FloatArray:
-    """Return the losses with single spikes pulled back to their neighbours.
+    """Return the losses with single spikes pulled back to their neighbors.
 
-    With m the median of a loss and its two neighbours on either side, and s the median of the
-    steps between neighbours around it, a loss m + d stays where |d| <= 3.7 s, becomes m where
+    With m the median of a loss and its two neighbors on either side, and s the median of the
+    steps between neighbors around it, a loss m + d stays where |d| <= 3.7 s, becomes m where
     |d| >= 7.4 s, and goes from one to the other in between.
 
     Args:

@@ -35,7 +35,7 @@ class DivergenceRule:
     risen by much more than it jumps from one batch to the next. Only differences of losses
     enter: scaling or shifting the loss changes nothing, and a negative loss is as good as
     any. A median passes over single spikes. N is the larger of two robust estimates, from the
-    differences of neighbouring losses and from the spread of the losses on the flat start; it
+    differences of neighboring losses and from the spread of the losses on the flat start; it
     is taken anew each time the number of losses has doubled. The answer does not depend on
     how many losses arrive together.
 

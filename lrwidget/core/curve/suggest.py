@@ -30,11 +30,11 @@ class Suggestion:
 
     Args:
         rule: Name of the rule.
-        lr: The suggested learning rate; None where there is no suggestion.
-        index: The point of the curve nearest to it, 0-based; None where there is no suggestion.
-        loss: The smoothed loss at that point; None where there is no suggestion.
+        lr: The suggested learning rate; None if there is no suggestion.
+        index: The point of the curve nearest to it, 0-based; None if there is no suggestion.
+        loss: The smoothed loss at that point; None if there is no suggestion.
         low: Lower end of an interval that holds `lr`: over the sweeps or, of one sweep, from
-            the noise of its curve. None where there is no suggestion, and for rules of your own
+            the noise of its curve. None if there is no suggestion, and for rules of your own
             on one sweep.
         high: Its upper end.
         confidence: "high", "medium", "low", or "none" for no suggestion. docs/regret.md tells how
@@ -99,12 +99,12 @@ def suggest(
             "momentum", or an "other" one such as Adam. A `RangeTestResult` knows its own.
         validation_losses: Loss of one fixed sample after each step, shape (n,), NaN where it was
             not measured.
-        train_steps: How many steps the training will take; None if that is not known. The longer
+        train_steps: How many steps the training will take; None if unknown. The longer
             it is, the lower is the best rate: more than 250 steps multiply it by
             (train_steps / 250)^-0.5. The last four affect only "auto".
 
     Returns:
-        A suggestion. Its `lr` is None where there is none, and its `reason` says why.
+        A suggestion. Its `lr` is None if there is none, and its `reason` says why.
 
     Raises:
         ConfigError: An unknown rule, target or optimizer, no number of steps, or arrays that are no

@@ -1,4 +1,4 @@
-"""NonFiniteBatches: which of the batches that were read hold NaN or infinity."""
+"""NonFiniteBatches: records which batches contain NaN or infinity."""
 
 from typing import Any
 
@@ -7,19 +7,19 @@ import numpy as np
 
 
 class NonFiniteBatches:
-    """Counts batches, and notes the numbers of those that hold NaN or infinity."""
+    """Counts batches, and stores the numbers of those that contain NaN or infinity."""
 
     def __init__(self) -> None:
         self._count = 0
         self._numbers: set[int] = set()
 
     def look_at(self, batch: Any) -> None:
-        """Look at the next batch, whose parts are numpy arrays where they can be judged."""
+        """Check the next batch; parts that are not numpy arrays are ignored."""
         arrays = [each for each in keras.tree.flatten(batch) if isinstance(each, np.ndarray)]
         if not all(np.isfinite(each).all() for each in arrays if each.dtype.kind == "f"):
             self._numbers.add(self._count)
         self._count += 1
 
     def among(self, first: int, count: int) -> bool:
-        """Say whether one of `count` batches, from number `first` on, is among them."""
+        """Return whether one of `count` batches, from number `first` on, contains NaN or infinity."""
         return any(number in self._numbers for number in range(first, first + count))

@@ -12,29 +12,29 @@ from lrwidget.core.data.finite import NonFiniteBatches
 from lrwidget.core.data.misfit import refusals_named
 from lrwidget.errors import DataError
 
-# As many batches tell Keras which sizes differ from batch to batch.
+# Keras compares this many batches to find sizes that differ from batch to batch.
 _BATCHES_FOR_THE_SPEC = 2
 
 
 class PythonStream:
-    """Passes over Python data, one after another. The first pass starts here, and only once.
+    """Passes over Python data, one after another. The first pass starts in the constructor.
 
-    TensorFlow never forgets a generator function it was given, so it gets a method of this
-    object, which forgets the data in `close`.
+    TensorFlow keeps every generator function that it receives forever. So it receives a method
+    of this object, which drops the data in `close`.
 
     Args:
-        new_pass: Starts a pass over the data.
+        new_pass: A function that starts a pass over the data.
         class_weight: Weight of each class by its number; as for `fit`.
         is_one_shot: Whether the data are an iterator, which can be read only once.
 
     Attributes:
-        first: The first batches, which show the form of all.
+        first: The first batches, which show the structure of all.
         failure: The error that the user's code raised.
-        non_finite: Which of the batches hold NaN or infinity.
+        non_finite: The record of batches that contain NaN or infinity.
 
     Raises:
-        DataError: The data gave no batch.
-        Exception: Whatever the user's code raises, or Keras, for a batch that it cannot use.
+        DataError: The data contain no batch.
+        Exception: Any error of the user's code, or of Keras for a batch that it cannot use.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class PythonStream:
         """Yield the rest of the stream.
 
         Args:
-            convert: Makes of a batch what the backend trains on.
+            convert: A function that converts a batch to the form for this backend.
         """
         try:
             for batch in self._stream:
@@ -77,7 +77,7 @@ class PythonStream:
             raise
 
     def close(self) -> None:
-        """Forget the data."""
+        """Drop the data."""
         self._new_pass, self.first = None, []
         self._stream = iter(())
 
@@ -103,7 +103,7 @@ class PythonStream:
         return new_pass()
 
     def _standardized(self, batch: Any) -> Any:
-        """Return a batch with the structure in which `fit` hands over that of a PyDataset."""
+        """Return a batch with the structure in which `fit` passes a PyDataset's batch to a step."""
         if isinstance(batch, list):
             batch = tuple(batch)
         elif not isinstance(batch, tuple | dict):
@@ -122,7 +122,7 @@ class PythonStream:
 
 
 def _as_array(values: Any) -> Any:
-    """Return what Keras can tell shape and type of, such as a numpy array for a DataFrame."""
+    """Return a value with a shape and a type, such as a numpy array for a DataFrame."""
     if data_adapter_utils.is_tensorflow_tensor(values) or not hasattr(values, "__array__"):
         return values
     if data_adapter_utils.is_torch_tensor(values):

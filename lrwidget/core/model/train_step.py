@@ -97,7 +97,7 @@ def retrace(model: keras.Model) -> None:
 
 
 def _added_to(model: keras.Model) -> "_ExtendedFunction | None":
-    """Return the extension of the running `fit`, after removing one left by an interrupted `fit`."""
+    """Return the extended function of this `fit`; one left by an interrupted `fit` is removed."""
     current = model.train_function
     if not isinstance(current, _ExtendedFunction):
         return None

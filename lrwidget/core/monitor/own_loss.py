@@ -38,7 +38,7 @@ def means_of_other_names(model: keras.Model, name: str) -> list[keras.metrics.Me
 
 
 def trains_as_keras(model: keras.Model) -> bool:
-    """Return whether a step updates its running mean once and outside of any inner trace."""
+    """Return whether a step updates its running mean once and outside any inner trace."""
     kind = type(model)
     names = ("train_step", "compute_loss")
     return all(getattr(kind, name) is getattr(keras.Model, name) for name in names)

@@ -118,7 +118,7 @@ class StepRecorder(Recorder):
             )
 
     def attach(self, reader: Reader, fit: Any) -> None:
-        """Register a reader for the steps of a `fit`, and copy the model's current running means."""
+        """Register a reader for the steps of a `fit`, and copy the model's running means."""
         super().attach(reader, fit)
         model = self.model()
         self._captures_updates = trains_as_keras(model) and replicas_of(model) == 1

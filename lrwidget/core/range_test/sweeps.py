@@ -1,4 +1,4 @@
-"""Sweeps: one pass over the ladder after the other, group of steps by group of steps."""
+"""Sweeps: runs the passes over the ladder, in groups of steps."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from lrwidget.core.model.snapshot import Snapshot
 from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update
 from lrwidget.core.range_test.non_finite import why_non_finite
 
-# The validation loss is measured about so many times in a sweep.
+# Approximate number of validation losses in a sweep.
 _VALIDATIONS = 20
 
 
@@ -18,13 +18,13 @@ class Sweeps:
     """Runs sweeps, each from the same start.
 
     Args:
-        engine: What runs the training steps.
-        snapshot: Of the start; the variables that only the engine knows are added to it.
-        on_traced: Called once a step is traced: what changes from then on was changed by others.
-        stop: Looked at after every group of steps.
+        engine: The engine that runs the training steps.
+        snapshot: The snapshot of the start; variables that only the engine knows are added to it.
+        on_traced: Called when a step is traced: later changes come from other code.
+        stop: Checked after every group of steps.
 
     Attributes:
-        notes: Why a curve ended, where that needs a word.
+        notes: Sentences that explain the end of a curve, if needed.
     """
 
     def __init__(
@@ -46,16 +46,16 @@ class Sweeps:
         validation: Sequence[Any] = (),
         on_update: Callable[[Update], object] | None = None,
     ) -> Curve:
-        """Train until the curve ends, and return it.
+        """Train until the curve is complete, and return it.
 
         Args:
-            curve: One without points.
-            batches: What to train on.
+            curve: A curve without points.
+            batches: The training data.
             validation: Batches to measure the validation loss on.
             on_update: Called after every group of steps.
 
         Raises:
-            Exception: Whatever the model, the data or `on_update` raises.
+            Exception: Any error of the model, the data or `on_update`.
         """
         if not self._is_first:
             self._snapshot.restore()

@@ -284,7 +284,7 @@ def _function_named(name: str) -> ScaleFunction:
 
 
 def _imported(name: str) -> ScaleFunction | None:
-    """Return the function "module:name", or None where there is none.
+    """Return the function "module:name", or None if there is none.
 
     Nothing but a function written in Python counts, so that a saved model from elsewhere cannot
     name, say, a system call.

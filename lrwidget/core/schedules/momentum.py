@@ -42,7 +42,7 @@ class OneCycleMomentum(keras.callbacks.Callback):
 
     It moves `momentum` of SGD and RMSprop (and others that have it), else `beta_1` of Adam and
     its family. The step is the optimizer's own count, as for a schedule: a second `fit` goes on
-    where the first one stopped. The momentum is calculated inside of the compiled step; the
+    where the first one stopped. The momentum is calculated inside the compiled step; the
     optimizer's attribute itself stays what it was, so that it is in force again as soon as `fit`
     ends, and also if it is interrupted.
 
@@ -214,7 +214,7 @@ def _momentum_name(optimizer: keras.optimizers.Optimizer) -> str:
         if not getattr(optimizer, name) > 0:
             raise ModelError(
                 f"{kind} was made with {name}={getattr(optimizer, name)}, so it keeps no momentum "
-                f"that could be moved. Make it with {name}=0.9, say."
+                f"that could be moved. Make it with {name}=0.9, for example."
             )
         return name
     raise ModelError(

@@ -64,7 +64,7 @@ def _learning_rates(name: str, schedule: Any, steps: Any) -> FloatArray:
 
 
 def _all_at_once(schedule: Any, steps: Any) -> FloatArray | None:
-    """Return what a schedule gives for an array of steps; None where it takes only single ones."""
+    """Return what a schedule gives for an array of steps; None if it takes only single ones."""
     try:
         rates = array_of(schedule(steps))
     except Exception:
