@@ -21,5 +21,5 @@ class NonFiniteBatches:
         self._count += 1
 
     def among(self, first: int, count: int) -> bool:
-        """Return whether one of `count` batches, from number `first` on, contains NaN or infinity."""
+        """Return whether any of `count` batches, from number `first` on, is not finite."""
         return any(number in self._numbers for number in range(first, first + count))

@@ -116,7 +116,7 @@ class JaxSteps:
         self._places = [(*places[id(variable)], factor) for variable, factor in self.rate.moved()]
 
     def _variables_seen(self, groups: Any) -> list[tuple[int, int, Any]]:
-        """Return the positions of the variables that a user's function may set, and the variables."""
+        """Return the variables that a user's function may set, after their positions."""
         if not isinstance(self.rate, FunctionRate):
             return []
         places = _places_of(groups)

@@ -109,7 +109,7 @@ def _read(result: RangeTestResult, metric: str) -> tuple[FloatArray, FloatArray,
     values = result.series()[metric]
     measured = np.isfinite(values)
     values = values[measured] / magnitude(values[measured])
-    # Measured on the same batches every time: it has no noise to smooth away.
+    # Measured on the same batches every time, so there is no noise to remove.
     smoothed = smooth(values, 0.0 if metric == "validation_loss" else DEFAULT_SMOOTHING)
     if metric not in LOSSES and len(values):
         best = bottom_index(result.smoothed())

@@ -252,7 +252,7 @@ class RangeTest:
         return curves_of(self._config, run_probe, run_sweep, on_range)
 
     def _streams(self, first: Batches) -> Iterator[Batches]:
-        """Yield the data of the probe, if any, then of each sweep; each starts when it is needed."""
+        """Yield the data of the probe, if any, then of each sweep; each starts when needed."""
         yield first
         for seed in self._seeds[1:]:
             yield self._source.stream(seed)

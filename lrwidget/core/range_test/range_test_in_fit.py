@@ -188,7 +188,7 @@ class RangeTestInFit:
         """Restore the model except for later changes; return a message for the user."""
         is_trained = self._compared is not None and self._noted != _bytes_of(self._compared)
         new_rate = self._rate_set_since()
-        # Since the `fit`, the user may have set a seed.
+        # The user may have set a seed since the `fit`.
         self._snapshot.keep_random_state()
         self._undo(restores_state=not is_trained, new_rate=new_rate)
         weights = _TRAINED_SINCE if is_trained else _RESTORED_NOW

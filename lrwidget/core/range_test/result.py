@@ -176,11 +176,11 @@ class RangeTestResult:
     @cached_property
     def _readings(self) -> tuple[Reading, list[Reading]]:
         """The readings of the median curve and of each of several sweeps, made only once."""
-        middle = Reading.of(self.lrs, self.losses, self.validation_losses)
+        middle = Reading.from_losses(self.lrs, self.losses, self.validation_losses)
         if len(self.sweep_losses) < 2:
             return middle, []
         sweeps = zip(self.sweep_losses, self.sweep_validation_losses, strict=True)
-        return middle, [Reading.of(self.lrs, *each) for each in sweeps]
+        return middle, [Reading.from_losses(self.lrs, *each) for each in sweeps]
 
     def _suggest(
         self, rules: tuple[str, ...], target: Target, train_steps: int | None

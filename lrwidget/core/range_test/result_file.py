@@ -62,9 +62,7 @@ def read_json(path: Any) -> tuple[int, dict[str, Any]]:
         raise _something_else(file) from error
     version = _format_of(file, content)
     if literals and version > 2:
-        raise DataError(
-            f"{file} contains {literals[0]}, which is not JSON. Write null instead."
-        )
+        raise DataError(f"{file} contains {literals[0]}, which is not JSON. Write null instead.")
     return version, content
 
 
