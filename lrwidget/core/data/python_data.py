@@ -109,7 +109,7 @@ class PythonStream:
         elif not isinstance(batch, tuple | dict):
             batch = (batch,)
         if not keras.tree.flatten(batch):
-            raise DataError("A batch holds no array. Let every batch be (x,), (x, y) or a dict.")
+            raise DataError("A batch holds no array. Make every batch (x,), (x, y) or a dict.")
         batch = keras.tree.lists_to_tuples(
             keras.tree.map_structure(_as_array, batch, none_is_leaf=False)
         )

@@ -228,7 +228,7 @@ def _assigned(
 ) -> AppliedLR:
     """Set a learning rate by calling a function; the variables that it changes can be undone."""
     before = copies_of(variables)
-    assign(2.0 * lr)  # shows what it sets, even where that is `lr` already
+    assign(2.0 * lr)  # shows what it sets, even if that equals `lr`
     others = {id(variable) for variable in changed(variables, before)}
     assign(lr)
     others |= {id(variable) for variable in changed(variables, before)}

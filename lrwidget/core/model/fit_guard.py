@@ -100,7 +100,7 @@ class Follower(Protocol):
     def end_step(self, logs: Any) -> None:
         """Record a step, before `on_train_batch_end` of all callbacks."""
 
-    def note_state(self) -> None:
+    def record_state(self) -> None:
         """Record the state of the model after the callbacks have run."""
 
     def fit_ended(self) -> str:
@@ -131,10 +131,10 @@ class FitGuard:
         self._step = AttributeOverride(model, "train_function", self._train_function)
         self._has_begun = self._step_is_next = False
         for name, before, after in (
-            ("on_epoch_begin", self._begin_epoch, self._follower.note_state),
+            ("on_epoch_begin", self._begin_epoch, self._follower.record_state),
             ("on_train_batch_begin", _nothing, self._begin_step),
-            ("on_train_batch_end", self._end_step, self._follower.note_state),
-            ("on_epoch_end", _nothing, self._follower.note_state),
+            ("on_train_batch_end", self._end_step, self._follower.record_state),
+            ("on_epoch_end", _nothing, self._follower.record_state),
         ):
             self._exchange(fit.callback_list, name, self._hook(before, after))
         self._exchange(fit.callback_list, "on_train_end", self._last_hook)

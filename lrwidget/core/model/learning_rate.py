@@ -107,14 +107,14 @@ def several_optimizers(
     also = f" The training step uses {len(names)} of them, {names}." if names else ""
     return ModelError(
         f"The model holds {len(held)} optimizer(s), {[each.name for each in held]}; got "
-        f"optimizer=None.{also} Pass the one whose learning rate is meant, such as "
+        f"optimizer=None.{also} Pass the optimizer whose learning rate to use, such as "
         "optimizer=model.optimizer."
     )
 
 
 def _no_optimizer() -> ModelError:
     return ModelError(
-        "The model has no optimizer whose learning rate could be moved. Call "
+        "The model has no optimizer whose learning rate can be moved. Call "
         "`model.compile(optimizer=..., loss=...)` with one, or pass `learning_rate=`: the "
         "keras.Variable that the training step reads, or a function that sets it."
     )
@@ -127,8 +127,8 @@ def _checked_choice(
     if not any(each is chosen for optimizer in held for each in family_of(optimizer)):
         raise ModelError(
             f"The model holds {len(held)} optimizer(s), {[each.name for each in held]}; "
-            f"got optimizer={getattr(chosen, 'name', repr(chosen))}. Pass the one whose learning "
-            "rate is meant, such as optimizer=model.optimizer."
+            f"got optimizer={getattr(chosen, 'name', repr(chosen))}. Pass the optimizer whose "
+            "learning rate to use, such as optimizer=model.optimizer."
         )
     return chosen
 

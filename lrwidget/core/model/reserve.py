@@ -70,6 +70,6 @@ def _refuser(name: str) -> Any:
 
 def _refuse(what: str) -> NoReturn:
     raise BusyError(
-        f"{what} cannot run now: a range test runs on this model, and its weights are not yours "
-        "until that ends. Press Stop, call `stop()`, or wait for the end."
+        f"{what} is blocked while a range test is using this model and changing its weights. "
+        "Wait for the end of the test, or stop it with the Stop button or `stop()`, then try again."
     )

@@ -155,7 +155,7 @@ class StepRecorder(Recorder):
             logs, loss = self._with_own_loss(step, data)
             if not is_used():
                 raise not_used(self.rates)
-            self._note(lrs, _mean_of_replicas(loss))
+            self._record(lrs, _mean_of_replicas(loss))
             return logs
 
         return train_step
@@ -182,7 +182,7 @@ class StepRecorder(Recorder):
 
         return uses_since_now(self.rates)
 
-    def _note(self, lrs: list[Any], loss: Any) -> None:
+    def _record(self, lrs: list[Any], loss: Any) -> None:
         row = ops.stack([lrs[0], loss, *lrs[1:]])
         count = ops.convert_to_tensor(self._count)
         place = count % self.capacity

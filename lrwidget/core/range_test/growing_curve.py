@@ -1,4 +1,4 @@
-"""Curve: the losses of one sweep as they arrive, and the result made from them."""
+"""SweepCurve: the losses of one sweep as they arrive, and the result made from them."""
 
 import time
 from collections.abc import Callable
@@ -56,7 +56,7 @@ class Update:
         return series_of(self.losses, self.metrics, self.validation_losses)
 
 
-class Curve:
+class SweepCurve:
     """The curve of one sweep as it grows.
 
     Args:
@@ -160,10 +160,10 @@ class Curve:
 
 def curves_of(
     config: RangeTestConfig,
-    run_probe: Callable[[Curve], Curve],
-    run_sweep: Callable[[Curve], Curve],
+    run_probe: Callable[[SweepCurve], SweepCurve],
+    run_sweep: Callable[[SweepCurve], SweepCurve],
     on_range: Callable[[RangeTestConfig], object] | None = None,
-) -> list[Curve]:
+) -> list[SweepCurve]:
     """Run the probe, if it has to find a limit, and then every sweep.
 
     Args:
@@ -177,22 +177,22 @@ def curves_of(
         The curve of every sweep; only that of the probe if the test is stopped during the probe.
     """
     if config.probes:
-        probe = run_probe(Curve(config.of_probe()))
+        probe = run_probe(SweepCurve(config.of_probe()))
         if probe.stop_reason == "stopped":
             return [probe]
         config = config.with_found(*found_range(probe.config.ladder(), probe.losses))
         if on_range is not None:
             on_range(config)
-    curves: list[Curve] = []
+    curves: list[SweepCurve] = []
     for sweep in range(config.sweeps):
-        curves.append(run_sweep(Curve(config, sweep)))
+        curves.append(run_sweep(SweepCurve(config, sweep)))
         if curves[-1].stop_reason == "stopped":
             break
     return curves
 
 
 def result_of(
-    curves: list[Curve],
+    curves: list[SweepCurve],
     restored: Restored | None,
     optimizer: OptimizerKind,
     packages: tuple[str, ...] = (),

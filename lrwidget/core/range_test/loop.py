@@ -12,7 +12,13 @@ from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind, Purpose
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.restored import Restored
-from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update, curves_of, result_of
+from lrwidget.core.range_test.growing_curve import (
+    StopFlag,
+    SweepCurve,
+    Update,
+    curves_of,
+    result_of,
+)
 from lrwidget.core.range_test.loop_state import LoopState
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
@@ -142,15 +148,15 @@ class _Loop:
         """Return fingerprints of the state at the start and now; None without state functions."""
         return None if self._state is None else self._state.restored()
 
-    def run_probe(self, curve: Curve) -> Curve:
+    def run_probe(self, curve: SweepCurve) -> SweepCurve:
         """Train from the start until the curve is complete, and return it."""
         return self._run(curve, lambda _update: None)
 
-    def run_sweep(self, curve: Curve) -> Curve:
+    def run_sweep(self, curve: SweepCurve) -> SweepCurve:
         """Train from the start until the curve is complete, report progress, and return it."""
         return self._run(curve, self._on_update or (lambda _update: None))
 
-    def _run(self, curve: Curve, on_update: Callable[[Update], object]) -> Curve:
+    def _run(self, curve: SweepCurve, on_update: Callable[[Update], object]) -> SweepCurve:
         if not self._is_at_start:
             self.restore()
         self._is_at_start = False

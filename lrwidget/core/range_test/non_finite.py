@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from lrwidget.core.curve.ending import NonFiniteCause
 from lrwidget.core.data.source import Batches
-from lrwidget.core.range_test.growing_curve import Curve
+from lrwidget.core.range_test.growing_curve import SweepCurve
 
 # For this many updates from the first learning rate on, the rate cannot be too large.
 _EARLY = 2
@@ -17,7 +17,7 @@ class NonFinite(NamedTuple):
     note: str = ""
 
 
-def why_non_finite(curve: Curve, batches: Batches, gathered: int) -> NonFinite:
+def why_non_finite(curve: SweepCurve, batches: Batches, gathered: int) -> NonFinite:
     """Return why the loss after the last one of a curve was NaN or infinite.
 
     Args:

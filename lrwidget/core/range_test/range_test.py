@@ -26,7 +26,13 @@ from lrwidget.core.model.snapshot import Snapshot, state_variables
 from lrwidget.core.model.strategy import scope_of
 from lrwidget.core.model.thread_state import KerasThreadState
 from lrwidget.core.model.values import is_tensorflow
-from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update, curves_of, result_of
+from lrwidget.core.range_test.growing_curve import (
+    StopFlag,
+    SweepCurve,
+    Update,
+    curves_of,
+    result_of,
+)
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.core.range_test.sweeps import Sweeps
@@ -239,14 +245,14 @@ class RangeTest:
         validation: list[Any],
         on_update: Callable[[Update], object] | None,
         on_range: Callable[[RangeTestConfig], object] | None,
-    ) -> list[Curve]:
+    ) -> list[SweepCurve]:
         """Return the curve of every sweep, or that of the probe if stopped during the probe."""
         streams = self._streams(first)
 
-        def run_probe(curve: Curve) -> Curve:
+        def run_probe(curve: SweepCurve) -> SweepCurve:
             return sweeps.run(curve, next(streams))
 
-        def run_sweep(curve: Curve) -> Curve:
+        def run_sweep(curve: SweepCurve) -> SweepCurve:
             return sweeps.run(curve, next(streams), validation, on_update)
 
         return curves_of(self._config, run_probe, run_sweep, on_range)

@@ -26,7 +26,7 @@ from lrwidget.core.model.snapshot import Snapshot, build, state_variables
 from lrwidget.core.model.strategy import scope_of
 from lrwidget.core.model.train_step import AttributeOverride, retrace
 from lrwidget.core.model.values import numpy_of
-from lrwidget.core.range_test.growing_curve import Curve, result_of
+from lrwidget.core.range_test.growing_curve import SweepCurve, result_of
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ModelError
@@ -66,7 +66,7 @@ class RangeTestInFit:
         self._learning_rate = learning_rate
         self._optimizer = None if learning_rate is not None else _chosen(model, optimizer)
         self._model, self._config, self._on_result = model, config, on_result
-        self._curve = Curve(config)
+        self._curve = SweepCurve(config)
         self._batches_of_epochs: list[int] = []
         self._logs_of_update: list[dict[str, float]] = []
         self._compared: list[keras.Variable] | None = None
@@ -161,7 +161,7 @@ class RangeTestInFit:
             return 1
         return holder_of(self._optimizer).gradient_accumulation_steps or 1
 
-    def note_state(self) -> None:
+    def record_state(self) -> None:
         """Store the values of some small variables, to detect later training."""
         _attach_state(self._model)
         self._last_value = _number(self._rate)

@@ -7,7 +7,7 @@ from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.data.source import Batches
 from lrwidget.core.engine.protocol import Engine
 from lrwidget.core.model.snapshot import Snapshot
-from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update
+from lrwidget.core.range_test.growing_curve import StopFlag, SweepCurve, Update
 from lrwidget.core.range_test.non_finite import why_non_finite
 
 # Approximate number of validation losses in a sweep.
@@ -41,11 +41,11 @@ class Sweeps:
 
     def run(
         self,
-        curve: Curve,
+        curve: SweepCurve,
         batches: Batches,
         validation: Sequence[Any] = (),
         on_update: Callable[[Update], object] | None = None,
-    ) -> Curve:
+    ) -> SweepCurve:
         """Train until the curve is complete, and return it.
 
         Args:
@@ -72,13 +72,13 @@ class Sweeps:
                 if on_update is not None:
                     on_update(curve.update())
             if curve.stop_reason == "non_finite":
-                self._note_why(curve, batches)
+                self._explain_end(curve, batches)
             return curve
         finally:
             self._engine.finish()
             batches.close()
 
-    def _note_why(self, curve: Curve, batches: Batches) -> None:
+    def _explain_end(self, curve: SweepCurve, batches: Batches) -> None:
         leader = self._engine.rate.leader
         gathered = 1 if leader is None else leader.gradient_accumulation_steps or 1
         curve.non_finite_cause, note = why_non_finite(curve, batches, gathered)
@@ -86,15 +86,15 @@ class Sweeps:
             self.notes.append(note)
 
 
-def _lrs_until_validation(curve: Curve) -> FloatArray:
+def _lrs_until_validation(curve: SweepCurve) -> FloatArray:
     every = _steps_per_validation(curve)
     return curve.lrs_to_come[: every - curve.count % every]
 
 
-def _is_validated(curve: Curve) -> bool:
+def _is_validated(curve: SweepCurve) -> bool:
     due = curve.count % _steps_per_validation(curve) == 0
     return curve.count > 0 and (due or curve.stop_reason == "finished")
 
 
-def _steps_per_validation(curve: Curve) -> int:
+def _steps_per_validation(curve: SweepCurve) -> int:
     return max(1, curve.config.steps // _VALIDATIONS)
