@@ -84,12 +84,12 @@ class PythonState:
 
     def _seen_by(self, function: types.FunctionType) -> Iterator[Any]:
         for _, value in kept_by(function):
-            yield from _as_noted(value)
+            yield from _parts_to_save(value)
         for _, value in () if _is_installed(function) else globals_of(function):
             if isinstance(value, _GENERATORS):
                 yield value
             elif self._alone:
-                yield from _as_noted(value)
+                yield from _parts_to_save(value)
 
     def _undo_for(self, value: Any) -> Callable[[], None] | None:
         if isinstance(value, np.ndarray):
@@ -126,7 +126,7 @@ class _Order:
         self.values = values
 
 
-def _as_noted(value: Any, depth: int = 3) -> Iterator[Any]:
+def _parts_to_save(value: Any, depth: int = 3) -> Iterator[Any]:
     """Yield the objects to save for a value in the globals or the closure of a function."""
     items = items_of(value)
     if items is None:
@@ -134,7 +134,7 @@ def _as_noted(value: Any, depth: int = 3) -> Iterator[Any]:
     if isinstance(value, list):
         yield _Order(value)
     for _, part in items or () if depth else ():
-        yield from _as_noted(part, depth - 1)
+        yield from _parts_to_save(part, depth - 1)
 
 
 _NOT_ENTERED = (

@@ -26,7 +26,7 @@ def engine_for(model: keras.Model, rate: Rate, monitor: str = "loss") -> Engine:
         monitor: The name of the reported value that is the loss.
     """
     roots = [model, model.train_step, type(rate), rate.traced(), monitor]
-    fingerprint = Fingerprint(roots, rate.exchanged())
+    fingerprint = Fingerprint(roots, rate.replaced())
     known, engine = _kept.get(model, (None, None))
     if engine is None or known != fingerprint:
         engine = _new_engine(model, rate, monitor)

@@ -145,7 +145,7 @@ def _factors(members: list[keras.optimizers.Optimizer]) -> list[float]:
 def _placed(
     optimizer: keras.optimizers.Optimizer, schedule: Any, factor: float, restart: bool
 ) -> LearningRate:
-    """Return the schedule, shifted so that it starts at the optimizer's next step."""
+    """Return the schedule, scaled, and started at the next step of the optimizer if `restart`."""
     steps = int(keras.ops.convert_to_numpy(holder_of(optimizer)._iterations)) if restart else 0
     return RestartedSchedule(schedule, steps, factor) if steps or factor != 1.0 else schedule
 

@@ -103,14 +103,14 @@ def _tokens(roots: list[Any], moved: list[Any]) -> Iterator[Token]:
             continue
         place[id(value)] = len(kept)
         kept.append(value)
-        token, parts = _looked_at(value)
+        token, parts = _token_and_parts(value)
         yield token
         if parts:
             yield tuple(_name(name) for name, _ in parts)
             todo.extend(part for _, part in reversed(parts))
 
 
-def _looked_at(value: Any) -> tuple[Token, list[tuple[Any, Any]] | None]:
+def _token_and_parts(value: Any) -> tuple[Token, list[tuple[Any, Any]] | None]:
     """Return the token of one object, and its parts."""
     if isinstance(value, keras.Variable):
         own = [(name, getattr(value, name, None)) for name in ("regularizer", "constraint")]

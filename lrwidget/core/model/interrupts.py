@@ -21,7 +21,7 @@ class UninterruptedExit(ExitStack):
             with interrupts_held_back():
                 return bool(super().__exit__(*error))
         except KeyboardInterrupt:
-            # An interrupt may arrive before `delayed`; then contexts remain.
+            # An interrupt may arrive before `interrupts_held_back` starts; then contexts remain.
             with interrupts_held_back():
                 super().__exit__(*error)
             raise

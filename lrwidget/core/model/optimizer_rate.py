@@ -60,7 +60,7 @@ class OptimizerRate(Rate):
         values = [rate_value(each) for each in members] if len(members) > 1 else []
         return [members, values]
 
-    def exchanged(self) -> list[Any]:
+    def replaced(self) -> list[Any]:
         """Return the schedules and functions that a variable replaces during the test."""
         rates = [get_learning_rate(each) for each in self._members()]
         return [rate for rate in rates if not isinstance(rate, keras.Variable)]

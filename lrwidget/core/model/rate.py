@@ -34,7 +34,7 @@ class Rate(ABC):
     def traced(self) -> list[Any]:
         """Return the objects of this rate that a trace of the step depends on."""
 
-    def exchanged(self) -> list[Any]:
+    def replaced(self) -> list[Any]:
         """Return the objects that a trace does not depend on, because they are replaced."""
         return []
 

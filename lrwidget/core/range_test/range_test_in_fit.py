@@ -70,7 +70,7 @@ class RangeTestInFit:
         self._batches_of_epochs: list[int] = []
         self._logs_of_update: list[dict[str, float]] = []
         self._compared: list[keras.Variable] | None = None
-        self._noted: list[bytes] | None = None
+        self._last_values: list[bytes] | None = None
         self._is_built = False
         self._rate = self._own_rate = (
             variable_of(learning_rate)
@@ -168,7 +168,7 @@ class RangeTestInFit:
         if self._compared is None and any(self._batches_of_epochs):
             self._compared = _variables_to_compare(self._model)
         if self._compared is not None:
-            self._noted = _bytes_of(self._compared)
+            self._last_values = _bytes_of(self._compared)
 
     def fit_ended(self) -> str:
         """Restore the model; return a message for the user if the test is incomplete."""
@@ -186,7 +186,7 @@ class RangeTestInFit:
 
     def fit_was_left(self) -> str:
         """Restore the model except for later changes; return a message for the user."""
-        is_trained = self._compared is not None and self._noted != _bytes_of(self._compared)
+        is_trained = self._compared is not None and self._last_values != _bytes_of(self._compared)
         new_rate = self._rate_set_since()
         # The user may have set a seed since the `fit`.
         self._snapshot.keep_random_state()
