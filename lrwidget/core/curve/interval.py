@@ -51,7 +51,7 @@ def block_length(residuals: FloatArray) -> int:
     the first r_k below 2 / sqrt(n), which cannot be distinguished from 0.
 
     >>> block_length(np.array([1.0, -1.0] * 20)), block_length(np.repeat([1.0, -1.0] * 4, 10))
-    (1, 10)
+    (1, 5)
     """
     n = len(residuals)
     power = float(residuals @ residuals)
