@@ -1,8 +1,8 @@
 """An interactive learning-rate finder for Keras 3.
 
 The public names load on first use, so that `import lrwidget` is quick and loads
-neither TensorFlow nor bqplot. A name that Keras' backend does not allow can be imported all the
-same, and raises an LRWidgetError when it is called.
+neither TensorFlow nor bqplot. A name that does not work on Keras' backend can still be imported,
+and raises an LRWidgetError when it is called.
 """
 
 import importlib
@@ -102,13 +102,13 @@ def __getattr__(name: str) -> object:
 
 
 def _that_raises(name: str, error: Exception) -> object:
-    """Return an object for a public name that cannot be used: using it raises the error."""
+    """Return a placeholder for a public name that cannot be used; any use raises the error."""
 
     def unusable(*_args: object, **_settings: object) -> NoReturn:
         raise error.with_traceback(None)
 
     def unusable_attribute(_self: object, attribute: str) -> NoReturn:
-        # Python itself and its tools look for names with underscores.
+        # Python and its tools look up names with underscores.
         raise AttributeError(attribute) if attribute.startswith("_") else error.with_traceback(None)
 
     methods = {"__call__": unusable, "__getattr__": unusable_attribute, "__doc__": str(error)}

@@ -3,15 +3,15 @@
     LRWidgetError
     ├── ConfigError          (also a ValueError)   a setting that cannot be used
     ├── ModelError           (also a ValueError)   a model that cannot be tested as it is
-    ├── DataError            (also a ValueError)   data that is not a stream of batches
+    ├── DataError            (also a ValueError)   data that are not a stream of batches
     ├── BusyError            (also a RuntimeError) the model is in a range test right now
     ├── TooLargeError        (also a MemoryError)  no second copy of the model fits into memory
     ├── FileError            (also an OSError)     a file that cannot be read or written
     ├── MissingPackageError  (also an ImportError) a package that is not installed
-    ├── BackendError         (also a RuntimeError) Keras runs on a backend that does not do this
+    ├── BackendError         (also a RuntimeError) Keras' backend does not support this
     └── NotRestoredError     (also a RuntimeError) a variable of the model could not be restored
 
-An error of the user's own model or data passes through unchanged.
+Errors of the user's own model or data pass through unchanged.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class ModelError(LRWidgetError, ValueError):
 
 
 class DataError(LRWidgetError, ValueError):
-    """Data that is not a stream of batches, such as an empty or unbatched dataset."""
+    """Data that are not a stream of batches, such as an empty or unbatched dataset."""
 
 
 class BusyError(LRWidgetError, RuntimeError):
@@ -46,19 +46,19 @@ class FileError(LRWidgetError, OSError):
 
 
 class MissingPackageError(LRWidgetError, ImportError):
-    """A package that is needed is not installed."""
+    """A required package is not installed."""
 
 
 class BackendError(LRWidgetError, RuntimeError):
-    """Keras runs on a backend on which this does not work."""
+    """Keras runs on a backend that does not support this."""
 
 
 class NotRestoredError(LRWidgetError, RuntimeError):
-    """Some variables of a model could not be restored; everything else is.
+    """Some variables of a model could not be restored; everything else is restored.
 
     Args:
         names: The variables that still have the values of the range test.
-        retry: Tries to restore them again.
+        retry: A function that tries to restore them again.
 
     Attributes:
         names: The variables that still have the values of the range test.
@@ -68,9 +68,9 @@ class NotRestoredError(LRWidgetError, RuntimeError):
         self.names = names
         self._retry = retry
         super().__init__(
-            f"{len(names)} variable(s) could not be restored after the range test, at two tries: "
+            f"{len(names)} variable(s) could not be restored after the range test, in two tries: "
             f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}. Everything else is "
-            "restored. Remove the cause, such as a lack of memory, and call `retry()` of this "
+            "restored. Fix the cause, such as too little memory, and call `retry()` of this "
             "error, or load the model again."
         )
 
@@ -78,6 +78,6 @@ class NotRestoredError(LRWidgetError, RuntimeError):
         """Try to restore the model again.
 
         Raises:
-            NotRestoredError: It still fails.
+            NotRestoredError: Restoring fails again.
         """
         self._retry()

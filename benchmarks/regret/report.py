@@ -46,7 +46,7 @@ def page(paths: list[Path]) -> str:
 def reading(run: Run, kind: str, rungs: int, fixed: bool) -> Reading:
     """Return one of the range tests, as lrwidget ends it, ready for the rules."""
     lrs, losses, sample = run.tests[kind, rungs].stopped()
-    return Reading.of(lrs, losses, sample if fixed else None)
+    return Reading.from_losses(lrs, losses, sample if fixed else None)
 
 
 def suggestion(

@@ -1,1 +1,1 @@
-"""The range test and all it needs; knows Keras and numpy, no widget library."""
+"""The range test and everything it needs; uses Keras and numpy, but no widget library."""

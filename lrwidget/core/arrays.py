@@ -17,7 +17,7 @@ from lrwidget.core.checks import (
 from lrwidget.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
-Logs = dict[str, FloatArray]  # what each of some steps reported, by name, each of shape (steps,)
+Logs = dict[str, FloatArray]  # the values that some steps reported, by name, each of shape (steps,)
 
 
 def as_losses(name: str, values: Any) -> FloatArray:
@@ -57,7 +57,7 @@ def as_rates(name: str, values: Any) -> FloatArray:
 
 
 def as_step_array(values: Any) -> NDArray[Any]:
-    """Return steps as an array of their shape, of int64 if they are whole numbers, else float64."""
+    """Return step numbers as an array of the same shape: int64 if all are whole, else float64."""
     array = array_of(values)
     array = _array_of_list(values) if array is None else array
     array = np.asarray(plain_number(values)) if array is None else array
@@ -94,7 +94,7 @@ def _numbers(name: str, values: Any, dimensions: int) -> FloatArray:
     if array.shape[-1] > MAX_STEPS:
         raise ConfigError(
             f"`{name}` must have at most {MAX_STEPS} values, as many as a test has steps; got "
-            f"{array.shape[-1]}. Keep every tenth, say."
+            f"{array.shape[-1]}. Keep every tenth value, for example."
         )
     with np.errstate(all="ignore"):
         return np.array(array, dtype=np.float64)
@@ -116,6 +116,6 @@ def _all_finite(name: str, array: FloatArray) -> FloatArray:
         place = tuple(broken[0].tolist())
         raise ConfigError(
             f"`{name}` must be finite; got {array[place]} at {name}{list(place)}. "
-            "End the curve before it."
+            "End the curve before this value."
         )
     return array

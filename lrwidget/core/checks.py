@@ -1,7 +1,7 @@
 """The checks of all settings: each returns a plain Python value or raises ConfigError.
 
-Numpy scalars and arrays of one number without dimensions are numbers like any other; they become
-Python numbers, so that they can be saved and compared.
+Numpy scalars and zero-dimensional arrays count as numbers. They become Python numbers, so that
+they can be saved and compared.
 """
 
 import math
@@ -22,7 +22,7 @@ MAX_COUNT = 2**31 - 1
 
 MIN_RATE = float(np.finfo(np.float32).smallest_normal)
 MAX_RATE = float(np.finfo(np.float32).max)
-"""Learning rates that are neither 0 nor infinite in float32."""
+"""The limits of learning rates that are neither 0 nor infinite in float32."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxother = _SHORT.maxstring = _SHORT.maxlong = 80
@@ -42,7 +42,7 @@ def as_number(
     """Return a number within limits as a float.
 
     Args:
-        name: What the number is called where it was passed.
+        name: The name of the argument, for the error.
         value: Anything.
         above: The number must be larger.
         at_least: The number must not be smaller.
@@ -69,7 +69,7 @@ def as_number(
 
 
 def as_any_float(name: str, value: Any, hint: str = "") -> float:
-    """Return any real number as a float, NaN and infinity as well."""
+    """Return any real number as a float; NaN and infinity are allowed."""
     number = plain_number(value)
     if number is None:
         raise ConfigError(_sentence(name, "a number", value, hint))
@@ -77,7 +77,7 @@ def as_any_float(name: str, value: Any, hint: str = "") -> float:
 
 
 def as_rate(name: str, value: Any, *, or_zero: bool = False) -> float:
-    """Return a learning rate as a float: above 0 (or 0 as well), and the same in float32.
+    """Return a learning rate as a float: above 0 (or at least 0), also after a cast to float32.
 
     Raises:
         ConfigError: It is not a number, too small or too large.
@@ -97,7 +97,7 @@ def as_count(
     """Return a whole number within limits as an int.
 
     Args:
-        name: What the number is called where it was passed.
+        name: The name of the argument, for the error.
         value: Anything.
         at_least: The number must not be smaller.
         at_most: The number must not be larger.
@@ -138,7 +138,7 @@ def as_choice(name: str, value: Any, known: Iterable[str]) -> str:
 
 
 def as_function(name: str, value: Any, signature: str) -> Any:
-    """Return something that can be called; the error says with what."""
+    """Return a callable; the error names the arguments that it must take."""
     if not callable(value):
         raise ConfigError(_sentence(name, f"a function {signature}", value))
     return value
@@ -154,7 +154,7 @@ def check_order(low_name: str, low: float, high_name: str, high: float) -> None:
 
 
 def is_real(dtype: np.dtype[Any]) -> bool:
-    """Say whether values of a type are real numbers, bfloat16 included, and not bools."""
+    """Return whether values of a type are real numbers, bfloat16 included, and not bools."""
     return dtype.kind != "b" and np.can_cast(dtype, np.float64, "same_kind")
 
 
@@ -184,7 +184,7 @@ def array_of(value: Any) -> NDArray[Any] | None:
     try:
         return np.asarray(value.__array__())
     except Exception:
-        # Each library has its own errors for what is no array or has no values yet.
+        # Each library has its own errors for objects that are no arrays or have no values yet.
         return None
 
 
@@ -205,7 +205,7 @@ def _sentence(name: str, needed: str, value: Any, hint: str = "") -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as it is written in Python, cut where that is long."""
+    """Return the `repr` of a value, shortened if it is long."""
     try:
         return " ".join(_SHORT.repr(value).split())
     except Exception:

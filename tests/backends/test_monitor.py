@@ -278,7 +278,7 @@ def test_two_monitors_record_a_loss_each_and_the_logs_stay_the_same():
 @only_on_jax
 def test_another_optimizer_is_refused_on_jax():
     model = with_two_optimizers()
-    with pytest.raises(ModelError, match="another one"):
+    with pytest.raises(ModelError, match="Pass one of these"):
         model.fit(X, Y, verbose=0, callbacks=[Monitor(model.second_optimizer)])
 
 

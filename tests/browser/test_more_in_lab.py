@@ -58,7 +58,7 @@ def test_the_model_is_refused_to_other_cells_during_a_test_and_works_after_it(sh
     during = notebook.ask("outcomes()")
     assert len(during) == 5
     for name, said in during.items():
-        assert "a range test runs on this model" in said, name
+        assert "a range test is using this model" in said, name
         assert name.split()[-1] in said
     assert notebook.ask("widget.status") == "running"
     notebook.find(".lrw-stop").click()

@@ -25,7 +25,7 @@ LRS = ladder(100)
 
 def made_up(losses, *ending, lrs=LRS):
     """Return what every rule says about a made-up curve whose test ended like that."""
-    curve = Reading.of(lrs[: len(losses)], losses)
+    curve = Reading.from_losses(lrs[: len(losses)], losses)
     return suggest_over_sweeps(tuple(RULES), Purpose(), curve, (), Ending(*ending))
 
 

@@ -191,7 +191,7 @@ def test_undo_on_a_model_that_was_compiled_anew_says_so_and_changes_nothing():
     model = unit_gradient_model(0.25)
     applied = lrwidget.apply_lr(model, decay())
     model.compile(keras.optimizers.SGD(0.5), loss=lambda y, predicted: predicted)
-    with pytest.raises(LRWidgetError, match="compiled anew"):
+    with pytest.raises(LRWidgetError, match="compiled again"):
         applied.undo()
     assert trained_rates(model, 1) == pytest.approx([0.5], rel=1e-4)
 

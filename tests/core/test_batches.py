@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from lrwidget.core.data.source import source_of
 
+from lrwidget.core.data.source import source_of
 from lrwidget.errors import DataError
 from tests.core.battery import FEATURES, SAMPLES, batches, features, labels
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from lrwidget.core.data.source import source_of
 
 import lrwidget
+from lrwidget.core.data.source import source_of
 from lrwidget.core.engine.choice import engine_for
 from lrwidget.core.model.rate_choice import rate_of
 from lrwidget.core.range_test.range_test import RangeTest
@@ -288,7 +288,7 @@ def test_using_the_model_during_a_test_is_refused_and_works_afterwards(method):
     errors = []
 
     def use_the_model(_update):
-        with pytest.raises(BusyError, match=rf"`model\.{method}`.*range test runs") as caught:
+        with pytest.raises(BusyError, match=rf"`model\.{method}`.*range test is using") as caught:
             getattr(model, method)(x, y)
         errors.append(caught.value)
 

@@ -174,7 +174,7 @@ def test_a_missing_key_is_named(key, result, tmp_path):
     *parents, last = key.split(".")
     del (content[parents[0]] if parents else content)[last]
     path.write_text(json.dumps(content))
-    with pytest.raises(DataError, match=rf"lacks \['{last}'\].*save the result again"):
+    with pytest.raises(DataError, match=rf"has no \['{last}'\].*save the result again"):
         RangeTestResult.load(path)
 
 

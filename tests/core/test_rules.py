@@ -154,7 +154,7 @@ def test_a_rule_of_your_own_joins_is_replaced_and_leaves():
 
 
 def test_a_rule_of_the_package_cannot_be_replaced_or_taken_out():
-    with pytest.raises(ConfigError, match=r'"auto" is part of lrwidget\. Take another name'):
+    with pytest.raises(ConfigError, match=r'"auto" is part of lrwidget\. Use another name'):
         register_rule("auto", lambda lrs, losses: None)
     with pytest.raises(ConfigError, match="no rule of your own called 'auto'"):
         unregister_rule("auto")

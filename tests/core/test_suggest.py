@@ -310,8 +310,10 @@ def test_unknown_rules_and_targets_are_named_with_those_that_are_known():
 
 def auto_over(middle, sweeps):
     """Return what "auto" suggests for the median of sweeps."""
-    readings = [Reading.of(LRS, each) for each in sweeps]
-    return suggest_over_sweeps(["auto"], Purpose(), Reading.of(LRS, middle), readings)["auto"]
+    readings = [Reading.from_losses(LRS, each) for each in sweeps]
+    return suggest_over_sweeps(["auto"], Purpose(), Reading.from_losses(LRS, middle), readings)[
+        "auto"
+    ]
 
 
 def sweeps_around(decades):

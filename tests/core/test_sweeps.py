@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrwidget.core.model.snapshot import Snapshot
-from lrwidget.core.range_test.growing_curve import Curve
+from lrwidget.core.range_test.growing_curve import SweepCurve
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.core.range_test.sweeps import Sweeps
 from tests.core.fake_engine import FakeBatches, FakeEngine
@@ -23,7 +23,7 @@ def sweeps_of(engine, stop=None):
 
 
 def one_sweep(engine, config=CONFIG, **settings):
-    return sweeps_of(engine).run(Curve(config), FakeBatches(), **settings)
+    return sweeps_of(engine).run(SweepCurve(config), FakeBatches(), **settings)
 
 
 def test_the_curve_does_not_depend_on_how_many_steps_a_group_takes():
@@ -35,14 +35,14 @@ def test_the_curve_does_not_depend_on_how_many_steps_a_group_takes():
 def test_every_sweep_starts_where_the_first_started():
     engine = FakeEngine(valley)
     sweeps = sweeps_of(engine)
-    first, second = (sweeps.run(Curve(CONFIG, k), FakeBatches()) for k in range(2))
+    first, second = (sweeps.run(SweepCurve(CONFIG, k), FakeBatches()) for k in range(2))
     np.testing.assert_array_equal(first.losses, second.losses)
 
 
 def test_a_stop_ends_the_sweep_after_the_group_that_is_running():
     stop = threading.Event()
     sweeps = sweeps_of(FakeEngine(valley, steps_per_group=5), stop)
-    curve = sweeps.run(Curve(CONFIG), FakeBatches(), on_update=lambda _: stop.set())
+    curve = sweeps.run(SweepCurve(CONFIG), FakeBatches(), on_update=lambda _: stop.set())
     assert (curve.stop_reason, curve.count) == ("stopped", 5)
 
 
@@ -72,7 +72,7 @@ def test_an_error_in_an_update_closes_the_data_and_the_engine():
         raise ValueError("no more")
 
     with pytest.raises(ValueError, match="no more"):
-        sweeps_of(engine).run(Curve(CONFIG), batches, on_update=fail)
+        sweeps_of(engine).run(SweepCurve(CONFIG), batches, on_update=fail)
     assert batches.is_closed
     assert not engine.is_running
 

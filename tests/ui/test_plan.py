@@ -228,7 +228,7 @@ def test_undo_after_a_new_compile_says_so_and_can_be_used_again():
     widget.apply()
     model.compile("sgd", "mse")
     part(widget, "undo").click()
-    assert "compiled anew" in part(widget, "status").value
+    assert "compiled again" in part(widget, "status").value
     assert part(widget, "undo").disabled
     widget.close()
 

@@ -1,1 +1,1 @@
-"""A curve of losses over learning rates, read with numpy alone."""
+"""Everything that is read off a curve of losses over learning rates; needs numpy only."""

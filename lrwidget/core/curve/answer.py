@@ -1,4 +1,4 @@
-"""Answer: what one rule says about one curve, moved to where the curve falls, and its doubts."""
+"""Answer: the learning rate of one rule on one curve, limited to its fall, and its doubts."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from lrwidget.core.curve.signs import rate_below_rise
 
 @dataclass(frozen=True)
 class Answer:
-    """What a rule says about one curve.
+    """The answer of a rule for one curve.
 
     Args:
         lr: The learning rate, within the part of the curve that falls; None for no suggestion.
-        findings: Why there is none, or what speaks against it; the one to tell comes first.
-        read: What reads it off a curve.
+        findings: Why there is none, or reasons to doubt it; the one to show comes first.
+        read: The function that reads the learning rate off a curve.
     """
 
     lr: float | None
@@ -30,21 +30,21 @@ class Answer:
     read: Callable[[Reading], float | None]
 
     def doubted(self, more: Sequence[Finding]) -> "Answer":
-        """Return the same answer with more that speaks against it."""
+        """Return the same answer with further findings."""
         return replace(self, findings=(*self.findings, *more))
 
 
 def answer_of(rule: str, purpose: Purpose, curve: Reading, ending: Ending) -> Answer:
-    """Return what a rule says about a curve.
+    """Return the answer of a rule for a curve.
 
     Args:
-        rule: Its name.
+        rule: The name of the rule.
         purpose: What the learning rate is for.
-        curve: What it reads.
+        curve: The curve to read.
         ending: How the test of the curve ended.
 
     Raises:
-        ConfigError: A rule of the user's returned something other than a number or None.
+        ConfigError: A custom rule returned something other than a number or None.
     """
     refused = tuple(refusals(curve, ending))
     if rule == "auto" and refused and refused[0].code in ONLY_FOR_AUTO:
@@ -59,18 +59,18 @@ def answer_of(rule: str, purpose: Purpose, curve: Reading, ending: Ending) -> An
 
 
 def _read(rule: str, purpose: Purpose, curve: Reading) -> float | None:
-    """Return what a rule reads off a curve, wherever that lies; NaN and infinity are None."""
+    """Return the learning rate that a rule reads off a curve; None for NaN and infinity."""
     if rule in OWN_RULES:
         return curve.auto(purpose) if rule == "auto" else curve.by(rule)
     answer: object = RULES[rule](curve.lrs, curve.smoothed)
     if answer is None:
         return None
-    lr = as_any_float(f"{rule}(lrs, losses)", answer, hint="Let the rule return a number or None.")
+    lr = as_any_float(f"{rule}(lrs, losses)", answer, hint="Return a number or None.")
     return lr if math.isfinite(lr) else None
 
 
 def _placed(rule: str, purpose: Purpose, curve: Reading) -> float | None:
-    """Return what a rule reads off a curve, moved into the part of it that falls."""
+    """Return the learning rate that a rule reads, limited to the part of the curve that falls."""
     lr = _read(rule, purpose, curve)
     return None if lr is None else _within(lr, curve)
 
@@ -80,7 +80,7 @@ def _within(lr: float, curve: Reading) -> float:
 
 
 def _moved(rule: str, lr: float, curve: Reading) -> list[Finding]:
-    """Return that a learning rate lies outside of the part of the curve that falls, or nothing."""
+    """Return a finding if a learning rate lies outside the part of the curve that falls."""
     first, last = float(curve.lrs[0]), float(curve.lrs[curve.bottom])
     if lr < first:
         return [Finding("below_range", {"rule": rule, "first": first})]

@@ -1,6 +1,6 @@
-"""Doubts: why a curve gives no suggestion, and what speaks against one, as findings.
+"""Doubts: findings that explain why a curve gives no suggestion, or why to doubt one.
 
-The gravest or most useful finding comes first: it is the one that is said.
+The most serious or most useful finding comes first, because only this one is shown.
 """
 
 import math
@@ -21,20 +21,20 @@ from lrwidget.core.curve.signs import (
     last_flat,
 )
 
-# Share of the fall by which the loss has to rise again for the test to have seen the end.
+# The curve shows the end of the fall if the loss rises again by this share of the fall.
 _RISE = 0.25
-# A flat start of so many decades is a floor; a shorter one is the foot of the rise.
+# A flat start of this many decades is a floor; a shorter one is the beginning of the rise.
 _FLAT = 1.0
-# Decades before a fifth of the fall is done that show where the fall begins.
+# The curve shows the start of the fall if a fifth of it is complete after this many decades.
 _BEFORE_FALL = 0.7
-# Decades left of the minimum below which a curve that falls early is cut off.
+# A curve that falls early is cut off if it has fewer decades than this left of the minimum.
 _BEFORE_MINIMUM = 2.3
-# Decades between a rule and the middle one that are too many, and half of those between all.
+# A rule disagrees if it lies this many decades from the middle rule, and all rules span twice that.
 _APART = 1.0
-# Decades between rules, together with rises of the validation loss in falls, that are too many;
-# half of that where noise hides the fall of the training loss.
+# Limit of the decades between rules plus the rises of the validation loss, in units of its fall;
+# half of it if noise hides the fall of the training loss.
 _TROUBLE = 1.75
-# Without a known end, a curve up to here has tried what any optimizer bears.
+# A curve up to this learning rate has tried the largest rate that any optimizer tolerates.
 _HIGH = 1.0
 
 ONLY_FOR_AUTO = ("already_trained", "never_fell")
@@ -43,9 +43,9 @@ _OF_CAUSE = {"data": "bad_data", "first_loss": "bad_loss", "gradient": "bad_grad
 
 
 def refusals(curve: Reading, ending: Ending) -> list[Finding]:
-    """Return why no rule can read anything off a curve, or nothing.
+    """Return the reasons why no rule can read a curve; empty if the rules can read it.
 
-    Where the first is one of ONLY_FOR_AUTO, "auto" can guess all the same.
+    If the first one is in ONLY_FOR_AUTO, "auto" can still guess.
     """
     if len(curve.losses) < FEWEST:
         return _too_few(curve, ending)
@@ -53,34 +53,34 @@ def refusals(curve: Reading, ending: Ending) -> list[Finding]:
         return [_skipped(curve)]
     if np.ptp(curve.smoothed) == 0:
         return [_finding("flat", curve)]
-    if not (curve.fell or _rises(curve, ending) or curve.fixed):
+    if not (curve.fell or _rises(curve, ending) or curve.validation):
         return _unmoved(curve, ending)
     return _only_rises(curve, ending)
 
 
 def doubts(curve: Reading, ending: Ending, rule: str) -> list[Finding]:
-    """Return what speaks against what a rule reads off a curve, or nothing.
+    """Return the reasons to doubt the learning rate that a rule reads off a curve.
 
     Args:
-        curve: One that is not refused.
+        curve: A curve without refusals.
         ending: How its test ended.
-        rule: Its name; only "auto" also uses the validation loss.
+        rule: The name of the rule; only "auto" also uses the validation loss.
     """
-    fixed = curve.fixed if rule == "auto" else None
+    validation = curve.validation if rule == "auto" else None
     found = [_skipped(curve)] if skips_decades(curve.lrs) else []
     if curve.is_dead:
         found.append(_at_last("dead", curve))
     if curve.fell:
         found += _ends(curve, ending)
-    elif fixed is None:
+    elif validation is None:
         found.append(Finding("noise"))
-    if fixed is None:
+    if validation is None:
         return found + (_disagreement(curve, rule) if curve.fell and rule in OWN_RULES else [])
-    return found or _validation(curve, fixed)
+    return found or _validation(curve, validation)
 
 
 def _finding(code: str, curve: Reading) -> Finding:
-    """Return a finding with the ends of the curve, as numbers for settings and as words."""
+    """Return a finding with the first and the last learning rate of the curve."""
     return Finding(code, {"first": curve.lrs[0], "last": curve.lrs[-1]})
 
 
@@ -94,7 +94,7 @@ def _skipped(curve: Reading) -> Finding:
 
 
 def _too_few(curve: Reading, ending: Ending) -> list[Finding]:
-    """Return why a curve has too few points to be read."""
+    """Return the reasons why a curve has too few points."""
     early = _ended_early(curve, ending)
     if early:
         return early
@@ -104,7 +104,7 @@ def _too_few(curve: Reading, ending: Ending) -> list[Finding]:
 
 
 def _ended_early(curve: Reading, ending: Ending) -> list[Finding]:
-    """Return what ended a curve before it had shown all, if that was not the learning rate."""
+    """Return the finding for a curve that ended early for another reason than the learning rate."""
     if ending.stop_reason == "stopped":
         return [_at_last("stopped_early", curve)]
     if ending.non_finite_cause in _OF_CAUSE:
@@ -115,7 +115,7 @@ def _ended_early(curve: Reading, ending: Ending) -> list[Finding]:
 
 
 def _unmoved(curve: Reading, ending: Ending) -> list[Finding]:
-    """Return why a curve neither falls nor rises by more than its noise."""
+    """Return the findings for a curve that neither falls nor rises by more than its noise."""
     above, noise = _finding("cut_off_above", curve), Finding("noise")
     if curve.lrs[-1] >= _HIGH:
         return _ended_early(curve, ending) or [noise, above]
@@ -123,8 +123,8 @@ def _unmoved(curve: Reading, ending: Ending) -> list[Finding]:
 
 
 def _only_rises(curve: Reading, ending: Ending) -> list[Finding]:
-    """Return what a curve is that rises and does not fall, or nothing if it may fall."""
-    may_fall = curve.fell or curve.fixed is not None
+    """Return the findings for a curve that only rises; empty if it may fall."""
+    may_fall = curve.fell or curve.validation is not None
     if not may_fall and not ending.updates_before:
         may_fall = hints_at_fall(curve)
     if may_fall and curve.bottom > 0:
@@ -139,7 +139,7 @@ def _only_rises(curve: Reading, ending: Ending) -> list[Finding]:
 
 
 def _rises(curve: Reading, ending: Ending) -> bool:
-    """Say whether the loss rises at the end, or was about to when it became NaN or infinite."""
+    """Return whether the loss rises at the end, or became NaN or infinite because of the rate."""
     return curve.rose or _ended_by_rate(ending)
 
 
@@ -148,7 +148,7 @@ def _ended_by_rate(ending: Ending) -> bool:
 
 
 def _ends(curve: Reading, ending: Ending) -> list[Finding]:
-    """Return what a curve that falls does not show of its ends."""
+    """Return the findings for a falling curve that does not show the start or end of the fall."""
     if not _has_risen(curve, ending):
         return _ended_early(curve, ending) or [_finding("cut_off_above", curve)]
     found = _ended_early(curve, ending) if ending.non_finite_cause == "data" else []
@@ -159,7 +159,7 @@ def _ends(curve: Reading, ending: Ending) -> list[Finding]:
 
 
 def _has_risen(curve: Reading, ending: Ending) -> bool:
-    """Say whether a curve shows where the loss stops falling."""
+    """Return whether a curve shows where the loss stops falling."""
     if curve.is_dead or _ended_by_rate(ending):
         return True
     bottom = curve.bottom
@@ -169,11 +169,11 @@ def _has_risen(curve: Reading, ending: Ending) -> bool:
 
 
 def _disagreement(curve: Reading, rule: str) -> list[Finding]:
-    """Return that a rule lies far from the others, or nothing.
+    """Return a finding if a rule lies far from the others.
 
-    It does where the rules of this package lie two decades apart or more, and the rule a decade
-    or more from the middle one. "auto" is taken before the factor of its purpose, which is no
-    disagreement.
+    This is the case if the rules of this package span two decades or more, and the rule lies a
+    decade or more from the middle one. "auto" is compared without the factor of its purpose,
+    which is not a disagreement.
     """
     rate, found = curve.by(rule), [curve.by(each) for each in OWN_RULES]
     x = np.log10([lr for lr in found if lr is not None and lr > 0])
@@ -183,19 +183,19 @@ def _disagreement(curve: Reading, rule: str) -> list[Finding]:
     return [Finding("disagree", {"rule": rule, "middle": middle})]
 
 
-def _validation(curve: Reading, fixed: tuple[FloatArray, FloatArray]) -> list[Finding]:
-    """Return where two curves disagree, or one of them is rough, or nothing.
+def _validation(curve: Reading, validation: tuple[FloatArray, FloatArray]) -> list[Finding]:
+    """Return a finding if training and validation loss disagree, or the validation loss is rough.
 
-    With d the decades that hold all but one of what "slide", "steepest" and "valley" read off
-    both curves, and r all that the loss of the validation sample rises on its way to its minimum,
-    in falls, that is where d + r > 1.75, or half of that where noise hides the fall of the
-    training loss. Tuned as "auto" was.
+    "slide", "steepest" and "valley" read both curves; d is the width in decades of the interval
+    that contains all of these learning rates but one. r is the sum of all rises of the validation
+    loss before its minimum, in units of its fall. The finding is returned if d + r > 1.75, or half
+    of that if noise hides the fall of the training loss. Tuned on the same tasks as "auto".
     """
-    curves = ((curve.lrs, curve.smoothed), fixed)
+    curves = ((curve.lrs, curve.smoothed), validation)
     picks = [rule(*each) for rule in (slide, steepest, valley) for each in curves]
     x = np.sort(np.log10([lr for lr in picks if lr is not None]))
     apart = float(min(x[-1] - x[1], x[-2] - x[0]))
-    until_bottom = fixed[1][: bottom_index(fixed[1]) + 1]
+    until_bottom = validation[1][: bottom_index(validation[1]) + 1]
     rises = float(np.maximum(np.diff(until_bottom), 0).sum() / np.ptp(until_bottom))
     if apart + rises <= (_TROUBLE if curve.fell else _TROUBLE / 2):
         return []

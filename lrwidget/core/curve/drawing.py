@@ -1,4 +1,4 @@
-"""What all pictures drawn with matplotlib share: axes, legends, styles of lines."""
+"""Shared parts of all matplotlib pictures: axes, legends, line styles."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -27,12 +27,12 @@ def axes_of(ax: Any, what: str) -> "Axes":
     """Return the axes to draw on, new ones for None.
 
     Args:
-        ax: What was passed to `what`.
-        what: The public function that draws.
+        ax: The argument of the function `what`.
+        what: The name of the public function that draws.
 
     Raises:
         MissingPackageError: matplotlib is not installed.
-        ConfigError: `ax` is something else.
+        ConfigError: `ax` is not matplotlib axes.
     """
     try:
         import matplotlib.axes
@@ -52,7 +52,7 @@ def axes_of(ax: Any, what: str) -> "Axes":
 
 
 def as_named(name: str, values: Any) -> dict[str, Any]:
-    """Return a dictionary of things to draw by their names, or raise ConfigError."""
+    """Return a dictionary of objects to draw by name, or raise ConfigError."""
     if not isinstance(values, dict) or not values:
         raise ConfigError(
             f"`{name}` must be a dictionary that names at least one; got {name}={shown(values)}."
@@ -61,7 +61,7 @@ def as_named(name: str, values: Any) -> dict[str, Any]:
 
 
 def line_styles() -> Iterator[dict[str, Any]]:
-    """Yield styles of lines, neighbors of which differ by color and by dashes."""
+    """Yield line styles; consecutive ones differ in color and in dashes."""
     for number in count():
         yield {"color": f"C{number % 10}", "linestyle": DASHES[number % len(DASHES)]}
 
@@ -70,10 +70,10 @@ def robust_limits(values: FloatArray) -> tuple[float, float] | None:
     """Return the lowest and the highest loss to show, so that a few spikes do not flatten the rest.
 
     Args:
-        values: Shape (n,); what is not finite does not count.
+        values: Shape (n,); NaN and infinity are ignored.
 
     Returns:
-        None where no value is finite.
+        None if no value is finite.
     """
     finite = values[np.isfinite(values)]
     if not len(finite):
@@ -84,21 +84,21 @@ def robust_limits(values: FloatArray) -> tuple[float, float] | None:
 
 
 class Room:
-    """Keeps a picture within the place that its axes had before it was drawn.
+    """Keeps a picture within the area that its axes covered before drawing.
 
-    A layout engine of the figure does that by itself. Without one, the axes get smaller by what
-    is then beside them, such as a legend, so that it covers no other axes.
+    A layout engine of the figure does this by itself. Without one, the axes shrink to make room
+    for objects beside them, such as a legend, so that these cover no other axes.
 
     Args:
-        ax: Where the picture is going to be drawn.
+        ax: The axes to draw on.
     """
 
     def __init__(self, ax: "Axes") -> None:
-        # An earlier picture on the same axes has made room for its legend already.
+        # An earlier picture on the same axes has already made room for its legend.
         self._made = (0.0, 0.0) if ax.get_legend() is None else _beside([ax])
 
     def make(self, *axes: "Axes") -> None:
-        """Make room for all that is beside these axes, which lie in one place."""
+        """Make room for everything beside these axes, which share one position."""
         if axes[0].figure.get_layout_engine() is not None:
             return
         box, after = axes[0].get_position(), _beside(axes)
@@ -110,10 +110,10 @@ class Room:
 
 
 def _beside(axes: Sequence["Axes"]) -> tuple[float, float]:
-    """Return how far what belongs to axes reaches beyond them at the right and at the top.
+    """Return how far the decorations of axes extend beyond them, to the right and to the top.
 
     Returns:
-        Both as shares of the figure.
+        Both extents as fractions of the figure.
     """
     figure = axes[0].figure
     inner = axes[0].get_window_extent()
@@ -130,7 +130,7 @@ def legend_at_right(ax: "Axes") -> None:
 
 
 def legend_above(ax: "Axes", *others: "Axes") -> None:
-    """Put one legend for several axes, which lie in one place, above them."""
+    """Put one legend above several axes, which share one position."""
     found = [each.get_legend_handles_labels() for each in (ax, *others)]
     handles = [handle for some, _ in found for handle in some]
     labels = [label for _, some in found for label in some]
@@ -146,4 +146,4 @@ def legend_above(ax: "Axes", *others: "Axes") -> None:
 
 def _make_plain(legend: "Legend") -> None:
     for text in legend.get_texts():
-        text.set_parse_math(False)  # a `$` in the name of a metric or a rule is a `$`
+        text.set_parse_math(False)  # a `$` in the name of a metric or a rule is no math

@@ -1,4 +1,4 @@
-"""Ending: how a range test began and ended, as far as it is known to whoever reads its curve."""
+"""Ending: how a range test began and ended, as far as this is known."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,15 +9,14 @@ NonFiniteCause = Literal["learning_rate", "data", "first_loss", "gradient"]
 
 @dataclass(frozen=True)
 class Ending:
-    """What a curve alone does not tell about its range test.
+    """Facts about a range test that its curve alone does not show.
 
     Args:
-        stop_reason: Why the test ended; None where only arrays are known.
-        non_finite_cause: Why the loss after the last one was NaN or infinite, if it was: the
-            learning rate, NaN in that batch, a loss that was not finite before any update, or a
-            gradient that is not finite at any learning rate. None where it is not known.
-        updates_before: Optimizer updates that the model had done before the test; None where
-            they are not known.
+        stop_reason: Why the test ended; None if only arrays are known.
+        non_finite_cause: Why the loss after the last one was NaN or infinite: the learning rate,
+            NaN in that batch, a loss that was not finite before any update, or a gradient that is
+            not finite at any learning rate. None if it was finite or the cause is unknown.
+        updates_before: Number of optimizer updates before the test; None if unknown.
     """
 
     stop_reason: StopReason | None = None

@@ -1,4 +1,4 @@
-"""Interval: how far noise and another seed would move what a rule reads off a curve."""
+"""Interval: how far noise and another seed would move the learning rate of a rule."""
 
 import math
 from collections.abc import Sequence
@@ -10,26 +10,26 @@ from lrwidget.core.arrays import FloatArray
 from lrwidget.core.curve.reading import Reading
 from lrwidget.core.curve.signs import noise_of
 
-# Curves drawn again: as many as fit into the blink at the end of a test.
+# Number of redrawn curves: few enough that nobody notices the time at the end of a test.
 _DRAWS = 24
 # The widest window of the default smoothing has this standard deviation, as a share of the points.
 _WINDOW = 1 / 32
 # Residuals of a curve that was smoothed are smaller than its noise.
 _WIDENS = 1.5
-# Decades by which other weights and another order of the data move what a rule reads, besides
-# noise. Measured on 11 small tasks with 9 seeds each; on the tasks of docs/regret.md the interval
-# of "auto" then holds what nine in ten of the other seeds suggest.
+# Decades by which other weights and another order of the data move the learning rate of a rule,
+# besides noise. Measured on 11 small tasks with 9 seeds each. On the tasks of docs/regret.md the
+# interval of "auto" then contains the suggestions of nine in ten of the other seeds.
 _SEED_MOVES_AUTO, _SEED_MOVES_OTHERS = 0.3, 0.4
 
 
 def redrawn(curve: Reading) -> list[Reading]:
-    """Return curves that the same test might have given with other noise.
+    """Return smoothed curves that the same test might have given with other noise.
 
-    The residuals, losses less smoothed losses, are cut into blocks, each block gets a random
-    sign, and what smoothing leaves of them is added to the smoothed curve. A block is as long as
-    the residuals remember each other, and stays where it is, because the noise changes along
-    the curve. A residual counts as at most four standard deviations: where the loss explodes, it is
-    no noise. The same curve is always drawn again in the same way.
+    The residuals (losses minus smoothed losses) are cut into blocks, and each block gets a random
+    sign. They are smoothed and added to the smoothed curve. A block is as long as the residuals
+    are correlated. It keeps its position, because the noise changes along the curve. Residuals
+    are clipped to four standard deviations, because an exploding loss is no noise. The random
+    numbers are the same in every call.
 
     Source: the wild bootstrap of Wu (1986) in blocks, as in the dependent wild bootstrap of
         Shao (2010).
@@ -45,13 +45,13 @@ def redrawn(curve: Reading) -> list[Reading]:
 
 
 def block_length(residuals: FloatArray) -> int:
-    """Return for how many points residuals remember each other, at most a fifth of the points.
+    """Return over how many points residuals are correlated, at most a fifth of the points.
 
-    That is 1 + 2 (r_1 + r_2 + ...), r_k the autocorrelation at lag k, up to the first that is
-    below 2 / sqrt(n) and so cannot be told from none.
+    It is 1 + 2 (r_1 + r_2 + ...), where r_k is the autocorrelation at lag k. The sum ends before
+    the first r_k below 2 / sqrt(n), which cannot be distinguished from 0.
 
     >>> block_length(np.array([1.0, -1.0] * 20)), block_length(np.repeat([1.0, -1.0] * 4, 10))
-    (1, 10)
+    (1, 5)
     """
     n = len(residuals)
     power = float(residuals @ residuals)
@@ -67,7 +67,7 @@ def block_length(residuals: FloatArray) -> int:
 
 
 def _shifted(curve: Reading, smoothed: FloatArray) -> Reading:
-    """Return a reading of another smoothed curve, which fell as the first one did."""
+    """Return a reading of another smoothed curve; whether it fell is copied from the first."""
     other = replace(curve, smoothed=smoothed)
     vars(other)["fell"] = curve.fell
     return other
@@ -83,17 +83,17 @@ def _smoothed(residuals: FloatArray) -> FloatArray:
 def interval_of_one(
     rule: str, lr: float, rates: Sequence[float], curve: Reading
 ) -> tuple[float, float]:
-    """Return an interval that holds a learning rate and most of those that other seeds would give.
+    """Return an interval that contains a learning rate and most of those of other seeds.
 
-    With w the decades between `lr` and an end of the interval over the curves that were drawn
-    again, it ends sqrt(w^2 + s^2) decades from `lr`, s being what a seed moves besides noise. It
-    does not reach beyond the curve.
+    Let w be the decades between `lr` and an end of the interval over the redrawn curves, and s the
+    decades by which a seed moves the rule besides noise. The interval ends sqrt(w^2 + s^2) decades
+    from `lr`, but not beyond the curve.
 
     Args:
         rule: The name of the rule.
-        lr: What it suggests.
-        rates: What it says about the curves that were drawn again.
-        curve: What it suggests it for.
+        lr: The learning rate that it suggests.
+        rates: The learning rates that it suggests for the redrawn curves.
+        curve: The curve for which it suggests `lr`.
     """
     seed = _SEED_MOVES_AUTO if rule == "auto" else _SEED_MOVES_OTHERS
     low, high = interval(lr, rates)
@@ -103,9 +103,9 @@ def interval_of_one(
 
 
 def interval(lr: float, rates: Sequence[float]) -> tuple[float, float]:
-    """Return an interval that holds a learning rate and most of others like it.
+    """Return an interval that contains a learning rate and most of the given rates.
 
-    It runs from the 10 % to the 90 % quantile of log10 of the rates, or to `lr` where that lies
+    It extends from the 10 % to the 90 % quantile of log10 of the rates, or to `lr` if that lies
     further out.
     """
     if not rates:

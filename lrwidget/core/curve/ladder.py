@@ -36,8 +36,8 @@ def lr_ladder(min_lr: float, max_lr: float, steps: int, mode: Mode = "exponentia
         `min_lr` and `max_lr` to the bit.
 
     Raises:
-        ConfigError: A value that cannot be used, or more steps than there are different
-            numbers between the limits.
+        ConfigError: A value cannot be used, or there are fewer different numbers between the
+            limits than steps.
 
     Source: the range test of Smith, arXiv:1506.01186 (linear) and arXiv:1803.09820.
     """
@@ -53,13 +53,13 @@ def lr_ladder(min_lr: float, max_lr: float, steps: int, mode: Mode = "exponentia
     if not np.all(np.diff(ladder) > 0):
         raise ConfigError(
             f"There are no {steps} different learning rates between min_lr={low:g} and "
-            f"max_lr={high:g}. Take fewer `steps` or move the limits apart."
+            f"max_lr={high:g}. Use fewer `steps` or move the limits apart."
         )
     return ladder
 
 
 def skips_decades(lrs: FloatArray) -> bool:
-    """Say whether a linear ladder begins with a jump over more than two decades.
+    """Return whether a linear ladder starts with a jump over more than two decades.
 
     >>> skips_decades(lr_ladder(1e-7, 10.0, 100, "linear"))
     True
@@ -72,7 +72,7 @@ def skips_decades(lrs: FloatArray) -> bool:
 
 
 def words_for_skipped_decades(lrs: FloatArray) -> str:
-    """Return what is wrong with a ladder that skips decades, and two remedies."""
+    """Return the message for a ladder that skips decades, with two remedies."""
     first, second = lrs[:2]
     return (
         f"No learning rate between min_lr={first:.3g} and {second:.3g} is tried: with "
@@ -82,7 +82,7 @@ def words_for_skipped_decades(lrs: FloatArray) -> str:
 
 
 def format_lr(lr: float) -> str:
-    """Write a learning rate the way it reads everywhere.
+    """Return a learning rate as text, in the format used everywhere.
 
     >>> format_lr(0.0032), format_lr(10.0)
     ('3.20e-3', '1.00e+1')
@@ -92,13 +92,13 @@ def format_lr(lr: float) -> str:
 
 
 def as_steps(steps: Any) -> int:
-    """Return a number of learning rates, or say what is wrong with it."""
+    """Return a number of learning rates, or raise ConfigError."""
     hint = "100 is the default."
     return as_count("steps", steps, at_least=2, at_most=MAX_STEPS, hint=hint)
 
 
 def as_mode(mode: Any) -> Mode:
-    """Return the name of a ladder, or say which there are."""
+    """Return the name of a ladder, or raise ConfigError."""
     return as_choice("mode", mode, get_args(Mode))  # type: ignore[return-value]
 
 

@@ -1,4 +1,4 @@
-"""Purpose: what a suggested learning rate is for, as far as "auto" uses it."""
+"""Purpose: how a suggested learning rate will be used, for "auto"."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -8,33 +8,33 @@ from lrwidget.core.checks import as_choice, as_count
 Target = Literal["constant", "one_cycle"]
 OptimizerKind = Literal["sgd", "momentum", "rmsprop", "other"]
 
-# A one-cycle schedule soon leaves its peak again.
+# A one-cycle schedule stays at its peak only briefly.
 _FOR_TARGET: dict[Target, float] = {"constant": 1.0, "one_cycle": 2.0}
-# What docs/regret.md was tuned to: SGD alone trains best close to where it falls apart, with
-# momentum well below that, and RMSprop alone in between.
+# Tuned on docs/regret.md: plain SGD trains best close to where it diverges, SGD with momentum well
+# below that, and plain RMSprop in between.
 _FOR_OPTIMIZER: dict[OptimizerKind, float] = {
     "sgd": 2.5,
     "momentum": 0.6,
     "rmsprop": 2.0,
     "other": 1.0,
 }
-# Training steps that "auto" was tuned for, and how fast the best rate shrinks with more of them.
+# The training steps that "auto" was tuned for, and how fast the best rate shrinks with more steps.
 _TUNED_STEPS = 250
 _SHRINKS = 0.5
 
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a learning rate is to be used for.
+    """How a learning rate will be used.
 
     Args:
-        target: Whether it stays as it is, "constant", or is the peak of a "one_cycle".
-        optimizer: What takes the steps: "sgd" and "rmsprop" without momentum, SGD with
+        target: "constant" for a constant rate, "one_cycle" for the peak of a one-cycle schedule.
+        optimizer: The optimizer: "sgd" and "rmsprop" without momentum, SGD with
             "momentum", or an "other" one such as Adam.
-        train_steps: How many steps the training will take, > 0; None if that is not known.
+        train_steps: How many steps the training will take, > 0; None if unknown.
 
     Raises:
-        ConfigError: A target or an optimizer of another name, or no number of steps.
+        ConfigError: The target or the optimizer is unknown, or `train_steps` is not a number.
     """
 
     target: Target = "constant"
@@ -50,10 +50,10 @@ class Purpose:
 
     @property
     def factor(self) -> float:
-        """How many times the learning rate that "auto" reads off a curve to use.
+        """The factor for the learning rate that "auto" reads off a curve.
 
-        It is one number for the target times one for the optimizer. For a training of more than
-        250 steps it is also multiplied by (train_steps / 250)^-0.5.
+        It is the product of a factor for the target and one for the optimizer. For more than 250
+        training steps it is also multiplied by (train_steps / 250)^-0.5.
 
         Source: this package; tuned on the same tasks as the rule, see docs/regret.md.
         """

@@ -1,6 +1,6 @@
-"""Reasons: why there is no suggestion, or what speaks against one, as codes and sentences.
+"""Reasons: why there is no suggestion, or why to doubt one, as codes and sentences.
 
-Programs read the codes and people read the sentences, which are made here and nowhere else.
+Programs use the codes, people read the sentences. All sentences are defined in this file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ Remedy = Literal["", "widen_below", "widen_above", "more_sweeps", "more_steps", 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a code means.
+    """The meaning of a code.
 
     Args:
-        confidence: The most that a suggestion with this code deserves.
+        confidence: The highest confidence of a suggestion with this code.
         doubt: The sentence beside a suggestion, with its numbers in braces.
-        refusal: The sentence where nothing is suggested; empty for a code that never refuses.
-        remedy: What another test needs more of; empty where no test is the remedy.
+        refusal: The sentence without a suggestion; empty for a code that never refuses.
+        remedy: What to increase in another test; empty if no other test helps.
     """
 
     confidence: Confidence
@@ -168,13 +168,13 @@ MEANINGS: dict[str, Meaning] = {
         refusal='No suggestion: the rule "{rule}" found no suitable learning rate on this curve.',
     ),
 }
-"""What each code means. docs/regret.md tells what suggestions of each confidence are worth."""
+"""The meaning of each code. docs/regret.md shows how good suggestions of each confidence are."""
 
 _LEVELS: tuple[Confidence, ...] = ("high", "medium", "low")
 
 
 def confidence_of(findings: Sequence[Finding]) -> Confidence:
-    """Return how far to trust a suggestion: as far as the gravest of its codes lets one.
+    """Return the confidence of a suggestion, which its most serious code decides.
 
     >>> confidence_of([]), confidence_of([Finding("below_range"), Finding("noise")])
     ('high', 'low')
@@ -184,17 +184,17 @@ def confidence_of(findings: Sequence[Finding]) -> Confidence:
 
 
 def doubt_of(findings: Sequence[Finding]) -> str:
-    """Return the sentence beside a suggestion, of the first finding; empty without one."""
+    """Return the sentence of the first finding, to show beside a suggestion; may be empty."""
     return _filled(MEANINGS[findings[0].code].doubt, findings[0]) if findings else ""
 
 
 def refusal_of(findings: Sequence[Finding]) -> str:
-    """Return the sentence in place of a suggestion, of the first finding, of at least one."""
+    """Return the sentence of the first finding, to show instead of a suggestion."""
     return _filled(MEANINGS[findings[0].code].refusal, findings[0])
 
 
 def names_its_rule(code: str) -> bool:
-    """Say whether the sentence of a code names the rule that it is about."""
+    """Return whether the sentence of a code names the rule that it is about."""
     return "{rule}" in MEANINGS[code].doubt + MEANINGS[code].refusal
 
 

@@ -1,10 +1,10 @@
 """The rules that read a learning rate off a smoothed curve, and the registry of them.
 
 Every rule is a function of the learning rates and the smoothed losses alone. In the formulas
-x = log10(lr), L(x) is the smoothed loss, straight between two rungs, x_min is where it is lowest,
-and the fall is the highest loss left of x_min less L(x_min). No rule depends on the unit of the
-loss. On one and the same curve no rule but "auto" depends on the number of rungs; but a test of
-more steps gives a curve that falls earlier, and "auto" makes up for that.
+x = log10(lr), L(x) is the smoothed loss, linear between two points, x_min is the position of its
+minimum, and the fall is the highest loss left of x_min minus L(x_min). No rule depends on the unit
+of the loss. For the same curve, only "auto" depends on the number of points: a test with more
+steps gives a curve that falls earlier, and "auto" corrects for this.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from lrwidget.errors import ConfigError
 
 Rule = Callable[[FloatArray, FloatArray], float | None]
 
-# What "auto" was tuned to; see there.
+# The tuned numbers of "auto"; see its docstring.
 _STEPS_TO_FALL = 6.0
 _WIDEST_VALLEY = 3.0
 _LEAN_ON_EDGE = 0.3
@@ -44,7 +44,7 @@ def minimum(lrs: FloatArray, losses: FloatArray) -> float | None:
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate, which can lie below lrs[0], or None where nothing falls.
+        A learning rate, which can lie below lrs[0], or None if nothing falls.
 
     Source: the rule of thumb of the fastai course, from Smith's range test, arXiv:1506.01186.
     """
@@ -55,15 +55,15 @@ def steepest(lrs: FloatArray, losses: FloatArray) -> float | None:
     """Return the learning rate where the loss falls fastest per decade of learning rate.
 
     It is 10^x for the middle x of the stretch in which L(x - h) - L(x + h), x + h <= x_min, is at
-    least 98 % of the most that it is anywhere. h is a quarter of a decade, or of what lies left
-    of x_min if that is less than a decade.
+    least 98 % of its maximum. h is a quarter of a decade, or a quarter of the range left of x_min
+    if that range is less than a decade.
 
     Args:
         lrs: Learning rates, shape (n,), increasing, > 0.
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate left of the minimum, or None where nothing falls.
+        A learning rate left of the minimum, or None if nothing falls.
 
     Source: the steepest-descent reading of Smith's range test, arXiv:1506.01186.
     """
@@ -81,19 +81,19 @@ def steepest(lrs: FloatArray, losses: FloatArray) -> float | None:
 def valley(lrs: FloatArray, losses: FloatArray) -> float | None:
     """Return the learning rate two thirds into the longest valley, in decades.
 
-    A valley runs from a top of the curve down to a bottom with no rise on the way of more than a
-    twentieth of the whole fall. Its flat ends do not count: it starts at x_a, where a twentieth of
-    its own depth is done, and ends at x_b, where a twentieth is left. The longest has the largest
-    x_b - x_a. The learning rate is 10^(x_a + 2/3 (x_b - x_a)).
+    A valley extends from a top of the curve to a bottom, without a rise in between of more than a
+    twentieth of the whole fall. Its flat ends do not count: it starts at x_a, where the loss has
+    fallen by a twentieth of the valley's depth, and ends at x_b, where a twentieth is left. The
+    longest valley has the largest x_b - x_a. The learning rate is 10^(x_a + 2/3 (x_b - x_a)).
 
     Args:
         lrs: Learning rates, shape (n,), increasing, > 0.
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate left of the minimum, or None where nothing falls.
+        A learning rate left of the minimum, or None if nothing falls.
 
-    Source: fastai's `valley`, by Novak, ESRI; theirs takes the longest decreasing subsequence.
+    Source: fastai's `valley`, by Novak, ESRI, which uses the longest decreasing subsequence.
     """
     if not falls(losses):
         return None
@@ -104,22 +104,22 @@ def valley(lrs: FloatArray, losses: FloatArray) -> float | None:
 
 
 def slide(lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return where an interval sliding down from the minimum has an even slope at both ends.
+    """Return the left end of an interval that slides left from the minimum over the fall.
 
-    Its slopes are even where it holds most of the fall. The interval [x, x + w] is w = 1.2
-    decades wide (a third of what lies left of x_min, if that is less than 3.6 decades) and
-    slides left from x + w = x_min. It stops at the first x where L(x) - L(x + w) is 95 % of the
-    most that it is anywhere. The learning rate is its left end, 10^x.
+    The interval [x, x + w] is w = 1.2 decades wide, or a third of the range left of x_min if that
+    is less than 3.6 decades. It slides left from x + w = x_min and stops at the first x where
+    L(x) - L(x + w) is 95 % of its maximum. There the slopes at both ends are about equal. The
+    learning rate is 10^x.
 
     Args:
         lrs: Learning rates, shape (n,), increasing, > 0.
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate left of the minimum, or None where nothing falls.
+        A learning rate left of the minimum, or None if nothing falls.
 
-    Source: fastai's `slide`, an interval of 15 rungs that stops where the slopes at its ends
-        differ by less than 0.05 for one rung; here no unit and no ladder changes the place.
+    Source: fastai's `slide`, an interval of 15 points that stops where the slopes at its ends
+        differ by less than 0.05 per point; here the unit and the ladder have no influence.
     """
     if not falls(losses):
         return None
@@ -133,18 +133,18 @@ def slide(lrs: FloatArray, losses: FloatArray) -> float | None:
 def edge(lrs: FloatArray, losses: FloatArray) -> float | None:
     """Return a tenth of the learning rate at which training begins to fall apart.
 
-    That is the first x right of x_min with L(x) >= L(x_min) + 0.2 fall, found between two rungs
-    as if what L has above L(x_min) - 0.01 fall grew exponentially. The learning rate is 10^x / 10,
-    but at most 10^x_min / 2. Where the bottom of the curve is wide and flat, noise alone
-    decides where it is lowest; this edge stays where it is.
+    Training falls apart at the first x right of x_min with L(x) >= L(x_min) + 0.2 fall. Between
+    two points, L minus (L(x_min) - 0.01 fall) is interpolated exponentially. The learning rate is
+    10^x / 10, but at most 10^x_min / 2. If the bottom of the curve is wide and flat, noise decides
+    where the minimum is, but does not move this edge.
 
     Args:
         lrs: Learning rates, shape (n,), increasing, > 0.
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate not right of the minimum, or None where nothing falls, or where the loss
-        does not rise again.
+        A learning rate not right of the minimum, or None if nothing falls or the loss does not
+        rise again.
 
     Source: this package; the largest stable learning rate is also the upper bound of Smith's
         one-cycle, arXiv:1803.09820.
@@ -158,39 +158,38 @@ def edge(lrs: FloatArray, losses: FloatArray) -> float | None:
 
 
 def auto(lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return a learning rate to train with throughout, from both sides of the valley.
+    """Return a constant learning rate to train with, from both sides of the valley.
 
     It is 10^(0.7 x_fall + 0.3 x_edge - 0.4), at most 10^x_min.
 
-    x_fall says where most of the fall begins, whatever the number of steps. That is decided by the
-    learning rates summed so far, not by the last one: on a ladder with twice as many rungs the
-    loss falls at half the learning rate. With S the sum of all learning rates up to the one that
-    `slide` returns, 10^x_fall = S / 6, the rate that adds up to S in six steps. On a ladder of 100
-    steps from 1e-7 to 10 it is what `slide` returns. It is taken to be no more than 3 decades
-    below x_edge.
+    x_fall is the position where most of the fall begins, independent of the number of steps. The
+    loss falls when the sum of all learning rates so far is large enough: with twice as many steps,
+    it falls at half the learning rate. S is the sum of all learning rates up to the one that
+    `slide` returns, and 10^x_fall = S / 6, the rate that adds up to S in six steps. For 100 steps
+    from 1e-7 to 10 it equals the result of `slide`. It is at least x_edge - 3.
 
-    x_edge is where the loss rises for good by half of the fall: right of it all losses are above
-    L(x_min) + 0.5 fall. If they do not stay above, it is the last rung. It hardly depends on the
-    number of steps. In between, the loss is low and flat, and noise decides which rung is the
-    lowest; neither side depends on it.
+    x_edge is the position where the loss rises for good by half of the fall: right of it all
+    losses are above L(x_min) + 0.5 fall. If they do not stay above, it is the last point. It hardly
+    depends on the number of steps. Between x_fall and x_edge the loss is low and flat, and noise
+    decides where the minimum is; neither of the two depends on that.
 
-    `suggest` multiplies it with the factor of its purpose, where target and optimizer are known.
+    `suggest` multiplies the result by a factor for its target and optimizer.
 
     Args:
         lrs: Learning rates, shape (n,), increasing, > 0, one for each training step.
         losses: Smoothed losses, shape (n,), finite.
 
     Returns:
-        A learning rate not right of the minimum, or None where nothing falls.
+        A learning rate not right of the minimum, or None if nothing falls.
 
     Source: this package. The numbers were tuned on some of the tasks of docs/regret.md, which
-        tells what the rule loses on the others.
+        shows the loss of the rule on the others.
     """
     return auto_with_sums(lrs, losses, np.cumsum(lrs))
 
 
 def auto_with_sums(lrs: FloatArray, losses: FloatArray, sums: FloatArray) -> float | None:
-    """Return what `auto` does where not every training step has its loss.
+    """Return the result of `auto` for a curve in which not every training step has a loss.
 
     Args:
         lrs: Learning rates of the steps that have one, shape (m,), increasing, > 0.
@@ -208,10 +207,10 @@ def auto_with_sums(lrs: FloatArray, losses: FloatArray, sums: FloatArray) -> flo
 
 
 def guess(lrs: FloatArray, losses: FloatArray) -> float | None:
-    """Return what to try where noise hides the fall: well below where the loss rises for good.
+    """Return a guess if noise hides the fall: well below the rate where the loss rises for good.
 
-    It is 10^(x_edge - 1.25), at most 10^x_min, with x_edge as for `auto`, which `suggest` has it
-    stand in for where the loss fell by no more than its noise.
+    It is 10^(x_edge - 1.25), at most 10^x_min. `suggest` uses it instead of `auto` when the fall is
+    no larger than the noise; x_edge is defined there.
 
     Source: this package; see `auto`.
     """
@@ -229,11 +228,11 @@ RULES: dict[str, Rule] = {
     "edge": edge,
 }
 OWN_RULES = dict(RULES)
-"""Those of this package, whatever a user registers."""
+"""The rules of this package, without those that a user registers."""
 
 
 def register_rule(name: str, function: Rule) -> None:
-    """Let a rule of your own join the suggestions and the plot.
+    """Add your own rule to the suggestions and the plot.
 
     >>> register_rule("third", lambda lrs, losses: lrs[losses.argmin()] / 3)
     >>> "third" in RULES
@@ -241,24 +240,24 @@ def register_rule(name: str, function: Rule) -> None:
     >>> unregister_rule("third")
 
     Args:
-        name: What the rule is called; a rule of yours of that name is replaced.
-        function: Takes learning rates and smoothed losses, both of shape (n,), and returns a
-            learning rate, or None for no suggestion.
+        name: The name of the rule. An earlier rule of your own with this name is replaced.
+        function: A function that takes learning rates and smoothed losses, both of shape (n,), and
+            returns a learning rate, or None for no suggestion.
 
     Raises:
-        ConfigError: The name is taken by a rule of this package, or there is no function.
+        ConfigError: A rule of this package has this name, or `function` is not a function.
     """
     name = as_text("name", name)
     if name in OWN_RULES:
-        raise ConfigError(f'The rule "{name}" is part of lrwidget. Take another name.')
+        raise ConfigError(f'The rule "{name}" is part of lrwidget. Use another name.')
     RULES[name] = as_function("function", function, "of learning rates and smoothed losses")
 
 
 def unregister_rule(name: str) -> None:
-    """Take a rule of your own out again.
+    """Remove your own rule.
 
     Raises:
-        ConfigError: There is no rule of yours of that name.
+        ConfigError: You have no rule with this name.
     """
     own = [each for each in RULES if each not in OWN_RULES]
     if not isinstance(name, str) or name not in own:
@@ -267,14 +266,14 @@ def unregister_rule(name: str) -> None:
 
 
 def check_rule(rule: str) -> None:
-    """Refuse the name of a rule that does not exist.
+    """Check that a rule exists.
 
     Raises:
-        ConfigError: It is unknown.
+        ConfigError: The name is unknown.
     """
     as_choice("rule", rule, RULES)
 
 
 def _below_minimum(lrs: FloatArray, losses: FloatArray, divisor: float) -> float | None:
-    """Return the learning rate at the minimum over the divisor."""
+    """Return the learning rate at the minimum, divided by the divisor."""
     return float(10 ** x_min(lrs, losses) / divisor) if falls(losses) else None

@@ -1,21 +1,21 @@
-"""The shape of a smoothed curve: where it falls, where it is lowest, where it rises for good.
+"""The shape of a smoothed curve: its fall, its minimum and its final rise.
 
-x = log10(lr), L(x) is the smoothed loss, x_min is where it is lowest, and the fall is the highest
-loss left of x_min less L(x_min). Nothing here depends on the unit of the loss.
+x = log10(lr), L(x) is the smoothed loss, x_min is the position of its minimum, and the fall is the
+highest loss left of x_min minus L(x_min). Nothing here depends on the unit of the loss.
 """
 
 import numpy as np
 
 from lrwidget.core.curve.ladder import FloatArray
 
-# Positions in between two rungs that are looked at, per decade.
+# Number of interpolated positions per decade.
 _FINE = 200
 
 
 def bottom_index(losses: FloatArray) -> int:
-    """Return the first index where the loss is lowest, but for a billionth of the fall.
+    """Return the first index at which the loss is lowest, within a billionth of the fall.
 
-    So rounding does not decide where on a flat bottom that is.
+    Because of this tolerance, rounding does not move the minimum on a flat bottom.
     """
     lowest = int(np.argmin(losses))
     before = losses[: lowest + 1]
@@ -23,15 +23,15 @@ def bottom_index(losses: FloatArray) -> int:
 
 
 def falls(losses: FloatArray) -> bool:
-    """Say whether any loss left of the lowest is higher than it."""
+    """Return whether any loss left of the lowest is higher than it."""
     return len(losses) > 1 and bottom_index(losses) > 0
 
 
 def x_min(lrs: FloatArray, losses: FloatArray) -> float:
-    """Return log10 of the learning rate at the minimum, between the rungs where it can be.
+    """Return log10 of the learning rate at the minimum, interpolated between points if possible.
 
-    It is the lowest point of the parabola through the lowest rung and its two neighbours, so
-    that the rungs of a short ladder do not decide.
+    It is the vertex of the parabola through the lowest point and its two neighbors, so that it
+    depends little on the points of a short ladder.
     """
     k = bottom_index(losses)
     if not 0 < k < len(losses) - 1:
@@ -54,10 +54,10 @@ def until_minimum(lrs: FloatArray, losses: FloatArray) -> tuple[FloatArray, Floa
 
 
 def first_rise(lrs: FloatArray, losses: FloatArray, share: float) -> float | None:
-    """Return log10 of where the loss has first risen again by a share of the fall.
+    """Return log10 of the rate at which the loss has first risen again by a share of the fall.
 
-    That is the first x right of x_min with L(x) >= L(x_min) + share * fall, found between two
-    rungs as if what L has above L(x_min) - 0.01 fall grew exponentially.
+    It is the first x right of x_min with L(x) >= L(x_min) + share * fall. Between two points, L
+    minus (L(x_min) - 0.01 fall) is interpolated exponentially.
 
     Args:
         lrs: Learning rates, shape (n,), increasing, > 0.
@@ -65,7 +65,7 @@ def first_rise(lrs: FloatArray, losses: FloatArray, share: float) -> float | Non
         share: > 0.
 
     Returns:
-        None where the loss does not rise that far.
+        The position x, or None if the loss does not rise that far.
     """
     bottom, excess = bottom_index(losses), _excess(losses)
     above = np.flatnonzero(excess[bottom:] >= share)
@@ -73,10 +73,10 @@ def first_rise(lrs: FloatArray, losses: FloatArray, share: float) -> float | Non
 
 
 def last_rise(lrs: FloatArray, losses: FloatArray, share: float) -> float:
-    """Return log10 of where the loss rises for good by a share of the fall.
+    """Return log10 of the rate at which the loss rises for good by a share of the fall.
 
-    Right of that x all losses are above L(x_min) + share * fall, found between two rungs as in
-    `first_rise`. Where the loss does not stay above, it is the last rung.
+    Right of this x all losses are above L(x_min) + share * fall; x is interpolated as in
+    `first_rise`. If the loss does not stay above, x is the last point.
     """
     excess = _excess(losses)
     last = int(np.flatnonzero(excess < share)[-1])
@@ -101,7 +101,7 @@ def descents(losses: FloatArray, share: float = 1 / 20) -> list[tuple[int, int]]
 
 
 def slope_ends(x: FloatArray, losses: FloatArray) -> tuple[float, float]:
-    """Return where a descent has done a twentieth of its depth, and where it has one left."""
+    """Return where a descent has fallen by a twentieth of its depth, and where one is left."""
     margin = (losses.max() - losses.min()) / 20
     start = np.flatnonzero(losses >= losses.max() - margin)[-1]
     end = np.flatnonzero(losses <= losses.min() + margin)[0]
@@ -109,14 +109,14 @@ def slope_ends(x: FloatArray, losses: FloatArray) -> tuple[float, float]:
 
 
 def _excess(losses: FloatArray) -> FloatArray:
-    """Return how far each loss lies above the lowest, in falls."""
+    """Return the distance of each loss from the lowest, in units of the fall."""
     bottom = bottom_index(losses)
     excess = losses - losses[bottom]
     return excess / excess[: bottom + 1].max()
 
 
 def _crossing(lrs: FloatArray, excess: FloatArray, k: int, share: float) -> float:
-    """Return where between the rungs k - 1 and k the excess reaches a share."""
+    """Return where the excess reaches a share, between the points k - 1 and k."""
     x = np.log10(lrs[k - 1 : k + 1])
     before, at, after = np.log(np.array([excess[k - 1], share, excess[k]]) + 0.01)
     return float(x[0] + (at - before) / (after - before) * (x[1] - x[0]))

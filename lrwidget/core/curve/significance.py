@@ -1,4 +1,4 @@
-"""Whether losses fall by more than their noise would make them fall."""
+"""Tests whether losses fall by more than noise alone explains."""
 
 import math
 
@@ -7,25 +7,25 @@ import numpy as np
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.curve.smoothing import local_noise, without_spikes
 
-# Points below which it cannot be told whether noise lasts.
+# With fewer points than this, correlated noise cannot be detected.
 _FEWEST = 24
-# That many standard deviations hold 80 % and 35 % of what is normally distributed.
+# 80 % and 35 % of normally distributed values lie within this many standard deviations.
 _HOLDS_80, _HOLDS_35 = 1.2816, 0.4538
 
 
 def is_noise(losses: FloatArray, smoothed: FloatArray) -> bool:
-    """Say whether noise alone would make the losses fall as far as they do.
+    """Return whether noise alone would make the losses fall this far.
 
-    The fall is that of the mean over a tenth of the points, w of them, from the highest such mean
-    to the lowest after it. Independent noise of standard deviation s makes a fall of up to
-    6 s / sqrt(w); the limit is 7 + 2 (40 / n)^2 of them. s is the largest of three estimates:
-    from the differences between neighbours, from the spread about the smoothed curve, and, of
-    24 points or more, from how the means over w / 2 points change. The last is the largest where
-    the noise of one loss goes on in the next.
+    The fall is measured on means over a tenth of the points, w points each, from the highest mean
+    to the lowest one after it. Independent noise of standard deviation s causes a fall of up to
+    6 s / sqrt(w); the limit is (7 + 2 (40 / n)^2) s / sqrt(w). s is the largest of three estimates:
+    from the differences between neighbors; from the spread about the smoothed curve; and, for 24
+    points or more, from the changes of means over w / 2 points. The last one is the largest if the
+    noise of consecutive losses is correlated.
 
     Args:
         losses: Shape (n,), finite, n >= 8.
-        smoothed: The same, smoothed.
+        smoothed: The smoothed losses, shape (n,).
     """
     n = len(losses)
     width = min(max(5, n // 10), n // 4)
@@ -42,11 +42,11 @@ def is_noise(losses: FloatArray, smoothed: FloatArray) -> bool:
 
 
 def _lasting_noise(values: FloatArray, width: int) -> float:
-    """Return the standard deviation of independent noise with means that change so much.
+    """Return the standard deviation of independent noise whose means change as much as these.
 
-    With m the mean over `width` values, it is what makes 35 % of |m[i] - 2 m[i + width] +
-    m[i + 2 width]| as small as they are; a straight slope adds nothing to them, and a bent
-    part of the curve is not among the smallest.
+    With m the mean over `width` values, it is estimated from the 35 % quantile of
+    |m[i] - 2 m[i + width] + m[i + 2 width]|. A straight slope adds nothing to these values, and
+    curved parts are not among the smallest.
     """
     means = _means(values, width)
     bends = means[2 * width :] - 2 * means[width:-width] + means[: -2 * width]
@@ -54,6 +54,6 @@ def _lasting_noise(values: FloatArray, width: int) -> float:
 
 
 def _means(values: FloatArray, width: int) -> FloatArray:
-    """Return the mean over each `width` neighbours."""
+    """Return the mean over each `width` neighbors."""
     sums = np.cumsum(np.concatenate([[0.0], values]))
     return (sums[width:] - sums[:-width]) / width

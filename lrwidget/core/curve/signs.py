@@ -1,4 +1,4 @@
-"""Signs on a curve that tell how a range test went: its flat start, where it rises, a dead end."""
+"""Features of a curve: its flat start, its rise, and the part after the network has died."""
 
 import math
 
@@ -9,13 +9,13 @@ from lrwidget.core.curve.purpose import Purpose
 from lrwidget.core.curve.reading import FEWEST, Reading
 from lrwidget.core.curve.smoothing import without_spikes
 
-# Where nothing but a rise is seen, a rate that is so many times smaller is a good guess.
+# If the curve only rises, a rate that is this many times smaller than the rise is a good guess.
 _BELOW_RISE = 80.0
-# Share of the whole fall by which the loss rises before its network dies.
+# Share of the whole fall by which the loss rises before the network dies.
 _REVIVAL = 0.25
-# Share of its noise that the loss of a dead network keeps at most.
+# The noise of a dead network's loss is at most this share of the noise before.
 _STILL = 0.2
-# That many standard deviations hold 80 % of what is normally distributed.
+# 80 % of normally distributed values lie within this many standard deviations.
 _HOLDS_80 = 1.2816
 
 
@@ -41,10 +41,10 @@ def flat_decades(curve: Reading) -> float:
 
 
 def hints_at_fall(curve: Reading) -> bool:
-    """Say whether the flat start goes down a little, if by no more than noise might explain.
+    """Return whether the flat start goes down slightly, possibly only because of noise.
 
-    The mean over a fifth of it, somewhere in its second half, lies below that over its first half
-    by more than two and a half standard errors.
+    It does if the mean over a fifth of it, anywhere in its second half, lies below the mean over
+    its first half by more than two and a half standard errors.
     """
     flat = without_spikes(curve.losses[: last_flat(curve) + 1])
     half, fifth = len(flat) // 2, max(1, len(flat) // 5)
@@ -56,29 +56,29 @@ def hints_at_fall(curve: Reading) -> bool:
 
 
 def decades_before_fall(curve: Reading) -> float:
-    """Return how many decades lie left of where the loss has done a fifth of its fall for good."""
+    """Return the number of decades before the loss has fallen for good by a fifth of its fall."""
     until_bottom = curve.smoothed[: curve.bottom + 1]
     limit = until_bottom.max() - 0.2 * np.ptp(until_bottom)
     return math.log10(curve.lrs[np.flatnonzero(until_bottom >= limit)[-1]] / curve.lrs[0])
 
 
 def rate_below_rise(curve: Reading, purpose: Purpose) -> float:
-    """Return a learning rate well below that from which a curve that only rises does so.
+    """Return a learning rate well below the one from which the loss of a rising curve rises.
 
-    Source: this package; on the runs of docs/regret.md whose fall is hidden by noise an 80th of
-        that rate, times the factor of the purpose, loses half of what other guesses do.
+    Source: this package. On the runs of docs/regret.md whose fall is hidden by noise, 1/80 of that
+        rate, times the factor of the purpose, loses half as much as other guesses.
     """
     lr = purpose.factor * float(curve.lrs[last_flat(curve)]) / _BELOW_RISE
     return max(lr, float(curve.lrs[0]))
 
 
 def alive(curve: Reading) -> Reading:
-    """Return the part of a curve before its network died; all of it where none did.
+    """Return the part of a curve before the network died, or the whole curve.
 
-    A network has died where the loss rises by a quarter of its whole fall and then falls below
-    all that came before, to where it hardly depends on the batch any more: its noise is a fifth
-    of what it was. Its units give 0 for any input then, and only the biases of its last layer
-    still learn. What follows the top of the rise is no use for training.
+    A network has died if the loss rises by a quarter of its whole fall, then falls below all
+    earlier losses, and then hardly depends on the batch: its noise is at most a fifth of the noise
+    before. The units of such a network return 0 for any input, and only the biases of the last
+    layer still learn. Learning rates after the top of the rise are useless for training.
     """
     if len(curve.smoothed) < FEWEST:
         return curve

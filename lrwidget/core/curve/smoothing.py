@@ -12,15 +12,15 @@ from lrwidget.core.checks import as_choice, as_number
 
 Method = Literal["centered", "ema"]
 
-# Fits 100 steps; in units that do not depend on the number of steps.
+# Suits 100 steps; its unit does not depend on the number of steps.
 DEFAULT_SMOOTHING = 0.25
 _AMOUNT_HINT = f"0 changes nothing, {DEFAULT_SMOOTHING} is the default."
 
 # Widest standard deviation of the kernel, as a share of the points, is amount / 8.
 _WIDTH_PER_AMOUNT = 0.125
-# A detail smaller than this many standard deviations of what noise makes of it is noise.
+# A detail smaller than this many standard deviations of its noise counts as noise.
 _THRESHOLD = 2.5
-# A point further than this many typical steps from the median of its neighbours is a spike.
+# A point further than this many typical steps from the median of its neighbors is a spike.
 _SPIKE = 3.7
 # Standard deviation in points of the narrowest kernel that averages anything.
 _NARROWEST = 0.4
@@ -32,16 +32,16 @@ def smooth(losses: FloatArray, amount: float, method: Method = "centered") -> Fl
     """Return the losses with the noise taken out.
 
     "centered" has no lag. It averages over a window whose width is a share of the number of
-    points (the standard deviation of its Gaussian weights is n * amount / 8 points), so that
-    an amount means the same at 50 as at 1000 steps. Where the curve itself bends within that
-    window, by more than its noise explains, the window gets as narrow as the bend needs: a
-    steep rise at the end does not move the minimum, and a curve without noise stays itself.
-    Single spikes are pulled back to their neighbours first. Multiplying the losses by a
-    positive number or adding one does the same to the smoothed losses.
+    points (the standard deviation of its Gaussian weights is n * amount / 8 points), so an amount
+    has the same effect at 50 and at 1000 steps. If the curve bends within this window by more than
+    its noise explains, the window becomes narrower. So a steep rise at the end does not move the
+    minimum, and a curve without noise does not change. Single spikes are pulled back to their
+    neighbors first. Scaling the losses by a positive number, or adding a number, has the same
+    effect on the smoothed losses.
 
-    "ema" is the moving average of the articles: with weight of the past b = `amount`,
+    "ema" is the usual exponential moving average: with b = `amount` as the weight of the past,
     v[k] = b v[k-1] + (1 - b) losses[k], v[-1] = 0, smoothed[k] = v[k] / (1 - b^(k+1)).
-    It lags behind the curve: its minimum lies too far right.
+    It lags behind the curve, so its minimum lies too far right.
 
     >>> smooth(np.array([2.0, 2.0, 2.0, 9.0, 2.0, 2.0]), 0.25)
     array([2., 2., 2., 2., 2., 2.])
@@ -49,22 +49,22 @@ def smooth(losses: FloatArray, amount: float, method: Method = "centered") -> Fl
     array([4.   , 2.667, 2.286])
 
     Args:
-        losses: Shape (n,), n >= 0, in the order of the learning rates. From the first one that is
-            not finite on, all stay as they are; those before are smoothed as if they were alone.
-        amount: In [0, 1); 0 changes nothing.
+        losses: Losses in the order of the learning rates, shape (n,), n >= 0. The losses before the
+            first one that is not finite are smoothed; the rest are returned unchanged.
+        amount: Amount of smoothing, in [0, 1); 0 changes nothing.
         method: "centered" or "ema".
 
     Returns:
         Smoothed losses, a new array of shape (n,), within the range of the finite losses. Losses
-        that are all the same stay the same to the bit.
+        that are all equal are returned bit for bit.
 
     Raises:
-        ConfigError: An amount outside of [0, 1), an unknown method, or losses that are no array
-            of real numbers with one dimension and at most 1,000,000 values.
+        ConfigError: The amount is outside [0, 1), the method is unknown, or the losses are not a
+            one-dimensional array of at most 1,000,000 real numbers.
 
-    Source: "centered" is a local linear fit (Fan and Gijbels 1996) at several widths, put together
-        by shrinkage of their differences (Starck, Murtagh and Bijaoui 1998; the garrote of
-        Gao 1998). "ema" is the bias-corrected moving average of Adam, arXiv:1412.6980.
+    Source: "centered" combines local linear fits (Fan and Gijbels 1996) of several widths by
+        shrinking their differences (Starck, Murtagh and Bijaoui 1998; the garrote of Gao 1998).
+        "ema" is the bias-corrected moving average of Adam, arXiv:1412.6980.
     """
     values = as_losses("losses", losses)
     amount = as_number("amount", amount, at_least=0.0, below=1.0, hint=_AMOUNT_HINT)
@@ -81,7 +81,7 @@ def smooth(losses: FloatArray, amount: float, method: Method = "centered") -> Fl
 
 
 def finite_length(values: FloatArray) -> int:
-    """Return how many values stand before the first one that is not finite.
+    """Return the number of values before the first one that is not finite.
 
     >>> finite_length(np.array([1.0, 2.0, np.nan, 3.0]))
     2
@@ -93,10 +93,10 @@ def finite_length(values: FloatArray) -> int:
 def local_noise(losses: FloatArray) -> FloatArray:
     """Return the standard deviation of the noise around each loss.
 
-    With d the differences of order m = 2, 4 and 6 between neighbours, in which a smooth curve
-    all but vanishes, it is the least of median(|d|) / (0.6745 sqrt(binomial(2 m, m))), with
-    medians over those windows of a fifth of the points that hold the loss: one of them
-    does not reach into a steep rise. Being the least it is low, by a third at 50 points.
+    With d the differences of order m = 2, 4 and 6 between neighbors, in which a smooth curve
+    nearly vanishes, it is the minimum of median(|d|) / (0.6745 sqrt(binomial(2 m, m))). The
+    medians are over all windows of a fifth of the points that contain the loss, so that at least
+    one window avoids a steep rise. As a minimum it is too low, by a third at 50 points.
 
     Args:
         losses: Shape (n,), finite.
@@ -141,8 +141,8 @@ def _ema(losses: FloatArray, amount: float) -> FloatArray:
 def _centered(losses: FloatArray, amount: float) -> FloatArray:
     """Return the widest local fit plus every detail that noise does not explain.
 
-    The details are the differences between fits of neighbouring widths, the losses
-    themselves being the narrowest.
+    The details are the differences between fits of successive widths; the narrowest "fit" is the
+    losses themselves.
     """
     bent, unbend = _compressed(without_spikes(losses))
     noise = local_noise(bent)
@@ -161,7 +161,7 @@ def _widths(widest: float) -> list[float]:
 
 
 def _garrote(details: FloatArray, threshold: FloatArray) -> FloatArray:
-    """Return details without what noise explains: d - threshold^2 / d, 0 where |d| < threshold."""
+    """Return the details shrunk by their noise: d - threshold^2 / d, 0 where |d| < threshold."""
     large = np.abs(details) > threshold
     safe = np.where(large, details, 1.0)
     return np.where(large, details - threshold**2 / safe, 0.0)
@@ -208,10 +208,10 @@ def _correlate(values: FloatArray, kernel: FloatArray) -> FloatArray:
 
 
 def _compressed(values: FloatArray) -> tuple[FloatArray, Callable[[FloatArray], FloatArray]]:
-    """Return values whose rise far above the median is logarithmic, and the way back.
+    """Return values with a logarithmic rise far above the median, and the inverse function.
 
-    The unit is the depth of the curve below its median; what rises by more than two of them
-    says that the test diverged, not how well a learning rate does.
+    The unit is the depth of the curve below its median. A rise by more than two units only shows
+    that the test diverged, not how good a learning rate is.
     """
     unit = -float(values.min()) or float(values.max()) or 1.0
     knee = 2 * unit
@@ -226,10 +226,10 @@ def _compressed(values: FloatArray) -> tuple[FloatArray, Callable[[FloatArray], 
 
 
 def without_spikes(losses: FloatArray) -> FloatArray:
-    """Return the losses with single spikes pulled back to their neighbours.
+    """Return the losses with single spikes pulled back to their neighbors.
 
-    With m the median of a loss and its two neighbours on either side, and s the median of the
-    steps between neighbours around it, a loss m + d stays where |d| <= 3.7 s, becomes m where
+    With m the median of a loss and its two neighbors on either side, and s the median of the
+    steps between neighbors around it, a loss m + d stays where |d| <= 3.7 s, becomes m where
     |d| >= 7.4 s, and goes from one to the other in between.
 
     Args:
@@ -253,6 +253,6 @@ def without_spikes(losses: FloatArray) -> FloatArray:
 
 
 def magnitude(values: FloatArray) -> float:
-    """Return the power of two next below the largest value, to divide by against overflow."""
+    """Return the largest power of two below the largest value; dividing by it avoids overflow."""
     largest = float(np.abs(values).max(initial=0.0))
     return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest > 0 else 1.0

@@ -1,4 +1,4 @@
-"""DivergenceRule: decides, as the losses come in, where a range test has diverged."""
+"""DivergenceRule: detects, as the losses arrive, where a range test has diverged."""
 
 import math
 
@@ -6,46 +6,45 @@ import numpy as np
 
 from lrwidget.core.curve.ladder import FloatArray
 
-# A level is the median of this share of the ladder, so that it spans the same stretch of
-# learning rates however many steps there are ...
+# A level is the median of this share of the ladder, so that it covers the same range of learning
+# rates for any number of steps ...
 _LEVEL_SHARE = 0.05
-# ... but never of fewer losses than these: a median of five ignores two spikes.
+# ... but of at least this many losses: a median of five ignores two spikes.
 _LEVEL_MIN = 5
-# Levels are compared five times a width: all that a long test needs, and cheap.
+# Levels are compared five times per width, which is enough for a long test, and cheap.
 _CHECKS_PER_WIDTH = 5
 # The rise is measured in thirds of the fall ...
 _FALL_SHARE = 1 / 3
-# ... or in these standard deviations of the noise, where that is more ...
+# ... or in this many standard deviations of the noise, if that is more ...
 _NOISE_WIDTH = 3.0
-# ... or, relative to the loss, in steps that float32 resolves.
+# ... or in steps that float32 can resolve, relative to the loss.
 _RESOLUTION = 1e-5
 # sd = 1.4826 * median absolute deviation, for normal noise.
 _MAD_TO_SD = 1.4826
 
 
 class DivergenceRule:
-    """Says at which loss the range test has diverged.
+    """Finds the loss at which the range test has diverged.
 
     With L_k the median of the last w losses, B_k the lowest level so far, S the first level
     and N_k the standard deviation of the noise, the test has diverged at the first k with
 
         L_k - B_k > stop_factor * max((S - B_k) / 3, 3 * N_k).
 
-    With the usual factor of 4 the loss has lost all it had gained and a third more, and has
-    risen by much more than it jumps from one batch to the next. Only differences of losses
-    enter: scaling or shifting the loss changes nothing, and a negative loss is as good as
-    any. A median passes over single spikes. N is the larger of two robust estimates, from the
-    differences of neighbouring losses and from the spread of the losses on the flat start; it
-    is taken anew each time the number of losses has doubled. The answer does not depend on
-    how many losses arrive together.
+    With the default factor of 4, the loss has risen by its whole fall and a third more, and by
+    much more than its noise between batches. The rule uses only differences of losses: scaling or
+    shifting the loss has no effect, and negative losses are allowed. The medians ignore single
+    spikes. N is the larger of two robust estimates, from the differences of neighboring losses and
+    from the spread of the losses on the flat start. It is calculated again each time the number of
+    losses has doubled. The result does not depend on how many losses arrive together.
 
     Args:
-        steps: Losses planned in all, >= 2.
+        steps: Total number of losses planned, >= 2.
         stop_factor: Rise allowed, in thirds of the fall, > 0; None allows any.
 
-    Source: the stop of Smith's range test, arXiv:1506.01186, which practice reads as "four
-    times the best loss"; measured against the fall instead, since a ratio of losses has no
-    meaning for a loss that is shifted or negative.
+    Source: the stop of Smith's range test, arXiv:1506.01186, usually implemented as "four times
+        the best loss". This rule compares with the fall instead, because a ratio of losses has no
+        meaning for a shifted or negative loss.
     """
 
     def __init__(self, steps: int, stop_factor: float | None) -> None:
@@ -59,7 +58,7 @@ class DivergenceRule:
         self._noise = 0.0
 
     def first_divergence(self, losses: FloatArray) -> int | None:
-        """Look at the losses that came since the last call.
+        """Check the losses that arrived since the last call.
 
         Args:
             losses: All losses so far, shape (n,), finite.

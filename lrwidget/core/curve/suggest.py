@@ -1,4 +1,4 @@
-"""Suggestions: what a rule reads off the raw losses of a range test, and how far to trust it."""
+"""Suggestions: learning rates read off the raw losses of a range test, with a confidence."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -26,23 +26,23 @@ from lrwidget.core.curve.signs import alive
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What one rule suggests, and how far to trust it.
+    """The suggestion of one rule, with its confidence.
 
     Args:
         rule: Name of the rule.
-        lr: The suggested learning rate; None where there is no suggestion.
-        index: The point of the curve nearest to it, 0-based; None where there is no suggestion.
-        loss: The smoothed loss at that point; None where there is no suggestion.
-        low: Lower end of an interval that holds `lr`: over the sweeps or, of one sweep, from
-            the noise of its curve. None where there is no suggestion, and for rules of your own
-            on one sweep.
-        high: Its upper end.
-        confidence: "high", "medium", "low", or "none" for no suggestion. docs/regret.md tells how
-            often suggestions of each were good.
-        codes: What speaks against it or why there is none, for programs: "noise",
-            "cut_off_below" and so on, the one that `reason` explains first. Empty where nothing
-            speaks against it.
-        reason: The same for a person, in a sentence or two.
+        lr: The suggested learning rate; None if there is no suggestion.
+        index: The point of the curve nearest to it, 0-based; None if there is no suggestion.
+        loss: The smoothed loss at that point; None if there is no suggestion.
+        low: Lower end of an interval that contains `lr`: over the sweeps or, for one sweep, from
+            the noise of its curve. None if there is no suggestion, and for your own rules on one
+            sweep.
+        high: Upper end of the interval.
+        confidence: "high", "medium", "low", or "none" for no suggestion. docs/regret.md shows how
+            often suggestions of each confidence were good.
+        codes: Reasons to doubt the suggestion or for its absence, for programs: "noise",
+            "cut_off_below" and so on. The one that `reason` explains comes first. Empty if there
+            is no reason for doubt.
+        reason: The first reason in one or two sentences, for people.
     """
 
     rule: str
@@ -71,16 +71,16 @@ def suggest(
     validation_losses: FloatArray | None = None,
     train_steps: int | None = None,
 ) -> Suggestion:
-    """Return what a rule suggests for the raw losses of a range test.
+    """Return the suggestion of a rule for the raw losses of a range test.
 
-    The losses are cut before the first one that is not finite and smoothed with the default.
-    A learning rate never lies below the first one or right of the smoothed minimum; one that a
-    rule puts there is moved to that limit. Where the loss falls by no more than its noise, "auto"
-    guesses from where it rises. Where it only rises, as in a model that is trained already, "auto"
-    suggests a rate for fine-tuning, well below the rise.
+    The losses are cut before the first one that is not finite, and smoothed with the default
+    amount. A learning rate below the first one or right of the smoothed minimum is moved to that
+    limit. If the loss falls by no more than its noise, "auto" guesses from the rate at which it
+    rises. If the loss only rises, as in a trained model, "auto" suggests a rate for fine-tuning,
+    well below the rise.
 
-    With `validation_losses` "auto" is the geometric mean of what it reads off either loss. It is
-    not reliable where the rules disagree too much about them; noise alone no longer makes it
+    With `validation_losses` "auto" is the geometric mean of the rates for both losses. It is not
+    reliable if the rules disagree too much on the two losses; noise alone no longer makes it
     unreliable.
 
     >>> lrs = np.logspace(-7, 1, 100)
@@ -93,26 +93,26 @@ def suggest(
     Args:
         lrs: Learning rates, shape (n,), increasing, > 0.
         losses: Loss of each batch, not smoothed, shape (n,).
-        rule: "auto", "minimum", "steepest", "valley", "slide", "edge", or one of your own.
-        target: What the learning rate is for: "constant", or the peak of a "one_cycle".
-        optimizer: What takes the steps: "sgd" and "rmsprop" without momentum, SGD with
-            "momentum", or an "other" one such as Adam. A `RangeTestResult` knows its own.
-        validation_losses: Loss of one fixed sample after each step, shape (n,), NaN where it was
-            not measured.
-        train_steps: How many steps the training will take; None if that is not known. The longer
-            it is, the lower is the best rate: more than 250 steps multiply it by
+        rule: "auto", "minimum", "steepest", "valley", "slide", "edge", or a rule of your own.
+        target: "constant" for a constant rate, "one_cycle" for the peak of a one-cycle schedule.
+        optimizer: "sgd" or "rmsprop" without momentum, "momentum" for SGD with momentum, or
+            "other" for any other optimizer, such as Adam. A `RangeTestResult` knows its own.
+        validation_losses: Loss of one validation sample after each step, shape (n,), NaN where it
+            was not measured.
+        train_steps: Number of steps of the planned training; None if unknown. The best rate is
+            lower for longer training: above 250 steps it is multiplied by
             (train_steps / 250)^-0.5. The last four affect only "auto".
 
     Returns:
-        A suggestion. Its `lr` is None where there is none, and its `reason` says why.
+        A suggestion. Without a learning rate its `lr` is None, and its `reason` says why.
 
     Raises:
-        ConfigError: An unknown rule, target or optimizer, no number of steps, or arrays that are no
-            curve.
+        ConfigError: The rule, the target or the optimizer is unknown, `train_steps` is not a
+            number, or the arrays are not a valid curve.
     """
     check_rule(rule)
     purpose = Purpose(target, optimizer, train_steps)
-    curve = Reading.of(lrs, losses, validation_losses)
+    curve = Reading.from_losses(lrs, losses, validation_losses)
     return suggest_over_sweeps((rule,), purpose, curve)[rule]
 
 
@@ -123,21 +123,21 @@ def suggest_over_sweeps(
     sweeps: Sequence[Reading] = (),
     ending: Ending = Ending(),  # noqa: B008 (immutable)
 ) -> dict[str, Suggestion]:
-    """Return what rules suggest for the median curve, with their intervals.
+    """Return the suggestions of rules for the median curve, with intervals.
 
-    The interval runs from the 10 % to the 90 % quantile of log10(lr): over the same rule on each
-    sweep alone or, of one sweep, on its curve drawn again with other noise. It holds `lr`.
+    The interval extends from the 10 % to the 90 % quantile of log10(lr): of the same rule on each
+    sweep alone or, for one sweep, on its curve redrawn with other noise. It contains `lr`.
 
     Args:
-        rules: Their names.
+        rules: The names of the rules.
         purpose: What the learning rate is for.
-        middle: The median over the sweeps.
-        sweeps: Each sweep.
+        middle: The reading of the median over the sweeps.
+        sweeps: The reading of each sweep.
         ending: How the test ended.
 
     Returns:
-        Suggestions by rule; not reliable where the interval over the sweeps is wider than a
-        decade, or where half of the sweeps or more suggest nothing.
+        Suggestions by rule. They are not reliable if the interval over the sweeps is wider than a
+        decade, or if half of the sweeps or more give no suggestion.
     """
     middle, sweeps = alive(middle), [alive(each) for each in sweeps]
     answers = {rule: answer_of(rule, purpose, middle, ending) for rule in rules}
@@ -153,7 +153,7 @@ def suggest_over_sweeps(
 
 
 def _over_noise(rule: str, answer: Answer, curve: Reading, draws: Sequence[Reading]) -> Suggestion:
-    """Return a suggestion with the interval that the noise of its one curve gives it."""
+    """Return a suggestion with an interval from the noise of its only curve."""
     if answer.lr is None or rule not in OWN_RULES:
         return _suggestion(rule, answer, curve)
     rates = [rate for draw in draws if (rate := answer.read(draw)) is not None]
@@ -161,7 +161,7 @@ def _over_noise(rule: str, answer: Answer, curve: Reading, draws: Sequence[Readi
 
 
 def _over_sweeps(rule: str, answer: Answer, curve: Reading, others: list[Answer]) -> Suggestion:
-    """Return a suggestion with the interval over what the same rule says about each sweep."""
+    """Return a suggestion with the interval of the same rule over all sweeps."""
     if answer.lr is None:
         return _suggestion(rule, answer, curve)
     rates = [each.lr for each in others if each.lr is not None]
@@ -182,7 +182,7 @@ def _suggestion(
     curve: Reading,
     ends: tuple[float | None, float | None] = (None, None),
 ) -> Suggestion:
-    """Return the suggestion that an answer amounts to, with its interval."""
+    """Return an answer as a suggestion, with its interval."""
     found = answer.findings
     codes = tuple(dict.fromkeys(each.code for each in found))
     if answer.lr is None:

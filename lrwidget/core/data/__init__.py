@@ -1,1 +1,1 @@
-"""Whatever `fit` takes, as one stream of batches."""
+"""All kinds of data that `fit` takes, as one stream of batches."""

@@ -1,4 +1,4 @@
-"""NonFiniteBatches: which of the batches that were read hold NaN or infinity."""
+"""NonFiniteBatches: records which batches contain NaN or infinity."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ import numpy as np
 
 
 class NonFiniteBatches:
-    """Counts batches, and notes the numbers of those that hold NaN or infinity."""
+    """Counts batches, and stores the numbers of those that contain NaN or infinity."""
 
     def __init__(self) -> None:
         self._count = 0
         self._numbers: set[int] = set()
 
     def look_at(self, batch: Any) -> None:
-        """Look at the next batch, whose parts are numpy arrays where they can be judged."""
+        """Check the next batch; parts that are not numpy arrays are ignored."""
         parts = keras.tree.flatten(batch)
         arrays = [x for x in parts if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
         # A sum is twice as fast as looking at each number, and almost always enough.
@@ -25,5 +25,5 @@ class NonFiniteBatches:
         self._count += 1
 
     def among(self, first: int, count: int) -> bool:
-        """Say whether one of `count` batches, from number `first` on, is among them."""
+        """Return whether any of `count` batches, from number `first` on, is not finite."""
         return any(number in self._numbers for number in range(first, first + count))

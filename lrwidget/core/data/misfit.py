@@ -1,7 +1,7 @@
-"""Why data do not fit a model or cannot be read at all, and how to fix it.
+"""Why data do not fit a model or cannot be read, and how to fix it.
 
-Keras decides whether data fit. Only after it has refused them, the commonest mistakes are looked
-for, and named with their remedy.
+Keras decides whether data fit. Only after Keras has refused them does this module look for common
+mistakes, to name them together with a remedy.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ _REMEDIES = {
 
 @contextmanager
 def refusals_named() -> Iterator[None]:
-    """Say that `fit` would not take data that Keras refuses to read, and give a remedy.
+    """Raise an error with a remedy for data that Keras refuses to read.
 
     Raises:
         DataError: Keras refused the data.
@@ -57,7 +57,7 @@ def refusals_named() -> Iterator[None]:
 
 @contextmanager
 def explained(model: keras.Model, batch_spec: Any) -> Iterator[None]:
-    """Name a common mistake where a training step fails, else let the error pass.
+    """Explain a failing training step if the data have a common mistake.
 
     Args:
         model: The model whose step runs or is traced.
@@ -107,6 +107,6 @@ def _without_targets(model: keras.Model, spec: Any) -> str | None:
 
 
 def _shape(part: Any) -> tuple[int | None, ...] | None:
-    """Return the shape of a part of a batch, None where its rank is not known."""
+    """Return the shape of a part of a batch, None if its rank is not known."""
     shape = getattr(part, "shape", None)
     return None if shape is None or getattr(shape, "rank", 0) is None else tuple(shape)

@@ -1,12 +1,12 @@
-"""detached: a user's tf.data pipeline with shuffles and caches of its own.
+"""detached: a copy of a user's tf.data pipeline with separate shuffles and caches.
 
-A pass over a pipeline that shuffles advances the state of its shuffles, and one that caches
-fills its cache, in the order of that pass: later epochs then differ from what they would have
-been. A copy of the pipeline whose shuffles and caches are new leaves the user's alone; and since
-its shuffles get their seeds from the range test, the same seed gives the same order of data.
+Reading a pipeline advances the state of its shuffles and fills its caches in the order of that
+pass, so later epochs of the user would differ. A copy with new shuffles and caches leaves the
+user's pipeline unchanged. Its shuffles get their seeds from the range test, so the same seed gives
+the same order of data.
 
-A copy copies what the pipeline holds in memory. Above a few megabytes that would take longer
-than the test, and such a pipeline is read as it is.
+The copy includes the data that the pipeline holds in memory. Above a few megabytes this would
+take longer than the test, so such a pipeline is read without a copy.
 """
 
 import types
@@ -19,7 +19,7 @@ from tensorflow.python.data.ops import dataset_ops
 
 from lrwidget.core.model.reach import kept_by, walk
 
-# Copying takes some 20 ms per megabyte.
+# Copying takes about 20 ms per megabyte.
 LARGEST_COPY = 4 * 2**20
 
 # Of a dataset's operation: which of its inputs hold the seeds and the shared state, and the
@@ -34,7 +34,7 @@ def detached(dataset: tf.data.Dataset, seed: int) -> tf.data.Dataset:
 
     Args:
         dataset: Any dataset.
-        seed: Decides the order of every shuffle in the copy.
+        seed: Seed for every shuffle in the copy.
 
     Returns:
         The copy; the dataset itself if it neither shuffles nor caches, or holds more than
@@ -68,7 +68,8 @@ def _closed_over(value: Any) -> list[Any]:
 def captured_variables(dataset: tf.data.Dataset) -> list[tf.Variable]:
     """Return the variables that the functions of a pipeline read or write.
 
-    Such as the seeds of an augmentation layer in `map`, or the state of a tf.random.Generator.
+    Examples are the seeds of an augmentation layer in `map` and the state of a
+    tf.random.Generator.
     """
     functions = [each for part in _with_inputs(dataset) for each in part._functions()]
     found = [variable for each in functions for variable in each.function.graph.variables]

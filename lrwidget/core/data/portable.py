@@ -1,4 +1,4 @@
-"""Everything that `fit` takes as data, as streams of batches for JAX and PyTorch."""
+"""All kinds of data that `fit` takes, as streams of batches for JAX and PyTorch."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sized
@@ -18,8 +18,8 @@ class ArrayBatches:
     """An endless stream of batches.
 
     Args:
-        batches: Them, as Keras' adapters hand them over; the first one is read here.
-        close: Releases what they are read from.
+        batches: The batches of a Keras data adapter; the first one is read here.
+        close: A function that releases the data.
 
     Attributes:
         spec: The first batch.
@@ -39,7 +39,7 @@ class ArrayBatches:
             yield for_backend(batch)
 
     def holds_non_finite(self, first: int, count: int) -> bool:
-        """Say whether any of `count` batches read so far, from number `first` on, is not finite."""
+        """Return whether any of `count` batches, from number `first` on, is not finite."""
         return self._non_finite.among(first, count)
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class ArrayBatches:
 
 
 def for_backend(batch: Any) -> Any:
-    """Return a batch as Keras' epoch iterator hands it to a step on this backend."""
+    """Return a batch in the form in which Keras passes it to a step on this backend."""
     if keras.backend.backend() == "torch":
         return keras.tree.map_structure(_as_torch, batch, none_is_leaf=False)
     return next(data_adapter_utils.get_jax_iterator([batch]))
@@ -65,7 +65,7 @@ class Pipeline:
     """A tf.data.Dataset; every stream has its own shuffles and caches."""
 
     def __init__(self, dataset: Any, class_weight: ClassWeight) -> None:
-        # TensorFlow is loaded already: the data are its own.
+        # TensorFlow is loaded already, because the data are a tf.data.Dataset.
         from lrwidget.core.data.tensorflow import Pipeline as OnTensorFlow
 
         self._on_tensorflow = OnTensorFlow(dataset, class_weight)
@@ -78,7 +78,7 @@ class Pipeline:
 
 
 class Arrays:
-    """Arrays in memory, held once for all streams, in another order for each seed and epoch."""
+    """Arrays in memory, shared by all streams, in a different order for each seed and epoch."""
 
     variables: list[Any] = []  # noqa: RUF012
 
@@ -93,7 +93,7 @@ class Arrays:
             )
 
     def stream(self, seed: int) -> ArrayBatches:
-        """Return shuffled batches, with a random generator of their own."""
+        """Return shuffled batches, with a separate random generator."""
         return ArrayBatches(self._batches(seed))
 
     def _batches(self, seed: int) -> Iterator[Any]:

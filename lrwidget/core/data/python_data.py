@@ -11,28 +11,28 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 from lrwidget.core.data.misfit import refusals_named
 from lrwidget.errors import DataError
 
-# As many batches tell Keras which sizes differ from batch to batch.
+# Keras compares this many batches to find sizes that differ from batch to batch.
 _BATCHES_FOR_THE_SPEC = 2
 
 
 class PythonStream:
-    """Passes over Python data, one after another. The first pass starts here, and only once.
+    """Passes over Python data, one after another. The first pass starts in the constructor.
 
-    TensorFlow never forgets a generator function it was given, so it gets a method of this
-    object, which forgets the data in `close`.
+    TensorFlow keeps every generator function that it receives forever. So it receives a method
+    of this object, which drops the data in `close`.
 
     Args:
-        new_pass: Starts a pass over the data.
+        new_pass: A function that starts a pass over the data.
         class_weight: Weight of each class by its number; as for `fit`.
         is_one_shot: Whether the data are an iterator, which can be read only once.
 
     Attributes:
-        first: The first batches, which show the form of all.
+        first: The first batches, which show the structure of all.
         failure: The error that the user's code raised.
 
     Raises:
-        DataError: The data gave no batch.
-        Exception: Whatever the user's code raises, or Keras, for a batch that it cannot use.
+        DataError: The data contain no batch.
+        Exception: Any error of the user's code, or of Keras for a batch that it cannot use.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PythonStream:
         """Yield the rest of the stream.
 
         Args:
-            convert: Makes of a batch what the backend trains on.
+            convert: A function that converts a batch to the form for this backend.
         """
         try:
             for batch in self._stream:
@@ -73,7 +73,7 @@ class PythonStream:
             raise
 
     def close(self) -> None:
-        """Forget the data."""
+        """Drop the data."""
         self._new_pass, self.first = None, []
         self._stream = iter(())
 
@@ -99,13 +99,13 @@ class PythonStream:
         return new_pass()
 
     def _standardized(self, batch: Any) -> Any:
-        """Return a batch with the structure in which `fit` hands over that of a PyDataset."""
+        """Return a batch with the structure in which `fit` passes a PyDataset's batch to a step."""
         if isinstance(batch, list):
             batch = tuple(batch)
         elif not isinstance(batch, tuple | dict):
             batch = (batch,)
         if not keras.tree.flatten(batch):
-            raise DataError("A batch holds no array. Let every batch be (x,), (x, y) or a dict.")
+            raise DataError("A batch holds no array. Make every batch (x,), (x, y) or a dict.")
         batch = keras.tree.lists_to_tuples(
             keras.tree.map_structure(_as_array, batch, none_is_leaf=False)
         )
@@ -118,7 +118,7 @@ class PythonStream:
 
 
 def _as_array(values: Any) -> Any:
-    """Return what Keras can tell shape and type of, such as a numpy array for a DataFrame."""
+    """Return a value with a shape and a type, such as a numpy array for a DataFrame."""
     if data_adapter_utils.is_tensorflow_tensor(values) or not hasattr(values, "__array__"):
         return values
     if data_adapter_utils.is_torch_tensor(values):

@@ -1,8 +1,8 @@
-"""PythonState: what the user's Python objects keep from step to step, saved and restored.
+"""PythonState: saves and restores the state of the user's Python objects.
 
-A PyDataset that shuffles its indices at the end of an epoch, a generator function that draws
-from a random generator, or an eager model that fills a buffer would go on from where a range
-test left it.
+Examples are a PyDataset that shuffles its indices at the end of an epoch, a generator function
+that draws from a random generator, and an eager model that fills a buffer. Without this, they
+would continue from the state after the range test.
 """
 
 import itertools
@@ -36,17 +36,18 @@ _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 class PythonState:
     """The state of Python objects: attributes, containers, arrays and random generators.
 
-    Of what a function sees by its name, objects, small arrays, the order of lists and random
-    generators are saved; other changes of lists and dicts are notes that the user takes.
+    Among the globals and closures of a function, objects, small arrays, the order of lists and
+    random generators are saved. Other changes of lists and dicts are kept, since users collect
+    values there.
 
     Args:
-        roots: Where to begin, such as data or the attributes of a model.
-        alone: Whether nothing else runs meanwhile. If not, of the globals that functions use only
-            random generators are saved: another cell of the notebook may change the rest.
+        roots: The objects to start from, such as data or the attributes of a model.
+        alone: Whether no other code runs during the test. If not, only the random generators
+            among the globals of functions are saved: another notebook cell may change the rest.
 
     Attributes:
-        variables: The variables that they hold, such as those of an augmentation layer; their
-            values are left to the caller.
+        variables: The variables that the objects hold, such as those of an augmentation layer;
+            the caller must save their values.
     """
 
     def __init__(self, roots: Iterable[Any], alone: bool = True) -> None:
@@ -63,7 +64,7 @@ class PythonState:
                 self._undo.append(undo)
 
     def restore(self) -> None:
-        """Restore everything but the variables, the containers in place."""
+        """Restore everything except the variables; containers are restored in place."""
         for undo in reversed(self._undo):
             undo()
 
@@ -83,12 +84,12 @@ class PythonState:
 
     def _seen_by(self, function: types.FunctionType) -> Iterator[Any]:
         for _, value in kept_by(function):
-            yield from _as_noted(value)
+            yield from _parts_to_save(value)
         for _, value in () if _is_installed(function) else globals_of(function):
             if isinstance(value, _GENERATORS):
                 yield value
             elif self._alone:
-                yield from _as_noted(value)
+                yield from _parts_to_save(value)
 
     def _undo_for(self, value: Any) -> Callable[[], None] | None:
         if isinstance(value, np.ndarray):
@@ -101,20 +102,20 @@ class PythonState:
 
 
 def state_of_data(data: Any, alone: bool) -> PythonState:
-    """Return the state of data of any form; arrays and lists of batches keep none."""
+    """Return the state of data of any form; arrays and lists of batches have none."""
     is_plain = isinstance(data, tuple | list | dict) or hasattr(data, "__array__")
     return PythonState([] if is_plain else [data], alone)
 
 
 def _is_entered(value: Any) -> bool:
-    """Say whether a value is an instance with attributes that a step or its data may change."""
+    """Return whether a value is an instance with attributes that a step or its data may change."""
     if not hasattr(value, "__dict__") or isinstance(value, _NOT_ENTERED) or is_pipeline(value):
         return False
     return isinstance(value, keras.utils.PyDataset) or is_of_user(value)
 
 
 def _is_installed(function: types.FunctionType) -> bool:
-    """Say whether a function is of an installed package, whose globals are not the user's."""
+    """Return whether a function belongs to an installed package and not to the user."""
     return "-packages" in function.__code__.co_filename
 
 
@@ -125,15 +126,15 @@ class _Order:
         self.values = values
 
 
-def _as_noted(value: Any, depth: int = 3) -> Iterator[Any]:
-    """Yield what is saved of something that a function sees by its name."""
+def _parts_to_save(value: Any, depth: int = 3) -> Iterator[Any]:
+    """Yield the objects to save for a value in the globals or the closure of a function."""
     items = items_of(value)
     if items is None:
         yield value
     if isinstance(value, list):
         yield _Order(value)
     for _, part in items or () if depth else ():
-        yield from _as_noted(part, depth - 1)
+        yield from _parts_to_save(part, depth - 1)
 
 
 _NOT_ENTERED = (
@@ -159,7 +160,7 @@ def _shuffles_between_epochs(data: Any) -> bool:
 
 
 def _variables_of(value: Any) -> list[Any] | None:
-    """Return the variables of something that holds variables, None for anything else."""
+    """Return the variables of an object that holds variables, None for any other object."""
     if isinstance(value, (keras.Variable, *_kinds_of_tensorflow("Variable"))):
         return [value]
     generators: Any = (keras.random.SeedGenerator, *_kinds_of_tensorflow("random.Generator"))
@@ -171,7 +172,7 @@ def _variables_of(value: Any) -> list[Any] | None:
 
 
 def _kinds_of_tensorflow(*names: str) -> list[Any]:
-    """Return classes of TensorFlow's, none where it is not loaded."""
+    """Return TensorFlow classes, or none if TensorFlow is not loaded."""
     tensorflow = sys.modules.get("tensorflow")
     return [] if tensorflow is None else [attrgetter(name)(tensorflow) for name in names]
 

@@ -1,7 +1,7 @@
-"""Everything that `fit` takes as data -> endless streams of batches, one for each sweep.
+"""All kinds of data that `fit` takes -> endless streams of batches, one for each sweep.
 
-There is one opinion on what a batch is, Keras': its own data adapters say what `fit` would hand
-to `train_step`, and whether that fits the model is shown by tracing the training step.
+Keras alone defines the batches: its data adapters return what `fit` would pass to `train_step`.
+Tracing the training step then shows whether the batches fit the model.
 """
 
 import importlib
@@ -21,26 +21,26 @@ class Batches(Protocol):
     """An endless stream of batches, as `train_step` takes them.
 
     Attributes:
-        spec: What the form of a batch is read from: its shapes and types, or a first batch.
+        spec: The structure of a batch: its shapes and types, or the first batch.
     """
 
     spec: Any
 
     def __iter__(self) -> Iterator[Any]:
-        """Return an iterator over the batches, which holds for one pass of the training."""
+        """Return an iterator over the batches for one sweep."""
 
     def holds_non_finite(self, first: int, count: int) -> bool:
-        """Say whether any of `count` batches, from number `first` on, holds NaN or infinity."""
+        """Return whether any of `count` batches, from number `first` on, holds NaN or infinity."""
 
     def close(self) -> None:
         """Release the data."""
 
 
 class Source(Protocol):
-    """Data that streams of batches can be made of.
+    """Data from which streams of batches are created.
 
     Attributes:
-        per_pass: Batches until the data repeats; None where that is not known.
+        per_pass: Batches until the data repeat; None if unknown.
         variables: Variables that reading the data changes, such as an augmentation's seeds.
     """
 
@@ -51,8 +51,8 @@ class Source(Protocol):
         """Return a stream that starts at the beginning of the data.
 
         Args:
-            seed: Order of the samples where the data are arrays or a pipeline that shuffles;
-                other data have their own order.
+            seed: Seed for the order of arrays and of pipelines that shuffle; other data keep
+                their own order.
         """
 
 
@@ -60,12 +60,12 @@ def source_of(data: Any, batch_size: int = 32, class_weight: ClassWeight = None)
     """Return data of any form as a source of streams, without reading a batch.
 
     Args:
-        data: What `fit` takes; arrays as x, (x,), (x, y) or (x, y, sample_weight).
-        batch_size: Samples in a batch where `data` is arrays.
+        data: Any data that `fit` takes; arrays as x, (x,), (x, y) or (x, y, sample_weight).
+        batch_size: Samples in a batch if `data` is arrays.
         class_weight: Weight of each class by its number; as for `fit`.
 
     Raises:
-        DataError: `data` is empty, or of a form that `fit` does not take.
+        DataError: `data` is empty, or of a kind that `fit` does not take.
     """
     _check_class_weight(class_weight)
     name = "tensorflow" if keras.backend.backend() == "tensorflow" else "portable"
@@ -80,7 +80,7 @@ def source_of(data: Any, batch_size: int = 32, class_weight: ClassWeight = None)
 
 
 def is_pipeline(data: Any) -> bool:
-    """Say whether data are a tf.data.Dataset, without importing TensorFlow."""
+    """Return whether data are a tf.data.Dataset; this does not import TensorFlow."""
     return any(
         kind.__name__ == "DatasetV2" and kind.__module__.startswith("tensorflow.")
         for kind in type(data).__mro__
@@ -114,7 +114,7 @@ def pass_starter(data: Any) -> Callable[[], Iterable[Any]]:
         return lambda: _pass_over_py_dataset(data)
     if isinstance(data, list) and data and _is_array(data[0]):
         raise DataError(
-            f"Got a list of {len(data)} arrays, which can mean several things. Pass (x, y) as a "
+            f"Got a list of {len(data)} arrays, which is ambiguous. Pass (x, y) as a "
             "tuple; several inputs as ([x1, x2], y); or a list of batches as [(x, y), ...]."
         )
     if isinstance(data, Iterable) and not isinstance(data, str | bytes):

@@ -1,4 +1,4 @@
-"""Everything that `fit` takes as data, as endless tf.data streams for TensorFlow's engine."""
+"""All kinds of data that `fit` takes, as endless tf.data streams for TensorFlow's engine."""
 
 import itertools
 from collections.abc import Iterator, Sized
@@ -17,7 +17,7 @@ from lrwidget.core.data.python_data import PythonStream
 from lrwidget.core.data.source import ClassWeight, adapted_arrays, pass_starter
 from lrwidget.errors import DataError
 
-# Reading more batches again, to look for NaN, would take longer than the test.
+# Reading more batches again to look for NaN would take longer than the test.
 _MOST_BATCHES_AGAIN = 2000
 
 
@@ -25,12 +25,12 @@ class TensorBatches:
     """An endless stream of batches in a tf.data.Dataset.
 
     Args:
-        dataset: Repeats for ever; its elements are batches as `train_step` takes them.
-        python: The Python code that the batches come from; None where there is none.
-        non_finite: Which of the batches from Python hold NaN or infinity.
+        dataset: A dataset that repeats forever; its elements are batches for `train_step`.
+        python: The Python code that the batches come from; None if there is none.
+        non_finite: The record of batches from Python that contain NaN or infinity.
 
     Attributes:
-        dataset: The same.
+        dataset: The same dataset.
         spec: Shapes and types of a batch.
     """
 
@@ -48,11 +48,11 @@ class TensorBatches:
 
     @property
     def failure(self) -> BaseException | None:
-        """The error that the user's own Python data raised, since tf.data hides it."""
+        """The error that the user's Python data raised; tf.data hides it."""
         return None if self._python is None else self._python.failure
 
     def holds_non_finite(self, first: int, count: int) -> bool:
-        """Say whether any of `count` batches, from number `first` on, holds NaN or infinity."""
+        """Return whether any of `count` batches, from number `first` on, holds NaN or infinity."""
         if self._non_finite is not None:
             return self._non_finite.among(first, count)
         if first + count > _MOST_BATCHES_AGAIN:
@@ -61,7 +61,7 @@ class TensorBatches:
         return any(not _is_finite(part) for batch in again for part in keras.tree.flatten(batch))
 
     def close(self) -> None:
-        """Release the Python data: TensorFlow keeps the function that reads them for good."""
+        """Release the Python data: TensorFlow keeps the function that reads them forever."""
         if self._python is not None:
             self._python.close()
 
@@ -98,7 +98,7 @@ class Pipeline:
 
 
 class Arrays:
-    """Arrays in memory, held once for all streams, in another order for each seed and epoch."""
+    """Arrays in memory, shared by all streams, in a different order for each seed and epoch."""
 
     variables: list[tf.Variable] = []  # noqa: RUF012
 
@@ -139,7 +139,7 @@ def _as_tensor(array: Any) -> Any:
 
 
 def _rows(array: Any, rows: tf.Tensor) -> Any:
-    """Return the given rows of an array, None for a container, which `traverse` then enters."""
+    """Return the given rows of an array; None for a container, so that `traverse` enters it."""
     if isinstance(array, array_slicing.TensorflowSparseWrapper):
         return array_slicing.slice_tensorflow_sparse_wrapper(array, rows)
     if isinstance(array, list | tuple | dict):
@@ -160,7 +160,7 @@ class PythonData:
 
     def stream(self, seed: int) -> TensorBatches:  # noqa: ARG002
         python = PythonStream(self._new_pass, self._class_weight, self._is_one_shot)
-        # Sizes that differ in the first batches are left open.
+        # Sizes that differ in the first batches are unspecified.
         with refusals_named():
             spec = data_adapter_utils.get_tensor_spec(python.first)
         non_finite = NonFiniteBatches()
@@ -183,7 +183,7 @@ def _as_batch_tensor(values: Any, spec: Any) -> Any:
     if not spec.shape.is_compatible_with(values.shape):
         raise DataError(
             f"A batch holds an array of shape {tuple(values.shape)}, after earlier ones of shape "
-            f"{tuple(spec.shape)}. Where sizes differ from batch to batch, let the first two "
-            "batches differ as well."
+            f"{tuple(spec.shape)}. If sizes differ from batch to batch, they must already "
+            "differ between the first two batches."
         )
     return values

@@ -1,4 +1,4 @@
-"""Additions: what building and tracing add to a model, and how it is removed again."""
+"""Additions: the objects that building and tracing add to a model, and how to remove them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from lrwidget.core.model.learning_rate import optimizers_of
 
 
 class Additions:
-    """What building and tracing have added, except for weights, which `fit` would make as well.
+    """Everything that building and tracing have added, except weights, which `fit` also creates.
 
     Args:
         built: Optimizers that were not built before.
@@ -29,14 +29,14 @@ class Additions:
         self._is_eager, self._is_traced = is_eager, False
 
     def finish(self) -> None:
-        """Say that the training step is traced: what changes now was changed by others."""
+        """Call this when the training step is traced: later changes come from other code."""
         self._is_traced = True
         self._built.finish()
         if not self._is_eager:
             self._attributes.finish()
 
     def undo(self) -> None:
-        """Remove what was added; after a failed trace, half-built layers too."""
+        """Remove the additions; after a failed trace, also half-built layers."""
         self._attributes.undo()
         self._built.undo()
         if not self._is_traced:
@@ -45,12 +45,12 @@ class Additions:
 
 @contextmanager
 def added_by_building(model: keras.Model, batch_spec: Any, engine: Engine) -> Iterator[Additions]:
-    """Build what `fit` would build, and remove it at the end.
+    """Build everything that `fit` would build, and remove it at the end.
 
     Args:
         model: A compiled model.
         batch_spec: Shapes and types of a batch, or a batch, as `train_step` takes it.
-        engine: That of an earlier test knows the slots of that time.
+        engine: The engine of the test; if it is reused, it holds the slots of an earlier test.
     """
     layers = UnbuiltLayers(model)
     built = Built(_with_inner(optimizers_of(model)))

@@ -1,4 +1,4 @@
-"""engine_for: the engine for a model on this backend, kept where its trace still holds."""
+"""engine_for: the engine for a model on this backend, reused while its trace is valid."""
 
 import weakref
 
@@ -15,18 +15,18 @@ _kept: weakref.WeakKeyDictionary[keras.Model, tuple[Fingerprint, Engine]] = (
 
 
 def engine_for(model: keras.Model, rate: Rate, monitor: str = "loss") -> Engine:
-    """Return what runs the training steps of a model, kept from an earlier test where it fits.
+    """Return the engine for a model, reusing that of an earlier test if possible.
 
-    It fits as long as nothing has changed that a trace of the training step may read: a second
-    test sees what a first `fit` would see.
+    It is reused while every value that a trace of the training step may read is unchanged. So a
+    second test trains exactly as a first `fit` would.
 
     Args:
         model: A compiled model.
-        rate: What decides the learning rate.
-        monitor: Which of the reported values is the loss.
+        rate: The object that sets the learning rate.
+        monitor: The name of the reported value that is the loss.
     """
     roots = [model, model.train_step, type(rate), rate.traced(), monitor]
-    fingerprint = Fingerprint(roots, rate.exchanged())
+    fingerprint = Fingerprint(roots, rate.replaced())
     known, engine = _kept.get(model, (None, None))
     if engine is None or known != fingerprint:
         engine = _new_engine(model, rate, monitor)

@@ -28,18 +28,18 @@ Trained = tuple[list[Any], list[Any], list[Any]]
 class JaxSteps:
     """Runs a model's own stateless `train_step`; see `Engine`.
 
-    The state is copied at the start, and the copy is trained: the variables of the model keep
-    their values meanwhile.
+    The state is copied at the start, and the steps train the copy: the variables of the model
+    keep their values during the test.
 
     Args:
         model: A compiled model; held weakly, so that a cache does not keep it alive.
-        rate: What decides the learning rate meanwhile.
-        monitor: Which of the reported values is the loss.
+        rate: The object that sets the learning rate during the test.
+        monitor: The name of the reported value that is the loss.
 
     Attributes:
-        rate: The same.
-        traces: How often the training step was traced to be compiled.
-        variables: Nothing: all that a step reads or writes is in the model's own lists.
+        rate: The same object.
+        traces: The number of times the training step was traced for compilation.
+        variables: Empty: all variables of a step are in the model's own lists.
     """
 
     def __init__(self, model: keras.Model, rate: Rate, monitor: str = "loss") -> None:
@@ -56,11 +56,11 @@ class JaxSteps:
         self._batches: Iterator[Any] = iter(())
 
     def adopt(self, built: Built) -> Built:
-        """Return what has been built: a step takes its slots as an input."""
+        """Return `built` itself, because a step receives the slots as an input."""
         return built
 
     def start(self, batches: Batches) -> None:
-        """Read `batches` from now on; trace for their form, without training."""
+        """Read `batches` from now on, and trace a step for their shapes without training."""
         model = self._living_model()
         model.reset_metrics()
         groups = _variables_of(model)
@@ -78,20 +78,20 @@ class JaxSteps:
         self._batches, self._steps_of_group = iter(batches), 1
 
     def finish(self) -> None:
-        """Read no more, and forget the state."""
+        """Stop reading batches, and drop the state."""
         self._state, self._batches = None, iter(())
 
     def run(self, lrs: FloatArray) -> Logs:
         """Train one step at each learning rate, for about 0.1 s; see `Engine`."""
         began = time.monotonic()
         rows = jax.device_get([self._update(float(lr)) for lr in lrs[: self._steps_of_group]])
-        # Steps run behind Python: only the time of a whole group tells how long they take.
+        # Steps run asynchronously: only the time of a whole group can be measured.
         faster = SECONDS_PER_GROUP / (time.monotonic() - began)
         self._steps_of_group = max(1, int(len(rows) * min(faster, 4.0)))
         return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
 
     def evaluate(self, batches: Sequence[Any]) -> float:
-        """Return the loss on some batches, in inference, and leave the state as it is."""
+        """Return the loss on some batches, in inference mode, without changing the state."""
         trainable, non_trainable, _ = self._running_state()
         state = trainable, non_trainable, self._fresh_metrics
         for batch in batches:
@@ -99,7 +99,7 @@ class JaxSteps:
         return float(logs[self._monitor])
 
     def _settle(self, model: keras.Model, groups: Any, batch: Any) -> None:
-        """Choose what is moved by what the step reads, and note where it is in the state."""
+        """Choose the learning rates to move, and store their positions in the state."""
         values = jax.tree.map(lambda variable: variable.value, groups)
         variables = jax.tree.leaves(groups)
         try:
@@ -116,7 +116,7 @@ class JaxSteps:
         self._places = [(*places[id(variable)], factor) for variable, factor in self.rate.moved()]
 
     def _variables_seen(self, groups: Any) -> list[tuple[int, int, Any]]:
-        """Return the places of the variables that a user's function may set, and these."""
+        """Return the variables that a user's function may set, after their positions."""
         if not isinstance(self.rate, FunctionRate):
             return []
         places = _places_of(groups)
@@ -125,7 +125,7 @@ class JaxSteps:
         return [(*places[id(each)], each) for each in seen]
 
     def _update(self, lr: float) -> dict[str, Any]:
-        """Take the batches of one optimizer update at one learning rate."""
+        """Train on the batches of one optimizer update at one learning rate."""
         rates = [np.float64(lr * factor) for _, _, factor in self._places or []]
         if isinstance(self.rate, FunctionRate):
             self.rate.set(lr)
@@ -141,7 +141,7 @@ class JaxSteps:
 
     def _one_batch(self, rates: list[Any], batch: Any) -> dict[str, Any]:
         state = self._running_state()
-        self._state = None  # its buffers are given to the next state
+        self._state = None  # the next state takes over its buffers
         logs, self._state = self._train(state, self._fresh_metrics, rates, batch)
         return logs
 
@@ -194,7 +194,7 @@ def _places_of(groups: Sequence[list[Any]]) -> dict[int, tuple[int, int]]:
 
 
 def _replaced(state: Any, values: list[tuple[int, int, Any]]) -> Any:
-    """Return a state with other values at some places."""
+    """Return a state with new values at some positions."""
     new = [list(group) for group in state]
     for group, index, value in values:
         new[group][index] = value

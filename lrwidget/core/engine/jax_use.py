@@ -1,15 +1,15 @@
-"""Which inputs of a function its jaxpr uses."""
+"""Detects which inputs of a function its jaxpr uses."""
 
 from typing import Any
 
 
 def used_inputs(jaxpr: Any) -> list[bool]:
-    """Say of each input of a jaxpr whether a calculation reads it.
+    """Return for each input of a jaxpr whether a calculation reads it.
 
-    An input that is only handed through to an output is not used.
+    An input that is only passed through to an output is not used.
 
     Args:
-        jaxpr: Of `jax.make_jaxpr(function)(...)`, its attribute `jaxpr`.
+        jaxpr: The attribute `jaxpr` of `jax.make_jaxpr(function)(...)`.
     """
     used = _used_variables(jaxpr)
     return [id(variable) in used for variable in jaxpr.invars]

@@ -1,4 +1,4 @@
-"""What a training step returns, as numbers by name."""
+"""The values that a training step returns, as numbers by name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +12,12 @@ def numbers_of(
     """Return the numbers that a step returns, by name; a metric may report several as a dict.
 
     Args:
-        logs: What `train_step` returned.
+        logs: The return value of `train_step`.
         monitor: The name that must be among them.
-        converted: Makes of a value a tensor of the backend.
+        converted: A function that converts a value to a tensor of the backend.
 
     Raises:
-        ModelError: It is not among them.
+        ModelError: The name is not among them.
     """
     reported = _flat(logs) if isinstance(logs, dict) else {}
     values = {name: converted(value) for name, value in reported.items()}

@@ -1,4 +1,4 @@
-"""PortableSteps: training steps one by one through Keras' own train function, as on PyTorch."""
+"""PortableSteps: runs training steps one by one with Keras' own train function, for PyTorch."""
 
 import time
 import weakref
@@ -25,8 +25,8 @@ class PortableSteps:
 
     Args:
         model: A compiled model; held weakly, so that a cache does not keep it alive.
-        rate: What decides the learning rate meanwhile.
-        monitor: Which of the reported values is the loss.
+        rate: The object that sets the learning rate during the test.
+        monitor: The name of the reported value that is the loss.
     """
 
     def __init__(self, model: keras.Model, rate: Rate, monitor: str = "loss") -> None:
@@ -39,7 +39,7 @@ class PortableSteps:
         self._batches: Iterator[Any] = iter(())
 
     def adopt(self, built: Built) -> Built:
-        """Return what has been built: nothing is traced that would know it."""
+        """Return `built` itself, because no trace refers to earlier slots."""
         return built
 
     def start(self, batches: Batches) -> None:
@@ -50,7 +50,7 @@ class PortableSteps:
         self._batches, self._spec = iter(batches), batches.spec
 
     def finish(self) -> None:
-        """Read no more, and drop the gradients that a step leaves on the weights."""
+        """Stop reading batches, and drop the gradients that a step leaves on the weights."""
         self._batches = iter(())
         model = self._model()
         if model is not None and hasattr(model, "zero_grad"):
@@ -71,7 +71,7 @@ class PortableSteps:
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
     def evaluate(self, batches: Sequence[Any]) -> float:
-        """Return the loss on some batches, in inference, and change nothing that trains."""
+        """Return the loss on some batches, in inference mode, without changing any weight."""
         model = self._living_model()
         model.reset_metrics()
         for batch in batches:
@@ -79,7 +79,7 @@ class PortableSteps:
         return float(keras.ops.convert_to_numpy(logs[self._monitor]))
 
     def _update(self, model: keras.Model, lr: float) -> dict[str, float]:
-        """Take the batches of one optimizer update at one learning rate."""
+        """Train on the batches of one optimizer update at one learning rate."""
         self.rate.set(lr)
         rows = [self._one_batch(model)]
         while not self._is_at_update():
@@ -116,7 +116,7 @@ def _as_array(value: Any) -> Any:
 
 
 class _in_training:  # noqa: N801
-    """The torch modules of a model in training mode, as `fit` sets them."""
+    """Sets the torch modules of a model to training mode, as `fit` does."""
 
     def __init__(self, model: Any) -> None:
         modules = model.modules() if hasattr(model, "modules") else ()

@@ -1,4 +1,4 @@
-"""Engine: what a range test needs of whatever runs the training steps."""
+"""Engine: the interface of the objects that run the training steps of a range test."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -15,14 +15,14 @@ SECONDS_PER_GROUP = 0.1
 class Engine(Protocol):
     """Runs a model's own `train_step` many times, one learning rate after the other.
 
-    Every step reports its own values: metrics start anew before each, since what `fit` reports is
-    their running mean. An optimizer that accumulates gradients gets one learning rate for each of
-    its updates, and the mean loss of its batches.
+    Every step reports its own values: metrics are reset before each step, because `fit` reports
+    running means. An optimizer that accumulates gradients gets one learning rate for each of its
+    updates, and the update reports the mean loss of its batches.
 
     Attributes:
-        rate: What decides the learning rate meanwhile.
-        traces: How often the training step was traced.
-        variables: What the steps read or write, whoever holds it, as far as that is known.
+        rate: The object that sets the learning rate during the test.
+        traces: The number of times the training step was traced.
+        variables: The variables that the steps read or write, wherever they are held, if known.
     """
 
     rate: Rate
@@ -30,18 +30,18 @@ class Engine(Protocol):
     variables: list[Any]
 
     def adopt(self, built: Built) -> Built:
-        """Use optimizers that have just been built; return what to undo at the end.
+        """Use optimizers that have just been built; return the object to undo at the end.
 
         Args:
-            built: What has just been built, on an optimizer that was not.
+            built: The optimizers that have just been built.
         """
 
     def start(self, batches: Batches) -> None:
-        """Read `batches` from now on; trace for their form, without training.
+        """Read `batches` from now on, and trace a step for their shapes without training.
 
         Raises:
-            LRWidgetError: The data do not fit the model, or the rate is not used.
-            Exception: What Keras raises where they do not fit.
+            LRWidgetError: The data do not fit the model, or the step does not use the rate.
+            Exception: The error of Keras for data that do not fit.
         """
 
     def run(self, lrs: FloatArray) -> Logs:
@@ -51,18 +51,18 @@ class Engine(Protocol):
             lrs: Learning rates, shape (n,), n >= 1.
 
         Returns:
-            What each step reported, by name, each of shape (m,), 1 <= m <= n.
+            The values that the steps reported, by name, each of shape (m,), 1 <= m <= n.
 
         Raises:
-            Exception: Whatever the model or the data raise.
+            Exception: Any error of the model or of the data.
         """
 
     def evaluate(self, batches: Sequence[Any]) -> float:
-        """Return the loss on some batches, in inference, and change nothing that trains.
+        """Return the loss on some batches, in inference mode, without changing any weight.
 
         Args:
-            batches: Batches as `test_step` takes them, all of one form.
+            batches: Batches as `test_step` takes them, all with the same structure.
         """
 
     def finish(self) -> None:
-        """Read no more of the batches."""
+        """Stop reading batches."""

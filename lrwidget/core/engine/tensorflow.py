@@ -22,30 +22,30 @@ from lrwidget.core.model.rate import Rate
 from lrwidget.core.model.snapshot import state_variables
 from lrwidget.errors import DataError, ModelError
 
-# The most steps of a call: a step shorter than a tenth of a millisecond is rare.
+# Maximum number of steps per call: a step shorter than a tenth of a millisecond is rare.
 _STEPS_PER_GROUP = 1024
 
 _Step = Callable[[Any], dict[str, tf.Tensor]]
 
 
 class StepGroups:
-    """Runs a model's own `train_step` many times a call, one learning rate after the other.
+    """Runs a model's own `train_step` many times per call, one learning rate after the other.
 
-    A call trains for about 0.1 s, or to the last learning rate, and returns what each step
-    reported by itself: the metrics are reset before every step, since what `fit` reports is
-    their running mean. The learning rates are an input of the compiled graph, of any length,
-    so that it is traced once for each form of the data. An optimizer that accumulates
-    gradients gets one learning rate for each of its updates, and the mean loss of its batches.
+    A call trains for about 0.1 s, or to the last learning rate, and returns the values of each
+    step alone: the metrics are reset before every step, because `fit` reports running means. The
+    learning rates are an input of the compiled graph, of any length, so that it is traced once for
+    each structure of the data. An optimizer that accumulates gradients gets one learning rate for
+    each of its updates, and the update reports the mean loss of its batches.
 
     Args:
         model: A compiled and built model; held weakly, so that a cache does not keep it alive.
-        rate: What decides the learning rate meanwhile.
-        monitor: Which of the reported values is the loss.
+        rate: The object that sets the learning rate during the test.
+        monitor: The name of the reported value that is the loss.
 
     Attributes:
-        rate: The same; it is handed over while steps are traced and run.
-        traces: How often the training step was traced.
-        variables: What the traced steps read or write, whoever holds it.
+        rate: The same object.
+        traces: The number of times the training step was traced.
+        variables: The variables that the traced steps read or write, wherever they are held.
     """
 
     def __init__(self, model: keras.Model, rate: Rate, monitor: str = "loss") -> None:
@@ -65,14 +65,14 @@ class StepGroups:
         self._batches: TensorBatches | None = None
 
     def adopt(self, built: Built) -> Built:
-        """Use the optimizers as the traced steps know them, with the slots of a new start.
+        """Use the slots that the traced steps refer to, with newly initialized values.
 
         Args:
-            built: What has just been built, on an optimizer that was not.
+            built: The optimizers that have just been built.
 
         Returns:
-            What to undo at the end: `built`, or in its place what an earlier test built, which
-            then has the values of `built`.
+            The object to undo at the end: `built`, or the one of an earlier test, with the values
+            of `built`.
         """
         new = built.variables()
         if self._built is None or not self._groups:
@@ -82,7 +82,7 @@ class StepGroups:
         self._built.redo()
         old = self._built.variables()
         if [variable.shape for variable in old] != [variable.shape for variable in new]:
-            # Built by the training step itself, perhaps from the weights: it must do so again.
+            # The training step itself built these, perhaps from the weights: it must do so again.
             self._built.undo()
             built.redo()
             self._groups.clear()
@@ -93,14 +93,14 @@ class StepGroups:
         return self._built
 
     def start(self, batches: Any) -> None:
-        """Read `batches` from now on; trace for their form, without training."""
+        """Read `batches` from now on, and trace a step for their shapes without training."""
         with _data_errors(batches):
             self._iterator = _iterate(batches.dataset, self._living_model().distribute_strategy)
             self._prepare(self._iterator)
         self._batches = batches
 
     def finish(self) -> None:
-        """Read no more, which ends threads that read ahead and run Python code of the user's."""
+        """Stop reading batches; this ends threads that read ahead and run the user's code."""
         self._iterator = self._batches = None
 
     def _prepare(self, iterator: Any) -> None:
@@ -122,11 +122,11 @@ class StepGroups:
             lrs: Learning rates, shape (n,), n >= 1.
 
         Returns:
-            What each step reported, by name, each of shape (m,), m <= n.
+            The values that the steps reported, by name, each of shape (m,), m <= n.
 
         Raises:
             DataError: The data are empty.
-            Exception: Whatever the model or the data raise.
+            Exception: Any error of the model or the data.
         """
         iterator = self._iterator
         group, lrs = self._groups[tf.type_spec_from_value(iterator)], lrs[:_STEPS_PER_GROUP]
@@ -140,10 +140,10 @@ class StepGroups:
         }
 
     def evaluate(self, batches: Sequence[Any]) -> float:
-        """Return the loss on some batches, in inference, and leave all but the metrics as it is.
+        """Return the loss on some batches, in inference mode; only the metrics change.
 
         Args:
-            batches: Batches as `test_step` takes them, all of one form.
+            batches: Batches as `test_step` takes them, all with the same structure.
         """
         model = self._living_model()
         if self._test_step is None:
@@ -157,7 +157,7 @@ class StepGroups:
         return float(logs[self._monitor])
 
     def _make_test_step(self, model: keras.Model, batch: Any) -> Callable[[Any], Any]:
-        """Return a compiled `test_step`; note what it touches besides weights and metrics."""
+        """Return a compiled `test_step`, and record its variables besides weights and metrics."""
         if self._eager:
             return model.test_step
         step = tf.function(
@@ -189,7 +189,7 @@ class StepGroups:
         return len(rows), {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
 
     def _checked_update(self, iterator: Any, lr: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Take an update of an eager model; the first one shows whether the optimizer is used."""
+        """Run one update of an eager model; the first one shows whether the optimizer is used."""
         if self._is_checked:
             return self._update(self._step, iterator, lr)
         counters = self.rate.counters()
@@ -201,7 +201,7 @@ class StepGroups:
     def _one_by_one(
         self, rate: FunctionRate, group: Callable[..., Any], iterator: Any, lrs: FloatArray
     ) -> Any:
-        """Let the user's function set each learning rate from Python, for about 0.1 s."""
+        """Call the user's function from Python before each step, for about 0.1 s."""
         rate.check_effect(self.variables or state_variables(self._living_model()), lrs)
         rows: list[dict[str, tf.Tensor]] = []
         end = time.monotonic() + SECONDS_PER_GROUP
@@ -226,7 +226,7 @@ class StepGroups:
         captured = traced.graph.external_captures
         self.rate.settle(self._living_model(), lambda variable: _is_captured(variable, captured))
 
-        # Every operation in this loop costs each step a few microseconds.
+        # Every operation in this loop adds a few microseconds to each step.
         def group(iterator: Any, lrs: tf.Tensor) -> Any:
             count = tf.shape(lrs)[0]
             end = tf.timestamp() + SECONDS_PER_GROUP
@@ -250,14 +250,14 @@ class StepGroups:
         return compiled.get_concrete_function()
 
     def _update(self, step: _Step, iterator: Any, lr: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Take the batches of one optimizer update at one learning rate."""
+        """Train on the batches of one optimizer update at one learning rate."""
         self.rate.assign(lr)
         logs = step(iterator.get_next())
         leader = self.rate.leader
         if leader is None or not leader.gradient_accumulation_steps:
             return logs
         accumulation = leader.gradient_accumulation_steps
-        # Updates fall on multiples of the accumulation, wherever the optimizer stands now.
+        # Updates happen at multiples of the accumulation, whatever the optimizer's step count is.
         rest = tf.cast(-leader._iterations.value % accumulation, tf.int32)
 
         def one_batch(index: tf.Tensor, sums: Any) -> Any:
@@ -286,10 +286,9 @@ def _none_for_optional(value: Any) -> Any:
 
 
 def touched_variables(step: Callable[[Any], Any], batch_spec: Any) -> list[tf.Variable]:
-    """Return the variables that a step reads or writes, as far as it can be traced.
+    """Return the variables that an eager step reads or writes, if it can be traced.
 
-    For a step that runs eagerly; what traced code does to Python objects stays, so the caller
-    restores those.
+    The traced code may change Python objects; the caller must restore them.
     """
     with suppress(Exception):
         traced = tf.function(step, input_signature=[batch_spec], autograph=False)
@@ -305,7 +304,7 @@ def _mean_over_replicas(value: Any, strategy: tf.distribute.Strategy) -> tf.Tens
 
 
 def _is_captured(variable: Any, captured: list[Any]) -> bool:
-    """Say whether a variable, on any device, is among what a graph takes from outside."""
+    """Return whether a graph captures a variable, on any device."""
     native = getattr(variable, "_value", variable)
     on_devices = getattr(native, "values", [native])
     handles = [getattr(each, "handle", None) for each in on_devices]
@@ -315,8 +314,8 @@ def _is_captured(variable: Any, captured: list[Any]) -> bool:
 def _iterate(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:
     """Return an iterator that gives every replica its share of each batch.
 
-    Without autotuning: an iterator that has it may wait for seconds, when it is dropped, until
-    its tuning thread wakes up and ends, and Stop would wait with it.
+    Autotuning is off: deleting an iterator with autotuning may wait for seconds until its tuning
+    thread ends, and Stop would wait too.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -328,13 +327,13 @@ def _iterate(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:
 
 @contextmanager
 def _data_errors(batches: TensorBatches | None) -> Iterator[None]:
-    """Raise errors of the data as what they are."""
+    """Raise errors of the data as their original type."""
     try:
         yield
     except tf.errors.OutOfRangeError as error:
         raise DataError("The dataset is empty: it gave no batch. Pass at least one.") from error
     except tf.errors.OpError:
-        # tf.data reports an error of the user's Python data as its own kind of error.
+        # tf.data replaces an error of the user's Python data by one of its own types.
         if batches is not None and batches.failure is not None:
             raise batches.failure from None
         raise

@@ -1,1 +1,1 @@
-"""A Keras model as training changes it."""
+"""The parts of a Keras model that training changes."""

@@ -24,7 +24,7 @@ from lrwidget.core.model.learning_rate import (
 )
 from lrwidget.core.model.reserve import check_free
 from lrwidget.core.model.restarted import RestartedSchedule, users_schedule
-from lrwidget.core.model.train_step import trace_anew
+from lrwidget.core.model.train_step import retrace
 from lrwidget.core.model.values import changed, copies_of, numpy_of
 from lrwidget.errors import ConfigError, ModelError
 
@@ -32,21 +32,21 @@ _Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 class _Change(Protocol):
-    """One thing that was changed, and the way back."""
+    """One change, and how to undo it."""
 
     def undo(self) -> None: ...
 
 
 @dataclass(frozen=True, repr=False)
 class AppliedLR:
-    """A learning rate that was put on a model, and the way back.
+    """A learning rate that was set on a model, and how to undo it.
 
     Attributes:
-        previous: The learning rate before: a float, or the schedule object itself. Of several
-            optimizers in one, that of the leading one; None where a function of the user's sets
-            it and it is not clear what it was.
+        previous: The learning rate before: a float, or the schedule object itself. For a
+            MultiOptimizer, that of its default optimizer. None if the user's function sets it and
+            the earlier value is unknown.
         current: The learning rate now: a float, or the schedule object itself.
-        optimizers: The names of the optimizers that it was put on, the leading one first.
+        optimizers: The names of the optimizers that it was set on, the default one first.
     """
 
     previous: float | LearningRate | None
@@ -57,18 +57,18 @@ class AppliedLR:
     optimizers: tuple[str, ...] = ()
 
     def undo(self) -> None:
-        """Put the previous learning rate back: the same object, with its value then.
+        """Restore the previous learning rate: the same object, with its earlier value.
 
         Raises:
-            ModelError: The model was compiled anew since, with another optimizer.
+            ModelError: The model has been compiled again since, with another optimizer.
             BusyError: A range test runs on the model.
         """
         check_free(self._model)
         held = [each for head in optimizers_of(self._model) for each in family_of(head)]
         if self._optimizer is not None and not any(each is self._optimizer for each in held):
             raise ModelError(
-                "Nothing to undo: the model was compiled anew since, and what was applied is no "
-                "longer on it."
+                "Nothing to undo: the model has been compiled again since, which replaced the "
+                "applied learning rate."
             )
         for change in self._changes:
             change.undo()
@@ -88,27 +88,27 @@ def apply_lr(
     learning_rate: Any = None,
     restart: bool = True,
 ) -> AppliedLR:
-    """Make the very next step of `fit` train at a learning rate or a schedule.
+    """Set a learning rate or a schedule on a model, from the next training step on.
 
-    That is the first one of the next `fit`, or, called by a callback, the next of the running one.
+    Called by a callback, it affects the running `fit`; otherwise it affects the next one.
 
     Args:
         model: A compiled model, trained before or not.
         lr_or_schedule: A number > 0, or a keras.optimizers.schedules.LearningRateSchedule.
-        optimizer: For a model that holds several, the one that is meant. Of a MultiOptimizer, one
-            of those inside; None changes all of them by one factor.
-        learning_rate: In place of an optimizer, for a step that keeps its learning rate
+        optimizer: Which optimizer to change, for a model that holds several. For a
+            MultiOptimizer, one of its optimizers; None changes all of them by one factor.
+        learning_rate: Instead of an optimizer, for a step that keeps its learning rate
             elsewhere: the keras.Variable that it reads, or a function that takes a float and
-            sets it. Both take numbers only.
-        restart: Whether the next step is step 0 of a schedule, however many steps the optimizer
-            has taken. With False it is the step of that number, as where Keras is given one.
+            sets it. Both work with numbers only, not with schedules.
+        restart: If true, a schedule starts at step 0, however many steps the optimizer has taken.
+            If false, it continues from the optimizer's step count, as Keras does.
 
     Returns:
-        What was there, what is there now, and `undo()`.
+        The previous and the new learning rate, and `undo()`.
 
     Raises:
-        ModelError: The model is not compiled, or it is not clear which optimizer is meant.
-        ConfigError: Neither a finite number > 0 nor a schedule.
+        ModelError: The model is not compiled, or it holds several optimizers and none is chosen.
+        ConfigError: `lr_or_schedule` is neither a finite number > 0 nor a schedule.
         BusyError: A range test runs on the model.
     """
     if learning_rate is not None:
@@ -136,8 +136,8 @@ def _factors(members: list[keras.optimizers.Optimizer]) -> list[float]:
     values = [rate_value(each) for each in members]
     if not values[0]:
         raise ModelError(
-            f"The learning rate of {members[0].name} is 0, so that no factor leads to another. "
-            "Choose one of the optimizers by `optimizer=`."
+            f"The learning rate of {members[0].name} is 0, so no factor can change it. "
+            "Choose one of the optimizers with `optimizer=`."
         )
     return [value / values[0] for value in values]
 
@@ -145,7 +145,7 @@ def _factors(members: list[keras.optimizers.Optimizer]) -> list[float]:
 def _placed(
     optimizer: keras.optimizers.Optimizer, schedule: Any, factor: float, restart: bool
 ) -> LearningRate:
-    """Return what makes an optimizer's next step the right one of a schedule."""
+    """Return the schedule, scaled, and started at the next step of the optimizer if `restart`."""
     steps = int(keras.ops.convert_to_numpy(holder_of(optimizer)._iterations)) if restart else 0
     return RestartedSchedule(schedule, steps, factor) if steps or factor != 1.0 else schedule
 
@@ -160,11 +160,11 @@ def _put(model: keras.Model, optimizer: keras.optimizers.Optimizer, new: Learnin
     set_learning_rate(optimizer, new)
     # A compiled train function keeps the object it was traced with: Keras would silently ignore
     # the new one.
-    trace_anew(model)
+    retrace(model)
 
 
 class _OptimizerChange:
-    """What decided an optimizer's learning rate when this was made."""
+    """The learning-rate object of an optimizer at the time when this was made."""
 
     def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         self._model, self._optimizer = model, optimizer
@@ -193,7 +193,7 @@ def _apply_elsewhere(
     optimizer: keras.optimizers.Optimizer | None,
     learning_rate: Any,
 ) -> AppliedLR:
-    """Set a learning rate that no optimizer holds."""
+    """Set a learning rate that is kept outside the optimizers."""
     check_compiled(model)
     if optimizer is not None:
         raise ConfigError("Pass `optimizer=` or `learning_rate=`, not both.")
@@ -201,7 +201,7 @@ def _apply_elsewhere(
     if isinstance(lr, _Schedule):
         raise ConfigError(
             "A schedule needs an optimizer; `learning_rate=` takes numbers only. Pass a number, "
-            "or `optimizer=` in place of `learning_rate=`."
+            "or `optimizer=` instead of `learning_rate=`."
         )
     lr = _checked(lr)
     if is_variable(learning_rate):
@@ -216,7 +216,7 @@ def _apply_elsewhere(
 
 
 def _in_reach_of(function: Callable[[float], Any], model: keras.Model) -> list[Any]:
-    """Return the variables of one number that a function may set."""
+    """Return the scalar variables that a function may set."""
     members = [each for head in optimizers_of(model) for each in family_of(head)]
     held = [*model.variables, *(variable for each in members for variable in each.variables)]
     found = [*variables_seen_by(function), *(each for each in held if not tuple(each.shape))]
@@ -226,9 +226,9 @@ def _in_reach_of(function: Callable[[float], Any], model: keras.Model) -> list[A
 def _assigned(
     model: keras.Model, lr: float, variables: list[Any], assign: Callable[[float], Any]
 ) -> AppliedLR:
-    """Set a learning rate by a function; what changes by that can be undone."""
+    """Set a learning rate by calling a function; the variables that it changes can be undone."""
     before = copies_of(variables)
-    assign(2.0 * lr)  # shows what it sets, even where that is `lr` already
+    assign(2.0 * lr)  # shows what it sets, even if that equals `lr`
     others = {id(variable) for variable in changed(variables, before)}
     assign(lr)
     others |= {id(variable) for variable in changed(variables, before)}
@@ -238,7 +238,7 @@ def _assigned(
     if not set_ones:
         raise ModelError(
             "The function passed as `learning_rate=` changes no variable of the model, nor one "
-            "that it can see itself. Let it assign to a keras.Variable that the training step "
+            "in its closure or globals. Make it assign to a keras.Variable that the training step "
             "reads."
         )
     variable, value = set_ones[0]

@@ -1,7 +1,7 @@
 """ModelAttributes: the plain Python attributes of a model, which its training step may change.
 
-A step that runs eagerly runs its Python code each time, any other while it is traced: it may count
-in an attribute, append to a list, or create a variable on first use.
+The Python code of an eager step runs every time, that of a compiled step only while it is traced.
+It may count in an attribute, append to a list, or create a variable on first use.
 """
 
 from functools import cache
@@ -13,14 +13,14 @@ import keras
 
 class _Attribute(NamedTuple):
     value: Any
-    content: Any  # a shallow copy where it is a container
+    content: Any  # a shallow copy if the value is a container
 
 
 class ModelAttributes:
-    """The attributes of a model and its layers as they are now.
+    """The current attributes of a model and its layers.
 
-    Those that every model or layer of Keras has are left alone, and so is a layer that is built
-    meanwhile.
+    The attributes of every Keras model or layer are ignored, and so are layers that are built
+    later.
 
     Args:
         model: Any model.
@@ -34,7 +34,7 @@ class ModelAttributes:
         self._changed: list[set[str]] | None = None
 
     def finish(self) -> None:
-        """Say that the step's Python code has run: later changes are the user's."""
+        """Call this when the step's Python code has run: later changes are the user's."""
         if self._changed is None:
             self._changed = self._changes()
 
@@ -60,10 +60,10 @@ class ModelAttributes:
 
 
 def python_objects_of(model: keras.Model) -> list[Any]:
-    """Return what the training step of a model may change besides attributes and variables.
+    """Return the objects that a training step may change besides attributes and variables.
 
-    What the attributes of a model and its layers hold, losses and metrics of the user's, and the
-    step itself, which sees globals and closures.
+    They are the values of the attributes of the model and its layers, the user's losses and
+    metrics, and the step itself, which can reach globals and closures.
     """
     own = [layer for layer in model._flatten_layers() if not _is_of_keras(type(layer))]
     held = [vars(layer)[name] for layer in own for name in _names(layer)]
@@ -118,7 +118,7 @@ def _differs(layer: keras.Layer, name: str, before: dict[str, _Attribute]) -> bo
 def _restore(layer: keras.Layer, name: str, attribute: _Attribute) -> None:
     if vars(layer).get(name) is not attribute.value:
         if name in vars(layer):
-            delattr(layer, name)  # TensorFlow keeps a list of what an object holds
+            delattr(layer, name)  # TensorFlow keeps a list of an object's attributes
         vars(layer)[name] = attribute.value
     if isinstance(attribute.content, list):
         attribute.value[:] = attribute.content
@@ -128,5 +128,5 @@ def _restore(layer: keras.Layer, name: str, attribute: _Attribute) -> None:
 
 
 def _is_tracked(value: Any) -> bool:
-    """Say whether Keras keeps track of a value elsewhere, too; the proof then tells of it."""
+    """Return whether Keras also tracks a value elsewhere; the fingerprints then include it."""
     return isinstance(value, keras.Layer | keras.Variable | keras.metrics.Metric)

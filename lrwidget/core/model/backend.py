@@ -1,4 +1,4 @@
-"""Why a public name cannot be used with Keras' backend, in the words of an error."""
+"""The error for a public name that cannot be used with Keras' backend."""
 
 from lrwidget.errors import LRWidgetError, MissingPackageError
 
@@ -22,7 +22,7 @@ def why_unusable(name: str) -> LRWidgetError | None:
 
 
 def _missing_backend() -> str | None:
-    """Return the package that Keras needs as its backend and that is not installed."""
+    """Return the package of Keras' backend if it is not installed."""
     try:
         import keras  # noqa: F401
     except ModuleNotFoundError as error:

@@ -1,7 +1,7 @@
-"""Built: what a range test builds, so that an optimizer that was not built is so again.
+"""Built: undoes what a range test builds, so that an unbuilt optimizer is unbuilt again.
 
-Keras builds an optimizer's slots with its first step, from the weights and the settings of that
-moment. Slots that a range test left behind would keep the user's later settings from working.
+Keras builds an optimizer's slots in its first step, from the weights and settings at that
+moment. If a range test left slots behind, later changes of these settings would have no effect.
 """
 
 import copy
@@ -15,13 +15,13 @@ from lrwidget.core.model.strategy import scope_of
 
 
 class Built:
-    """The attributes of objects that are not built yet, and what building makes of them.
+    """The attributes of unbuilt objects before and after building.
 
-    The objects work on copies of their containers meanwhile, so that the original ones never
-    change: TensorFlow exports and checkpoints no list from which something was removed.
+    During the test the objects use copies of their containers, so that the original containers
+    never change: TensorFlow cannot export or checkpoint a list from which an item was removed.
 
     Args:
-        objects: Optimizers; those that are built already are left alone.
+        objects: Optimizers; those that are built already are ignored.
     """
 
     def __init__(self, objects: Iterable[Any]) -> None:
@@ -33,12 +33,12 @@ class Built:
             vars(each).update(_copies_of_containers(vars(each)))
 
     def finish(self) -> None:
-        """Say that building is over: attributes that change from now on are the user's."""
+        """Call this when building is over: attributes that change later are the user's."""
         if self._changed is None:
             self._changed = self._changes()
 
     def undo(self) -> None:
-        """Make every object what it was before it was built."""
+        """Restore every object to its state before it was built."""
         changes = self._changed or self._changes()
         self._after = [
             {name: vars(each)[name] for name in names if name in vars(each)}
@@ -50,12 +50,12 @@ class Built:
             vars(each).update({name: before[name] for name in names if name in before})
 
     def redo(self) -> None:
-        """Make every object what it was when `undo` was called."""
+        """Restore every object to its state when `undo` was called."""
         for each, after in zip(self._objects, self._after, strict=True):
             vars(each).update(after)
 
     def variables(self) -> list[keras.Variable]:
-        """Return the variables of the objects as they are now."""
+        """Return the current variables of the objects."""
         return [variable for each in self._objects for variable in each.variables]
 
     def _changes(self) -> list[set[str]]:
@@ -86,22 +86,22 @@ def _copies_of_containers(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def build(model: keras.Model, batch_spec: Any) -> None:
-    """Build what `fit` would build with its first step: layers, metrics, optimizer slots.
+    """Build everything that `fit` builds in its first step: layers, metrics, optimizer slots.
 
     Args:
         model: A compiled model.
         batch_spec: Shapes and types of a batch, as `train_step` takes it.
     """
     with scope_of(model), suppress(Exception):
-        # A model that cannot be called on its data, such as a GAN, builds itself when its
-        # training step is traced; what is wrong with any other shows there as well.
+        # A model that cannot be called on its data, such as a GAN, is built when its training
+        # step is traced. Tracing also reports the error of any other model.
         model._symbolic_build(data_batch=batch_spec)
 
 
 class UnbuiltLayers:
-    """The layers of a model that are not built, to be made so again where building fails.
+    """The unbuilt layers of a model, which are reset if building fails.
 
-    A layer that was built for data that did not fit would refuse the right data later.
+    A layer that was built for the wrong data would reject the right data later.
 
     Args:
         model: Any model.
@@ -112,7 +112,7 @@ class UnbuiltLayers:
         self._before = [(layer, dict(vars(layer)), _contents(layer)) for layer in layers]
 
     def undo(self) -> None:
-        """Make every layer what it was."""
+        """Restore every layer to its unbuilt state."""
         for layer, attributes, contents in self._before:
             vars(layer).clear()
             vars(layer).update(attributes)

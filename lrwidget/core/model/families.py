@@ -1,4 +1,4 @@
-"""Families: an optimizer and those that it wraps, and which of them take a model's steps."""
+"""Families: an optimizer and those that it wraps, and which of them update the weights."""
 
 import weakref
 from typing import Any
@@ -12,12 +12,12 @@ _known: weakref.WeakKeyDictionary[keras.Model, list[weakref.ref[Any]]] = weakref
 
 
 def remember_training(model: keras.Model, optimizers: list[keras.optimizers.Optimizer]) -> None:
-    """Remember which optimizer a model's training step uses, then those inside that take steps."""
+    """Store which optimizer a model's training step uses, and which of its members update."""
     _known[model] = [weakref.ref(optimizer) for optimizer in optimizers]
 
 
 def known_to_train(model: keras.Model) -> list[keras.optimizers.Optimizer]:
-    """Return what `remember_training` was called with, or nothing."""
+    """Return the optimizers passed to `remember_training`, or an empty list."""
     found = [reference() for reference in _known.get(model, [])]
     return [] if any(optimizer is None for optimizer in found) else found
 
@@ -36,10 +36,10 @@ def family_of(optimizer: keras.optimizers.Optimizer) -> list[keras.optimizers.Op
 def training_members(
     model: keras.Model, optimizer: keras.optimizers.Optimizer
 ) -> list[keras.optimizers.Optimizer]:
-    """Return those of an optimizer's family whose learning rates count, the leading one first.
+    """Return the members of an optimizer's family that update weights, the default one first.
 
     Raises:
-        ModelError: A MultiOptimizer that does not know its optimizers yet.
+        ModelError: The optimizer is a MultiOptimizer that has not made its optimizers yet.
     """
     known = known_to_train(model)
     if len(known) > 1 and known[0] is optimizer:
@@ -51,7 +51,7 @@ def training_members(
 
 
 def is_multi(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Say whether an optimizer hands its variables to others, each with its learning rate."""
+    """Return whether an optimizer hands its variables to others, each with its learning rate."""
     kind = getattr(keras.optimizers, "MultiOptimizer", None)
     return kind is not None and isinstance(optimizer, kind)
 
@@ -70,7 +70,7 @@ def _members_of_multi(
     members = list(optimizer.optimizers)
     if not members:
         raise ModelError(
-            "This MultiOptimizer does not know its optimizers yet. Call "
+            "This MultiOptimizer has not made its optimizers yet. Call "
             "`model.optimizer.build(model.trainable_variables)` first."
         )
     choose = optimizer._optimizer_map

@@ -1,9 +1,10 @@
-"""Fingerprint: whether a traced training step would be traced the same way now.
+"""Fingerprint: whether tracing a training step again would give the same trace.
 
-A trace holds what Python code read while it ran: attributes, closures, globals. A step that is
-kept from an earlier test is right only while all of that is the same. So everything in reach of
-the step is noted, plain values by value and variables by identity. Code that cannot be looked
-into counts as the same while it is the same object. When in doubt, fingerprints differ.
+A trace contains all values that Python code read while it ran: attributes, closures, globals. A
+step that is kept from an earlier test is valid only while none of them changes. So a fingerprint
+covers every object that the step can reach, plain values by value and variables by identity. Code
+that cannot be inspected counts as unchanged while it is the same object. When in doubt,
+fingerprints differ.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from lrwidget.core.model.reach import (
     parts_of_callable,
 )
 
-Token = Any  # equal to that of another fingerprint where nothing has changed
+Token = Any  # equal to that of another fingerprint if nothing has changed
 
 _WALKED_OF_KERAS = (
     keras.layers.Layer,
@@ -41,17 +42,17 @@ _WALKED_OF_KERAS = (
 
 _MOST_OBJECTS = 100_000
 _MOST_BYTES = 2**26
-"""More than that takes longer to compare than a trace: then fingerprints differ."""
+"""Comparing more than this takes longer than a trace: then fingerprints differ."""
 
 _OF_COMPILE = ("CompileLoss", "CompileMetrics", "MetricsList")
 
 
 class Fingerprint:
-    """What a trace of some objects depends on, as it is now. It keeps none of them alive.
+    """The current values that a trace of some objects depends on. It keeps no object alive.
 
     Args:
         roots: The objects that are traced, such as a model and its training step.
-        moved: Objects that are exchanged before a trace, and so do not count.
+        moved: Objects that are replaced before a trace, and are therefore ignored.
     """
 
     def __init__(self, roots: list[Any], moved: list[Any] | None = None) -> None:
@@ -64,7 +65,7 @@ class Fingerprint:
 
 
 class _Identity:
-    """Equal to that of the same object while it lives."""
+    """A token that is equal for the same object while it exists."""
 
     def __init__(self, value: Any) -> None:
         self._value = weakref.ref(value)
@@ -82,7 +83,7 @@ def _settings_of_keras() -> list[Any]:
 
 
 def _tokens(roots: list[Any], moved: list[Any]) -> Iterator[Token]:
-    """Yield tokens of all in reach of the roots, in an order that depends on nothing else."""
+    """Yield the tokens of all reachable objects, in an order that depends only on the roots."""
     place = {id(value): -1 - index for index, value in enumerate(moved)}
     kept: list[Any] = list(moved)  # so that no id is used twice
     todo = list(reversed(roots))
@@ -102,14 +103,14 @@ def _tokens(roots: list[Any], moved: list[Any]) -> Iterator[Token]:
             continue
         place[id(value)] = len(kept)
         kept.append(value)
-        token, parts = _looked_at(value)
+        token, parts = _token_and_parts(value)
         yield token
         if parts:
             yield tuple(_name(name) for name, _ in parts)
             todo.extend(part for _, part in reversed(parts))
 
 
-def _looked_at(value: Any) -> tuple[Token, list[tuple[Any, Any]] | None]:
+def _token_and_parts(value: Any) -> tuple[Token, list[tuple[Any, Any]] | None]:
     """Return the token of one object, and its parts."""
     if isinstance(value, keras.Variable):
         own = [(name, getattr(value, name, None)) for name in ("regularizer", "constraint")]
@@ -127,9 +128,9 @@ def _looked_at(value: Any) -> tuple[Token, list[tuple[Any, Any]] | None]:
     if isinstance(value, type):
         return _identity(value), None if is_of_library(value) else _parts_of_class(value)
     if isinstance(value, Iterator):
-        return object(), None  # what it gives next cannot be seen
+        return object(), None  # its next item is unknown
     if type(value).__name__ in _OF_COMPILE and is_of_library(type(value)):
-        # It makes the rest of itself of these when it is first called.
+        # The rest is created from these on the first call.
         attributes = attributes_of(value).items()
         return _identity(value), [part for part in attributes if part[0].startswith("_user")]
     if isinstance(value, _WALKED_OF_KERAS) or is_of_user(value):
@@ -141,7 +142,7 @@ def _of_instance(value: Any) -> tuple[Token, list[tuple[Any, Any]] | None]:
     kinds = [kind for kind in type(value).__mro__ if not is_of_library(kind)]
     attributes = attributes_of(value)
     if not attributes and not hasattr(value, "__dict__"):
-        return object(), None  # written in another language: its content cannot be seen
+        return object(), None  # written in another language: its content is hidden
     # Building an optimizer and undoing it changes the order of its attributes.
     parts = [*((kind.__name__, kind) for kind in kinds), *sorted(attributes.items(), key=_by_name)]
     return _identity(type(value)), parts
@@ -171,5 +172,5 @@ def _identity(value: Any) -> Token:
     try:
         return _Identity(value)
     except TypeError:
-        # Nothing tells whether it is the same object later.
+        # No way to find out later whether it is the same object.
         return object()

@@ -1,15 +1,15 @@
-"""FitGuard: follows one running `fit` and notices every way out of it that can be noticed.
+"""FitGuard: follows one running `fit` and detects how it ends, also by an error.
 
-Keras does not call a callback when `fit` raises. So for the length of one `fit`, the guard wraps
-what this `fit` calls: the hooks of its CallbackList, in which the code of all callbacks runs; the
-train function, exchanged just before each step and back when the step begins; and the validation.
-An error or an interrupt in any of them is noticed at once.
+Keras does not call a callback when `fit` raises. So during one `fit`, the guard wraps everything
+that this `fit` calls: the hooks of its CallbackList, which run the code of all callbacks; the
+train function, which is replaced just before each step and restored when the step begins; and the
+validation. It detects an error or an interrupt in any of them at once.
 
-An error that comes from Keras' own lines in between is not noticed: an interrupt between two steps,
-for example, or data that fail on PyTorch, where `fit` loads them before the step. So the guard also
-wraps the methods that use a model. The first one called after such an exit makes up for it. A call
-from within the `fit`, such as a checkpoint, passes through: while the `fit` runs, its frame is
-among those that are being executed.
+It cannot detect an error in Keras' own code in between: an interrupt between two steps, for
+example, or data that fail on PyTorch, where `fit` loads them before the step. So the guard also
+wraps the methods that use a model. The first of them that is called after such an exit restores
+the model. A call from inside the `fit`, such as a checkpoint, passes through: while the `fit`
+runs, its frame is on the stack of a thread.
 """
 
 import functools
@@ -24,7 +24,7 @@ import keras
 
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.reserve import USES_OF_MODEL
-from lrwidget.core.model.train_step import Shadow
+from lrwidget.core.model.train_step import AttributeOverride
 from lrwidget.errors import LRWidgetError
 
 
@@ -39,7 +39,7 @@ def current_fit() -> FitCall:
     """Return the `fit` that calls the `on_train_begin` of a callback, within that call.
 
     Raises:
-        LRWidgetError: There is none.
+        LRWidgetError: The callback was not called by `fit`.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_back is not None:
@@ -53,10 +53,10 @@ def current_fit() -> FitCall:
 
 
 def check_not_in_use(callback: keras.callbacks.Callback) -> None:
-    """Check in `on_train_begin` that a callback takes part in one running `fit` only, and once.
+    """Check in `on_train_begin` that a callback is used only once, and in only one running `fit`.
 
     Raises:
-        LRWidgetError: It is twice in the list of this `fit`, or another `fit` is still running.
+        LRWidgetError: It is in the list of this `fit` twice, or in use by another running `fit`.
     """
     name = type(callback).__name__
     places = [sum(each is callback for each in held) for held in _callbacks_of_running_fits()]
@@ -66,7 +66,7 @@ def check_not_in_use(callback: keras.callbacks.Callback) -> None:
         )
     if sum(places) > 1:
         raise LRWidgetError(
-            f"This {name} is in use by another `fit` that is still running. Make one for each "
+            f"This {name} is in use by another `fit` that is still running. Create one for each "
             "`fit`."
         )
 
@@ -85,7 +85,7 @@ def _callbacks_of_running_fits() -> list[list[keras.callbacks.Callback]]:
 class Follower(Protocol):
     """Follows the steps of a `fit`. Exactly one of its last three methods is called, once.
 
-    These three undo everything, and return what the user has to know, or nothing.
+    These three undo everything and return a message for the user, or an empty string.
     """
 
     def begin_epoch(self, epoch: int) -> None:
@@ -95,13 +95,13 @@ class Follower(Protocol):
         """Prepare a step, after `on_train_batch_begin` of all callbacks."""
 
     def begin_train_function(self, data: Any) -> None:
-        """Inspect what the train function is about to take its batch from."""
+        """Inspect the data iterator that the train function is about to read."""
 
     def end_step(self, logs: Any) -> None:
         """Record a step, before `on_train_batch_end` of all callbacks."""
 
-    def note_state(self) -> None:
-        """Note the state in which the callbacks leave the model."""
+    def record_state(self) -> None:
+        """Record the state of the model after the callbacks have run."""
 
     def fit_ended(self) -> str:
         """Undo everything, after `on_train_end` of all callbacks."""
@@ -110,31 +110,31 @@ class Follower(Protocol):
         """Undo everything, before an error or an interrupt leaves `fit`."""
 
     def fit_was_left(self) -> str:
-        """Undo everything after `fit` was left unnoticed."""
+        """Undo everything after `fit` ended without being detected."""
 
 
 class FitGuard:
-    """Tells a follower how a `fit` goes on, and how it ends.
+    """Notifies a follower of each step of a `fit`, and of its end.
 
-    Nothing of the model changes before its first epoch begins.
+    The guard does not change the model before the first epoch begins.
 
     Args:
         model: The model whose `fit` runs.
         fit: Its `fit`, in `on_train_begin`.
-        follower: What follows it.
+        follower: The object to notify.
     """
 
     def __init__(self, model: keras.Model, fit: FitCall, follower: Follower) -> None:
         self._model, self._follower = model, follower
         self._frame: FrameType | None = fit.frame
-        self._exchanged: list[Shadow] = []
-        self._step = Shadow(model, "train_function", self._train_function)
+        self._overrides: list[AttributeOverride] = []
+        self._step = AttributeOverride(model, "train_function", self._train_function)
         self._has_begun = self._step_is_next = False
         for name, before, after in (
-            ("on_epoch_begin", self._begin_epoch, self._follower.note_state),
+            ("on_epoch_begin", self._begin_epoch, self._follower.record_state),
             ("on_train_batch_begin", _nothing, self._begin_step),
-            ("on_train_batch_end", self._end_step, self._follower.note_state),
-            ("on_epoch_end", _nothing, self._follower.note_state),
+            ("on_train_batch_end", self._end_step, self._follower.record_state),
+            ("on_epoch_end", _nothing, self._follower.record_state),
         ):
             self._exchange(fit.callback_list, name, self._hook(before, after))
         self._exchange(fit.callback_list, "on_train_end", self._last_hook)
@@ -145,11 +145,11 @@ class FitGuard:
         return self._frame is not None and _is_executed(self._frame)
 
     def fail(self) -> None:
-        """Let the follower undo everything, if that has not happened yet."""
+        """Make the follower undo everything, if it has not done so yet."""
         self._leave(self._follower.fit_failed)
 
     def check_left(self) -> None:
-        """Let the follower undo everything if `fit` was left unnoticed, and warn the user."""
+        """Make the follower undo everything if `fit` ended undetected, and warn the user."""
         if not self._has_begun or self.is_running:
             return
         self._leave(self._follower.fit_was_left, 4)
@@ -160,8 +160,8 @@ class FitGuard:
         messages: list[str] = []
         with UninterruptedExit() as stack:
             stack.callback(lambda: messages.append(undo()))
-            for shadow in self._exchanged:
-                stack.push(shadow)
+            for override in self._overrides:
+                stack.push(override)
             if self._step_is_next:
                 stack.push(self._step)
             self._has_begun = self._step_is_next = False
@@ -171,12 +171,12 @@ class FitGuard:
 
     def _exchange(self, owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
         own = getattr(owner, name)
-        shadow = Shadow(owner, name, functools.wraps(own)(wrap(own)))
-        self._exchanged.append(shadow)
-        shadow.__enter__()
+        override = AttributeOverride(owner, name, functools.wraps(own)(wrap(own)))
+        self._overrides.append(override)
+        override.__enter__()
 
     def _hook(self, before: Callable[..., Any], after: Callable[[], Any]) -> Callable[[Any], Any]:
-        """Return what wraps a hook of the CallbackList."""
+        """Return a wrapper for a hook of the CallbackList."""
 
         def wrap(own: Callable[..., Any]) -> Callable[..., Any]:
             def hook(*args: Any, **kwargs: Any) -> None:
@@ -236,7 +236,7 @@ class FitGuard:
             try:
                 return own(*args, **kwargs)
             except BaseException:
-                # Called by `fit` itself: its validation.
+                # `fit` itself made this call: it is the validation.
                 if self._frame is not None and sys._getframe(1) is self._frame:
                     self.fail()
                 raise
@@ -250,9 +250,9 @@ _guards: "weakref.WeakKeyDictionary[keras.Model, weakref.ref[FitGuard]]" = (
 
 
 def finish_left_fit(model: keras.Model) -> None:
-    """Restore a model, with a warning, if a `fit` with LRRangeTest was left unnoticed.
+    """Restore a model, with a warning, if a `fit` with LRRangeTest ended undetected.
 
-    The methods of the model do so by themselves; this is for functions that use it otherwise.
+    The methods of the model call this themselves; other functions that use the model must call it.
 
     Args:
         model: Any model.
@@ -280,7 +280,7 @@ def _executed_frames() -> Iterator[FrameType]:
 
 
 def _ends_data(error: BaseException) -> bool:
-    """Say whether an error of the train function is how `fit` learns that an epoch is over."""
+    """Return whether an error of the train function only signals the end of an epoch."""
     if keras.backend.backend() != "tensorflow":
         return isinstance(error, StopIteration)
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""What a user names as the learning rate: a variable that a step reads, or a function."""
+"""Learning rates passed by the user: a variable that the step reads, or a function."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,11 +36,11 @@ class VariableRate(Rate):
         return [self._variable]
 
     def settle(self, model: keras.Model, reads: Reads) -> None:
-        """Check that the step reads the variable."""
+        """Raise ModelError unless the step reads the variable."""
         if not reads(self._variable):
             raise ModelError(
                 f"The training step does not read the variable {self._variable.name!r} that was "
-                "passed as `learning_rate=`. Pass the one that it reads."
+                "passed as `learning_rate=`. Pass the variable that it reads."
             )
         self.leader = _accumulating(model, reads)
 
@@ -54,10 +54,10 @@ class VariableRate(Rate):
 
 
 class FunctionRate(Rate):
-    """A function of the user's that sets the learning rate, called before each step.
+    """The user's function that sets the learning rate, called before each step.
 
     Args:
-        function: Takes a float.
+        function: A function that takes the learning rate as a float.
     """
 
     def __init__(self, function: Callable[[float], Any]) -> None:
@@ -66,24 +66,24 @@ class FunctionRate(Rate):
         self.variables = variables_seen_by(function)
 
     def renew(self, other: "FunctionRate") -> None:
-        """Take the function of another test."""
+        """Use the function of another test."""
         self._function, self.variables = other._function, other.variables
         self._is_checked = False
 
     @contextmanager
     def handed_over(self) -> Iterator[None]:
-        """Forget the function at the end: it may keep the model alive."""
+        """Drop the function at the end, because it may keep the model alive."""
         try:
             yield
         finally:
             self._function, self.variables = None, []
 
     def traced(self) -> list[Any]:
-        """Return that a function sets the learning rate: a trace does not depend on which."""
+        """Return a marker for "a function": a trace does not depend on which function it is."""
         return ["function"]
 
     def settle(self, model: keras.Model, reads: Reads) -> None:
-        """Find the optimizer whose updates are counted."""
+        """Find the optimizer whose updates to count."""
         self.leader = _accumulating(model, reads)
 
     def set(self, lr: float) -> None:
@@ -92,14 +92,14 @@ class FunctionRate(Rate):
             self._function(lr)
 
     def check_effect(self, variables: list[Any], lrs: Any) -> None:
-        """Check once that the function changes one of the variables that a step reads.
+        """Check once that the function changes a variable that the step reads.
 
         Args:
             variables: The variables that the step reads.
-            lrs: Learning rates to try; the function is to be called again afterwards.
+            lrs: Learning rates to try; the caller must call the function again afterwards.
 
         Raises:
-            ModelError: It changes none.
+            ModelError: The function changes none of them.
         """
         if self._is_checked:
             return
@@ -111,27 +111,28 @@ class FunctionRate(Rate):
                 return
         raise ModelError(
             "The function passed as `learning_rate=` changes no variable that the training step "
-            "reads. A compiled step sees a plain number of Python as it was when it was traced: "
-            "keep the learning rate in a keras.Variable and let the function assign to it."
+            "reads. A compiled step does not see later changes of a plain Python number. "
+            "Keep the learning rate in a keras.Variable and make the function assign to it."
         )
 
 
 def is_variable(value: Any) -> bool:
-    """Say whether a value is a variable, of Keras or TensorFlow."""
+    """Return whether a value is a variable, of Keras or TensorFlow."""
     return all(hasattr(value, name) for name in ("assign", "dtype", "shape"))
 
 
 def is_setter(value: Any) -> bool:
-    """Say whether a value is a function to be called with a learning rate."""
+    """Return whether a value is a function that sets the learning rate."""
     is_schedule = isinstance(value, keras.optimizers.schedules.LearningRateSchedule)
     return callable(value) and not is_schedule and not isinstance(value, type)
 
 
 def variable_of(learning_rate: Any) -> Any:
-    """Return the variable that holds a learning rate: the one given, or set by a function.
+    """Return the variable that holds a learning rate: `learning_rate` itself, or its target.
 
     Raises:
-        ConfigError: Something else, or a function that can see no variable, or several.
+        ConfigError: `learning_rate` is neither a variable nor a function that can reach exactly
+            one variable.
     """
     if is_variable(learning_rate):
         VariableRate(learning_rate)
@@ -146,7 +147,7 @@ def variable_of(learning_rate: Any) -> Any:
 
 
 def variables_seen_by(function: Callable[..., Any]) -> list[Any]:
-    """Return the variables of one number that a function can see, the nearest first."""
+    """Return the scalar variables that a function can reach, the nearest first."""
     found = in_reach([function], (keras.Variable, *_native_variables()), _may_hold_a_rate)
     return [variable for variable in found if not tuple(variable.shape)]
 
@@ -165,7 +166,7 @@ def _native_variables() -> tuple[type, ...]:
 
 
 def _accumulating(model: keras.Model, reads: Reads) -> keras.optimizers.Optimizer | None:
-    """Return the optimizer that takes the model's steps, one that gathers gradients first."""
+    """Return the optimizer that trains the model, preferably one that accumulates gradients."""
     members = [each for head in optimizers_of(model) for each in family_of(head)]
     used = [each for each in members if reads(each._iterations) and holder_of(each) is each]
     used.sort(key=lambda each: not each.gradient_accumulation_steps)

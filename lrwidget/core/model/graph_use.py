@@ -1,4 +1,4 @@
-"""Whether a part of a TensorFlow graph uses some variables."""
+"""Detects whether a part of a TensorFlow graph uses given variables."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,10 +7,10 @@ import tensorflow as tf
 
 
 def uses_since_now(rates: list[Any]) -> Callable[[], bool]:
-    """Return what says whether the graph that is being traced has used any of some rates since.
+    """Return a function that tells whether the current graph has used one of the rates since now.
 
     Args:
-        rates: Optimizers, which use their learning rate or count their steps, or variables.
+        rates: Optimizers (used if the graph reads their learning rate or step count) or variables.
     """
     graph = tf.compat.v1.get_default_graph()
     if tf.executing_eagerly() or not hasattr(graph, "capture"):

@@ -1,7 +1,7 @@
-"""Blocks of code that a keyboard interrupt does not leave halfway.
+"""Blocks of code that a keyboard interrupt cannot leave halfway.
 
-An impatient person interrupts twice. The first interrupt ends a range test; the second one would
-end the code that restores the model.
+Users may press the interrupt key twice. The first interrupt ends a range test; the second one
+would end the code that restores the model.
 """
 
 import signal
@@ -13,15 +13,15 @@ from typing import Any
 
 
 class UninterruptedExit(ExitStack):
-    """An ExitStack that leaves all of its contexts before a keyboard interrupt is raised."""
+    """An ExitStack that exits all of its contexts before it raises a keyboard interrupt."""
 
     def __exit__(self, *error: Any) -> bool:
-        """Leave every context, the last entered first."""
+        """Exit every context, the last entered first."""
         try:
             with interrupts_held_back():
                 return bool(super().__exit__(*error))
         except KeyboardInterrupt:
-            # It may have come before it was held back: then contexts are left over.
+            # An interrupt may arrive before `interrupts_held_back` starts; then contexts remain.
             with interrupts_held_back():
                 super().__exit__(*error)
             raise
@@ -29,13 +29,13 @@ class UninterruptedExit(ExitStack):
 
 @contextmanager
 def interrupts_held_back() -> Iterator[list[BaseException]]:
-    """Raise what a keyboard interrupt raises only at the end of the block.
+    """Delay the exception of a keyboard interrupt until the end of the block.
 
-    The handler of the interrupt is called at once; the exception that it raises has to wait.
-    Outside of Python's main thread nothing changes, since no interrupt arrives there.
+    The interrupt handler runs at once; the exception that it raises is delayed. In other threads
+    than Python's main thread this has no effect, because no interrupt arrives there.
 
     Yields:
-        The exceptions that wait; their number grows with each interrupt.
+        The list of delayed exceptions, one for each interrupt.
     """
     held: list[BaseException] = []
     handler = signal.getsignal(signal.SIGINT)

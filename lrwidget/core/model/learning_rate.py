@@ -1,7 +1,7 @@
-"""The learning rate of an optimizer as an object: read, replaced, put back.
+"""The learning rate of an optimizer as an object: read, replaced, restored.
 
-Keras has no public way to read the schedule that an optimizer holds, nor to put a number
-where a schedule was; this is the one file that knows how an optimizer keeps it.
+Keras has no public way to read the schedule of an optimizer, nor to replace a schedule by a
+number. Only this file depends on how an optimizer stores its learning rate.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ LearningRate = Any  # a keras.Variable (constant), a LearningRateSchedule or a c
 
 
 def is_rate(number: float | np.number[Any]) -> bool:
-    """Say whether a number can be a learning rate: above 0, and neither 0 nor inf in float32."""
+    """Return whether a number can be a learning rate: > 0, and neither 0 nor inf in float32."""
     limits = np.finfo(np.float32)
     return bool(float(limits.smallest_normal) <= number <= float(limits.max))
 
@@ -28,11 +28,11 @@ def is_rate(number: float | np.number[Any]) -> bool:
 def optimizer_of(
     model: keras.Model, chosen: keras.optimizers.Optimizer | None = None
 ) -> keras.optimizers.Optimizer:
-    """Return the optimizer whose learning rate is meant.
+    """Return the optimizer whose learning rate to use.
 
     Args:
         model: A compiled model.
-        chosen: One of the optimizers that the model holds; None where it is clear which one.
+        chosen: One of the optimizers that the model holds; None if it holds only one.
 
     Raises:
         ModelError: The model is not compiled, has no optimizer, has several and none is
@@ -72,10 +72,10 @@ def check_compiled(model: keras.Model) -> None:
 def candidates_of(
     model: keras.Model, chosen: keras.optimizers.Optimizer | None = None
 ) -> list[keras.optimizers.Optimizer]:
-    """Return the optimizers whose learning rate may be meant; a traced step tells which it is.
+    """Return the optimizers that may train the model; a traced step shows which one does.
 
     Raises:
-        ModelError: The model is not compiled, has no optimizer, or not the chosen one.
+        ModelError: The model is not compiled, has no optimizer, or does not hold the chosen one.
     """
     check_compiled(model)
     if chosen is not None:
@@ -90,31 +90,31 @@ def candidates_of(
 
 
 def steps_as_keras(model: keras.Model) -> bool:
-    """Say whether a model takes Keras' own training step, which uses `model.optimizer`."""
+    """Return whether a model uses Keras' own training step, which uses `model.optimizer`."""
     return getattr(model.train_step, "__func__", None) is keras.Model.train_step
 
 
 def several_optimizers(
     held: list[keras.optimizers.Optimizer], used: list[keras.optimizers.Optimizer] | None = None
 ) -> ModelError:
-    """Return the error where it is not clear which of several optimizers is meant.
+    """Return the error for a model with several optimizers, none of which was chosen.
 
     Args:
-        held: Those of the model.
-        used: Those that its training step uses, where that is known.
+        held: The optimizers of the model.
+        used: The optimizers that its training step uses, if known.
     """
     names = [each.name for each in used or []]
     also = f" The training step uses {len(names)} of them, {names}." if names else ""
     return ModelError(
         f"The model holds {len(held)} optimizer(s), {[each.name for each in held]}; got "
-        f"optimizer=None.{also} Pass the one whose learning rate is meant, such as "
+        f"optimizer=None.{also} Pass the optimizer whose learning rate to use, such as "
         "optimizer=model.optimizer."
     )
 
 
 def _no_optimizer() -> ModelError:
     return ModelError(
-        "The model has no optimizer whose learning rate could be moved. Call "
+        "The model has no optimizer whose learning rate can be moved. Call "
         "`model.compile(optimizer=..., loss=...)` with one, or pass `learning_rate=`: the "
         "keras.Variable that the training step reads, or a function that sets it."
     )
@@ -127,14 +127,14 @@ def _checked_choice(
     if not any(each is chosen for optimizer in held for each in family_of(optimizer)):
         raise ModelError(
             f"The model holds {len(held)} optimizer(s), {[each.name for each in held]}; "
-            f"got optimizer={getattr(chosen, 'name', repr(chosen))}. Pass the one whose learning "
-            "rate is meant, such as optimizer=model.optimizer."
+            f"got optimizer={getattr(chosen, 'name', repr(chosen))}. Pass the optimizer whose "
+            "learning rate to use, such as optimizer=model.optimizer."
         )
     return chosen
 
 
 def _only_optimizer(model: keras.Model) -> keras.optimizers.Optimizer | None:
-    """Return the optimizer that a model trains with, as far as that is known without a trace."""
+    """Return the optimizer that trains a model, if it is known without a trace."""
     held = optimizers_of(model)
     if steps_as_keras(model) and model.optimizer is not None:
         return model.optimizer
@@ -149,7 +149,7 @@ def _only_optimizer(model: keras.Model) -> keras.optimizers.Optimizer | None:
 
 
 def optimizer_kind(optimizer: keras.optimizers.Optimizer) -> OptimizerKind:
-    """Return what an optimizer is, as far as suggestions depend on it."""
+    """Return the kind of an optimizer that suggestions depend on, such as "sgd"."""
     inner = holder_of(optimizer)
     momentum = getattr(inner, "momentum", 0.0)
     if isinstance(inner, keras.optimizers.SGD):
@@ -160,9 +160,9 @@ def optimizer_kind(optimizer: keras.optimizers.Optimizer) -> OptimizerKind:
 def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
     """Return the optimizers that a model holds, the nearest first.
 
-    The compiled one, those that a GAN has besides, and those of submodels, containers and
-    objects of the user's, at any depth, and those that a training step of the user's sees in
-    its closure and globals. What an optimizer wraps is not listed beside it.
+    They are the compiled optimizer; those in the model's attributes, submodels, containers and
+    the user's objects, at any depth; and those in the closure and globals of a custom training
+    step. Optimizers that another optimizer wraps are not listed.
     """
     enters = is_object_of_user if steps_as_keras(model) else is_of_user
     found = in_reach(
@@ -175,7 +175,7 @@ def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
 
 
 def members_of_type(attributes: Iterable[Any], kind: type) -> list[Any]:
-    """Return what is of a kind among attributes and, one level down, in their containers."""
+    """Return the objects of a kind among attributes and in containers that are attributes."""
     found = []
     for held in attributes:
         if isinstance(held, dict):
@@ -187,10 +187,10 @@ def members_of_type(attributes: Iterable[Any], kind: type) -> list[Any]:
 
 
 def get_learning_rate(optimizer: keras.optimizers.Optimizer) -> LearningRate:
-    """Return the object that an optimizer takes its learning rate from.
+    """Return the object from which an optimizer reads its learning rate.
 
     Returns:
-        A keras.Variable for a constant, else the very schedule or callable.
+        A keras.Variable for a constant, else the schedule or callable itself.
     """
     return holder_of(optimizer)._learning_rate
 
@@ -211,7 +211,7 @@ def updates_of(optimizer: keras.optimizers.Optimizer) -> int:
 
 
 def set_learning_rate(optimizer: keras.optimizers.Optimizer, new: LearningRate) -> None:
-    """Make an optimizer take its learning rate from `new`, as if built with it.
+    """Make an optimizer read its learning rate from `new`, as if it had been built with it.
 
     Args:
         optimizer: Any Keras optimizer, built or not.
@@ -232,14 +232,14 @@ def set_learning_rate(optimizer: keras.optimizers.Optimizer, new: LearningRate) 
 
 
 def _list_variables(holder: keras.optimizers.Optimizer, rate: LearningRate) -> None:
-    """Give an optimizer a new list of its variables, the rate second where it is one of them.
+    """Give an optimizer a new list of variables; the learning rate, if a variable, comes second.
 
-    A saved optimizer is loaded by position, and `iterations` stands first. It is a new list,
-    because TensorFlow neither exports nor checkpoints one from which something was taken.
+    Keras loads a saved optimizer by position, and `iterations` comes first. The list must be new,
+    because TensorFlow cannot export or checkpoint a list from which an item was removed.
     """
     first, *rest = (variable for variable in holder._variables if variable is not rate)
     is_kept = isinstance(rate, keras.Variable)
-    # Without its tracker, as in an optimizer's constructor: it would wrap the list once more.
+    # Without the tracker, as in an optimizer's constructor: it would wrap the list again.
     tracker = vars(holder).pop("_tracker")
     try:
         holder._variables = [first, *([rate] if is_kept else []), *rest]
@@ -250,7 +250,7 @@ def _list_variables(holder: keras.optimizers.Optimizer, rate: LearningRate) -> N
 
 
 def new_rate_variable(lr: float) -> keras.Variable:
-    """Return a constant learning rate as Keras optimizers keep it."""
+    """Return a constant learning rate in the form in which Keras optimizers store it."""
     return keras.Variable(
         lr,
         name="learning_rate",

@@ -1,4 +1,4 @@
-"""check_memory: refuses a model of which no second copy fits into memory."""
+"""check_memory: raises an error if no second copy of a model fits into memory."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,8 +16,9 @@ def check_memory(tensors: Iterable[Any], available: int | None) -> None:
     """Raise TooLargeError if a copy of the tensors in main memory does not fit into it.
 
     Args:
-        tensors: Of the backend; those on a GPU are left out, since its memory cannot be asked.
-        available: Bytes that are free; None where that is not known.
+        tensors: Tensors of the backend; those on a GPU are ignored, since its free memory is
+            unknown.
+        available: Free bytes; None if unknown.
     """
     needed = sum(_bytes_in_main_memory(tensor) for tensor in tensors)
     if available is not None and needed > available:
@@ -45,7 +46,7 @@ def _bytes_in_main_memory(tensor: Any) -> int:
 
 
 def _free_in_the_container() -> int | None:
-    """Return the bytes below the limit of the control group, which psutil does not know."""
+    """Return the free bytes within the limit of the control group, which psutil ignores."""
     if not (_LIMIT_OF_THE_CONTAINER.exists() and _USE_OF_THE_CONTAINER.exists()):
         return None
     limit = _LIMIT_OF_THE_CONTAINER.read_text(encoding="ascii").strip()

@@ -1,4 +1,4 @@
-"""OptimizerRate: the learning rate of an optimizer, moved, and the proof that a step reads it."""
+"""OptimizerRate: moves the learning rate of an optimizer, and checks that a step reads it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,11 +28,11 @@ from lrwidget.errors import ModelError
 
 
 class OptimizerRate(Rate):
-    """The learning rate of an optimizer; one factor moves those of several inside of it.
+    """The learning rate of an optimizer; one factor moves all learning rates of a MultiOptimizer.
 
     Args:
         model: A compiled model.
-        chosen: One of the optimizers that it holds; None where the step shows which one.
+        chosen: One of the optimizers that it holds; None to use the one that the step uses.
 
     Raises:
         ModelError: See `candidates_of`.
@@ -55,19 +55,19 @@ class OptimizerRate(Rate):
         return list({id(each): each for each in members if holder_of(each) is each}.values())
 
     def traced(self) -> list[Any]:
-        """Return the optimizers, and what fixes the ratios of their learning rates."""
+        """Return the optimizers, and the ratios of their learning rates."""
         members = self._members()
         values = [rate_value(each) for each in members] if len(members) > 1 else []
         return [members, values]
 
-    def exchanged(self) -> list[Any]:
-        """Return the schedules and functions for which a variable stands meanwhile."""
+    def replaced(self) -> list[Any]:
+        """Return the schedules and functions that a variable replaces during the test."""
         rates = [get_learning_rate(each) for each in self._members()]
         return [rate for rate in rates if not isinstance(rate, keras.Variable)]
 
     @contextmanager
     def handed_over(self) -> Iterator[None]:
-        """Let variables decide the learning rates that may be meant."""
+        """Replace the learning rates of the candidate optimizers by variables."""
         members = self._members()
         self._values = {id(each): rate_value(each) for each in members}
         with ExitStack() as stack:
@@ -87,9 +87,9 @@ class OptimizerRate(Rate):
         return self._own_variables[id(optimizer)]
 
     def settle(self, model: keras.Model, reads: Reads) -> None:
-        """Move the learning rates that the step reads; the optimizer must be clear by that."""
+        """Choose the optimizer whose learning rate the step reads; it must be only one."""
         reading = [each for each in self._members() if reads(self._rate_variable(each))]
-        # A step may also read a learning rate to report it; what trains with it counts its steps.
+        # A step may read a learning rate only to report it; a training optimizer counts steps.
         reading = [each for each in reading if reads(each._iterations)] or reading
         used = [
             (head, members)
@@ -110,7 +110,7 @@ class OptimizerRate(Rate):
         return self._variable_of(optimizer) if own is None else own
 
     def settle_untraced(self, model: keras.Model) -> None:
-        """Choose the optimizer that is known to train; the first step shows whether it does."""
+        """Choose the optimizer that should train; the first step shows whether it does."""
         head = optimizer_of(model, self._chosen)
         self._move(training_members(model, head))
 
@@ -118,13 +118,13 @@ class OptimizerRate(Rate):
         for each in members:
             _check_movable(each)
         values = {id(each): self._value_before(each) for each in members}
-        # One factor cannot move a learning rate of 0: such a one follows and stays 0.
+        # One factor cannot move a learning rate of 0, which stays 0.
         ordered = sorted(members, key=lambda each: not values[id(each)])
         base = values[id(ordered[0])]
         if len(members) > 1 and not base:
             raise ModelError(
                 f"The learning rates of {[each.name for each in members]} are all 0: one factor "
-                "cannot move them. Choose one of these optimizers by `optimizer=`."
+                "cannot move them. Choose one of these optimizers with `optimizer=`."
             )
         factors = [1.0, *(values[id(each)] / base for each in ordered[1:])]
         self._moved = [
@@ -140,23 +140,23 @@ class OptimizerRate(Rate):
         return rate_value(optimizer) if value is None else value
 
     def counters(self) -> list[Any]:
-        """Return the counts of steps, and what a loss scale counts where it refuses one."""
+        """Return the step counts, and the counts by which a loss scale skips steps."""
         variables = [variable for head in self._heads for variable in head.variables]
         rates = [id(get_learning_rate(each)) for each in self._members()]
         counts = [each for each in variables if not tuple(each.shape) and id(each) not in rates]
         return copies_of(counts)
 
     def check_counted(self, counters: list[Any]) -> None:
-        """Check that an optimizer has counted a step."""
+        """Raise ModelError unless an optimizer has counted a step."""
         if [each.tobytes() for each in counters] == [each.tobytes() for each in self.counters()]:
             raise _not_read(self._heads)
 
     def moved(self) -> list[tuple[Any, float]]:
-        """Return the learning rates that are moved, each with its factor."""
+        """Return the variables that are moved, each with its factor."""
         return self._moved
 
     def assign(self, lr: Any) -> None:
-        """Set every learning rate that is moved, their ratios kept."""
+        """Set every learning rate that is moved, and keep their ratios."""
         for variable, factor in self._moved:
             variable.assign(lr if factor == 1.0 else lr * factor)
 
@@ -168,9 +168,9 @@ _OTHER_WAYS = (
 
 
 def _standing_for(variable: keras.Variable) -> Any:
-    """Return what is to stand where a schedule was, so that a variable decides."""
-    # A function on TensorFlow: Adafactor, for one, treats a plain number differently. Elsewhere
-    # a step is given the values of the optimizer's variables, so that it has to be one of them.
+    """Return the object that replaces a schedule, so that a variable sets the learning rate."""
+    # A function on TensorFlow: Adafactor, for example, treats a plain number differently. On other
+    # backends a step receives the values of the optimizer's variables, so it must be one of them.
     return (lambda: variable) if keras.backend.backend() == "tensorflow" else variable
 
 
@@ -185,8 +185,8 @@ def _check_movable(optimizer: keras.optimizers.Optimizer) -> None:
     if isinstance(optimizer, keras.optimizers.Ftrl):
         raise ModelError(
             "The learning rate of Ftrl cannot be moved from step to step: its sums over earlier "
-            "steps hold for one learning rate only, so that a curve would mean nothing. Try a few "
-            "constant learning rates in short fits instead."
+            "steps are valid for one learning rate only, so the curve would have no meaning. Try a "
+            "few constant learning rates in short fits instead."
         )
 
 

@@ -1,4 +1,4 @@
-"""The global random state: saved and restored, or left to others.
+"""The global random state: saved and restored, or left alone.
 
 Python, numpy, Keras, TensorFlow and PyTorch each have random state that belongs to the whole
 process. The user's data and training steps may draw from it.
@@ -22,22 +22,22 @@ _Part = tuple[Callable[[Any], Any], Any]
 
 
 class RandomState:
-    """The global random state as it is now."""
+    """The current global random state."""
 
     def __init__(self) -> None:
         self._parts = _parts()
 
     def restore(self) -> None:
-        """Restore it, whatever drew from it since."""
+        """Restore the saved state."""
         for set_state, state in self._parts.values():
             set_state(state)
 
     def checksum(self) -> int:
-        """Return a checksum of the state as it was saved."""
+        """Return a checksum of the saved state."""
         return self._checksum_of(self._parts)
 
     def checksum_now(self) -> int:
-        """Return the same of the state as it is now; what did not exist then is left out."""
+        """Return a checksum of the current state, without parts that did not exist before."""
         return self._checksum_of(_parts())
 
     def _checksum_of(self, parts: dict[str, _Part]) -> int:
@@ -54,7 +54,7 @@ def _as_bytes(state: Any) -> bytes:
 
 
 def _parts() -> dict[str, _Part]:
-    """Return, by name, how to set a global random state, and the state as it is now."""
+    """Return, by name, a function that sets a global random state, and its current value."""
     parts: dict[str, _Part] = {
         "python": (random.setstate, random.getstate()),
         "numpy": (np.random.set_state, np.random.get_state(legacy=False)),
@@ -86,8 +86,8 @@ _first_generator: list[Any] = []
 def own_seed_generator() -> Iterator[None]:
     """Give this thread a Keras seed generator that draws the same numbers as the global one.
 
-    Other cells of a notebook may draw from the global one meanwhile. A copy is kept for each, so
-    that a compiled step that has captured it can be used again.
+    Other cells of a notebook may draw from the global one at the same time. One copy is kept for
+    each, so that a compiled step that has captured the copy can be used again.
     """
     original = global_state.get_global_attribute(_SEED_GENERATOR)
     global_state.set_global_attribute(_SEED_GENERATOR, _clone_of(original))
@@ -113,7 +113,7 @@ def _clone_of(original: Any) -> Any:
 
 
 def _next_default_seed() -> int:
-    """Return the seed that Keras would draw for its global generator, without drawing it."""
+    """Return the seed that Keras would draw for its global generator, but do not draw it."""
     generator = random.Random()
     generator.setstate(random.getstate())
     return generator.randint(1, int(1e9))
@@ -121,11 +121,11 @@ def _next_default_seed() -> int:
 
 @contextmanager
 def own_operation_seeds() -> Iterator[None]:
-    """Let random operations of TensorFlow that run eagerly count for themselves.
+    """Give eager random operations of TensorFlow their own counters for a while.
 
-    Such an operation with a seed draws its next number each time it runs, and TensorFlow keeps
-    that count where nobody can read it, one for each pair of global and operation seed. With
-    another global seed the counts of the user's operations stay as they are.
+    An eager operation with a seed draws its next number each time it runs. TensorFlow keeps a
+    hidden counter for each pair of global and operation seed. With another global seed, the
+    counters of the user's operations do not change.
     """
     from tensorflow.python.eager import context
 

@@ -1,4 +1,4 @@
-"""Rate: what decides the learning rate of a model's training steps while a test runs."""
+"""Rate: sets the learning rate of a model's training steps while a test runs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -11,13 +11,13 @@ Reads = Callable[[Any], bool]  # whether a traced step reads a variable
 
 
 class Rate(ABC):
-    """Decides the learning rate of a model's training steps for a while.
+    """Sets the learning rate of a model's training steps for a while.
 
     Attributes:
-        variables: What it changes, as far as that is known.
-        leader: The optimizer whose updates are counted; None where there is none.
-        notes: What to know about what was moved, in sentences.
-        dtype: Of the learning rates.
+        variables: The variables that it changes, if known.
+        leader: The optimizer whose updates are counted; None if there is none.
+        notes: Sentences for the user about the learning rates that were moved.
+        dtype: The type of the learning rates.
     """
 
     variables: list[Any]
@@ -27,48 +27,48 @@ class Rate(ABC):
 
     @contextmanager
     def handed_over(self) -> Iterator[None]:
-        """Let this decide the learning rate; the old objects come back at the end."""
+        """Control the learning rate; the original objects are restored at the end."""
         yield
 
     @abstractmethod
     def traced(self) -> list[Any]:
-        """Return the objects that a trace of the step depends on because of this."""
+        """Return the objects of this rate that a trace of the step depends on."""
 
-    def exchanged(self) -> list[Any]:
-        """Return the objects that do not count for a trace: others stand for them meanwhile."""
+    def replaced(self) -> list[Any]:
+        """Return the objects that a trace does not depend on, because they are replaced."""
         return []
 
     @abstractmethod
     def settle(self, model: keras.Model, reads: Reads) -> None:
-        """Choose what is moved by what a traced step reads.
+        """Choose the learning rates to move, from the variables that a traced step reads.
 
         Raises:
-            ModelError: The step reads nothing that could be moved.
+            ModelError: The step reads no variable that can be moved.
         """
 
     def settle_untraced(self, model: keras.Model) -> None:  # noqa: B027
-        """Choose what is moved where the step is not traced."""
+        """Choose the learning rates to move if the step is not traced."""
 
     def counters(self) -> list[Any]:
-        """Return numbers that every step changes which uses this."""
+        """Return counters that change with every step that uses this learning rate."""
         return []
 
     def check_counted(self, counters: list[Any]) -> None:  # noqa: B027
-        """Check after an eager step that it has used this.
+        """Check after an eager step that it has used this learning rate.
 
         Args:
-            counters: What `counters` returned before the step.
+            counters: The return value of `counters` before the step.
 
         Raises:
-            ModelError: It has not.
+            ModelError: The step has not used it.
         """
 
     def moved(self) -> list[tuple[Any, float]]:
-        """Return the variables that are moved, and what each multiplies the learning rate by."""
+        """Return the variables that are moved, each with its factor of the learning rate."""
         return []
 
     def assign(self, lr: Any) -> None:  # noqa: B027
-        """Set the learning rate of the steps to come, in a compiled graph too."""
+        """Set the learning rate of the next steps; this also works in a compiled graph."""
 
     def set(self, lr: float) -> None:
         """Set the learning rate of the next step from Python."""

@@ -1,4 +1,4 @@
-"""rate_of: chooses what a test moves."""
+"""rate_of: chooses which learning rate a test moves."""
 
 from typing import Any
 
@@ -14,17 +14,17 @@ from lrwidget.errors import ConfigError
 def rate_of(
     model: keras.Model, optimizer: keras.optimizers.Optimizer | None, learning_rate: Any = None
 ) -> Rate:
-    """Return what a test is to move.
+    """Return the learning rate that a test moves.
 
     Args:
         model: A compiled model.
-        optimizer: One of the optimizers that it holds; None where the step shows which one.
-        learning_rate: In place of an optimizer: a variable that the training step reads, or a
+        optimizer: One of the optimizers that it holds; None to use the one that the step uses.
+        learning_rate: Instead of an optimizer: a variable that the training step reads, or a
             function that sets it.
 
     Raises:
-        ModelError: The model is not compiled, or the optimizer is not on it.
-        ConfigError: Both are given, or another kind of `learning_rate`.
+        ModelError: The model is not compiled, or does not hold the optimizer.
+        ConfigError: Both are given, or `learning_rate` is of another kind.
     """
     if learning_rate is None:
         return OptimizerRate(model, optimizer)

@@ -1,7 +1,7 @@
-"""Reach: the Python objects that can be met from an object through attributes and names.
+"""Reach: the Python objects that can be reached from an object through attributes and names.
 
-Followed are containers, the attributes of objects, and what a function can see: closures,
-defaults and the globals that it names. Not followed is the inside of the libraries.
+The search follows containers, the attributes of objects, and the closure, the defaults and the
+globals of a function. It does not enter libraries.
 """
 
 import functools
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-Part = tuple[Any, Any]  # what leads to a part, a name say, and the part
+Part = tuple[Any, Any]  # the key of a part, such as its name, and the part
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
 """Values without parts, compared by value."""
@@ -22,7 +22,7 @@ _LIBRARIES = frozenset(
     {"keras", "tensorflow", "numpy", "ml_dtypes", "jax", "jaxlib", "torch", "absl", "lrwidget"}
 ) | frozenset(sys.stdlib_module_names - {"__main__"})
 
-# What Keras and TensorFlow note down for themselves while a model is called, trained or saved.
+# Attributes that Keras and TensorFlow set while a model is called, trained or saved.
 _BOOKKEEPING = frozenset(
     {
         "_tracker",
@@ -57,7 +57,7 @@ _BOOKKEEPING = frozenset(
 
 
 def is_of_library(kind: Any) -> bool:
-    """Say whether a function or class belongs to Python, Keras or what carries it."""
+    """Return whether a function or class belongs to Python, Keras or a backend."""
     module = getattr(kind, "__module__", None)
     return isinstance(module, str) and _is_library(module)
 
@@ -67,10 +67,10 @@ def _is_library(module: str) -> bool:
 
 
 def attributes_of(value: Any) -> dict[str, Any]:
-    """Return the attributes of an object by name, without the notes that Keras keeps on it.
+    """Return the attributes of an object by name, without those that Keras or this package sets.
 
-    Also without the functions by which this package shadows methods for a while. Sorted by name:
-    an attribute that is removed and set again moves to the end of `vars`.
+    This package overrides methods for a while. The result is sorted by name, because an attribute
+    that is removed and set again moves to the end of `vars`.
     """
     return {
         name: held
@@ -106,7 +106,7 @@ def _slots_of(kind: type) -> tuple[str, ...]:
 
 
 def items_of(container: Any) -> list[Part] | None:
-    """Return what is in a container, or None where it is none."""
+    """Return the items of a container, or None if the value is no container."""
     if isinstance(container, list | tuple | set | frozenset | deque):
         return list(enumerate(container))
     # Asking a class whether it is a Mapping takes microseconds, and most objects are none. Objects
@@ -119,7 +119,7 @@ def items_of(container: Any) -> list[Part] | None:
 
 
 def seen_by(function: types.FunctionType) -> Iterator[Part]:
-    """Return what a function can see: what it keeps, and globals by their names."""
+    """Return the objects that a function can reach: those it holds, and globals by their names."""
     yield from kept_by(function)
     yield from globals_of(function)
 
@@ -136,7 +136,7 @@ def kept_by(function: types.FunctionType) -> Iterator[Part]:
 
 
 def globals_of(function: types.FunctionType) -> Iterator[Part]:
-    """Return the globals that a function names, and those that it names of the user's modules."""
+    """Return the globals that a function names, and the names that it reads in user modules."""
     names = _names_in(function.__code__)
     for name in names:
         if name in function.__globals__:
@@ -148,13 +148,13 @@ def globals_of(function: types.FunctionType) -> Iterator[Part]:
 
 @functools.lru_cache(maxsize=4096)
 def _names_in(code: types.CodeType) -> tuple[str, ...]:
-    """Return the names that a function and those defined in it use."""
+    """Return the names that a function and its inner functions use."""
     inner = [_names_in(each) for each in code.co_consts if isinstance(each, types.CodeType)]
     return tuple(dict.fromkeys([*code.co_names, *(name for names in inner for name in names)]))
 
 
 def parts_of_callable(value: Any) -> list[Part] | None:
-    """Return what a callable, or what wraps one in a class, consists of; None where it is none."""
+    """Return the parts of a callable or of an object that wraps one; None for other objects."""
     if isinstance(value, types.FunctionType):
         return [] if is_of_library(value) else list(seen_by(value))
     if isinstance(value, types.MethodType):
@@ -169,14 +169,14 @@ def parts_of_callable(value: Any) -> list[Part] | None:
 
 
 def walk(roots: Iterable[Any], parts_of: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
-    """Yield the objects that can be met, nearest first, each once, without plain values.
+    """Yield the reachable objects, nearest first, each once, without plain values.
 
     Args:
-        roots: Where to begin.
-        parts_of: Returns what an object leads to.
+        roots: The objects to start from.
+        parts_of: A function that returns the parts of an object.
     """
     todo = deque(roots)
-    seen: dict[int, Any] = {}  # keeps what it has seen, so that no id is used twice
+    seen: dict[int, Any] = {}  # keeps visited objects alive, so that no id is used twice
     while todo:
         value = todo.popleft()
         if isinstance(value, PLAIN) or id(value) in seen:
@@ -189,12 +189,12 @@ def walk(roots: Iterable[Any], parts_of: Callable[[Any], Iterable[Any]]) -> Iter
 def in_reach(
     roots: Iterable[Any], wanted: tuple[type, ...], enters: Callable[[Any], bool]
 ) -> list[Any]:
-    """Return the objects of some kinds that can be met, nearest first, each once.
+    """Return the reachable objects of some kinds, nearest first, each once.
 
     Args:
-        roots: Where to begin.
-        wanted: The kinds; what is inside of such an object is not looked at.
-        enters: Whether to look at the attributes of an object, or at what a callable sees.
+        roots: The objects to start from.
+        wanted: The kinds to find; the search does not enter such objects.
+        enters: Whether to enter an object, by its attributes or its closure.
     """
 
     def parts_of(value: Any) -> list[Any]:
@@ -210,7 +210,7 @@ def in_reach(
 
 
 def is_of_user(value: Any) -> bool:
-    """Say whether an object is of a class, or a function, that is not a library's."""
+    """Return whether an object is a function, or an instance of a class, outside the libraries."""
     if isinstance(value, types.FunctionType):
         return not is_of_library(value)
     if isinstance(value, types.MethodType | functools.partial | types.SimpleNamespace):
@@ -219,5 +219,5 @@ def is_of_user(value: Any) -> bool:
 
 
 def is_object_of_user(value: Any) -> bool:
-    """Say whether an object is of a class of the user's, and neither function nor method."""
+    """Return whether an object is an instance of a user's class, not a function or method."""
     return is_of_user(value) and parts_of_callable(value) is None

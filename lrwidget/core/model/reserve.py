@@ -1,4 +1,4 @@
-"""reserved: keeps everyone else's hands off a model while a range test has it."""
+"""reserved: blocks all other uses of a model while a range test runs on it."""
 
 import threading
 import weakref
@@ -39,9 +39,9 @@ def check_free(model: keras.Model) -> None:
 
 @contextmanager
 def reserved(model: keras.Model) -> Iterator[None]:
-    """Make `fit` and its like on `model` raise BusyError for a while, from every thread.
+    """Make `fit`, `evaluate` and similar methods of `model` raise BusyError, in every thread.
 
-    The methods are shadowed on the instance, so that no step pays for a check.
+    The methods are overridden on the instance, so that steps of the test need no check.
 
     Raises:
         BusyError: `model` is reserved already.
@@ -70,6 +70,6 @@ def _refuser(name: str) -> Any:
 
 def _refuse(what: str) -> NoReturn:
     raise BusyError(
-        f"{what} cannot run now: a range test runs on this model, and its weights are not yours "
-        "until that ends. Press Stop, call `stop()`, or wait for the end."
+        f"{what} is blocked while a range test is using this model and changing its weights. "
+        "Wait for the end of the test, or stop it with the Stop button or `stop()`, then try again."
     )

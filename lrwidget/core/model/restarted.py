@@ -10,13 +10,13 @@ from keras import ops
 class RestartedSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule that begins when an optimizer has already taken steps.
 
-    What an optimizer has counted stays as it is: Adam's bias correction depends on it. A model
-    saved with it loads after `import lrwidget.schedules`.
+    The optimizer's step count does not change, because Adam's bias correction depends on it. A
+    model saved with such a schedule loads after `import lrwidget.schedules`.
 
     Args:
-        schedule: Any schedule of Keras or lrwidget, or one of the user's.
+        schedule: Any schedule of Keras or lrwidget, or a custom one.
         start: The optimizer's step that is step 0 of the schedule, >= 0.
-        factor: What the schedule's learning rates are multiplied by.
+        factor: The factor by which the schedule's learning rates are multiplied.
     """
 
     def __init__(
@@ -45,5 +45,5 @@ class RestartedSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def users_schedule(rate: Any) -> Any:
-    """Return the schedule that a user applied; anything else as it is."""
+    """Return the schedule that a user applied; other values are returned unchanged."""
     return rate.schedule if isinstance(rate, RestartedSchedule) else rate

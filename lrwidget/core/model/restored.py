@@ -1,4 +1,4 @@
-"""Restored: the proof that the state of a model is what it was."""
+"""Restored: fingerprints that show whether the state of a model was restored."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from lrwidget.errors import ConfigError
 
 @dataclass(frozen=True)
 class Restored:
-    """The proof that a range test left no trace; true where it did not.
+    """The fingerprints of all state before and after a range test; true if they are equal.
 
     Attributes:
         before: Fingerprint of all state before the test: a CRC-32 over the bytes of the
             model's, the optimizer's and the metrics' variables and the global random state.
-        after: The same, taken after everything was put back.
+        after: The same, taken after everything was restored.
     """
 
     before: str

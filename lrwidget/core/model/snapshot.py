@@ -1,4 +1,4 @@
-"""Snapshot: all state that training changes, taken, restored, compared."""
+"""Snapshot: saves, restores and compares all state that training changes."""
 
 import sys
 import zlib
@@ -25,13 +25,13 @@ class Snapshot:
     """The state of a model, its optimizers and its metrics, and the global random state.
 
     A tensor read from a variable is immutable, and TensorFlow copies a buffer only when its
-    variable is next written to: the snapshot holds at most one copy of the state, made at the
-    speed of memory, and its fingerprint costs one reading of the state more.
+    variable is next written. So the snapshot holds at most one copy of the state, and its
+    fingerprint reads the state once more.
 
     Args:
         variables: The variables to save.
-        random_state: The global random state of the beginning; by default that of now.
-        keeps_random_state: Whether the global random state is part of it. It is not where other
+        random_state: The global random state at the start; the current one by default.
+        keeps_random_state: Whether to save the global random state. This must be false if other
             code runs at the same time and may draw from it or set a seed.
 
     Raises:
@@ -61,15 +61,15 @@ class Snapshot:
             self._saved[id(_native(variable))] = _Saved(variable, value, _checksum(value))
 
     def keep_random_state(self) -> None:
-        """Take the global random state as it is now, in place of that at the start."""
+        """Save the current global random state, instead of the one at the start."""
         self._random = RandomState()
 
     def restore(self) -> None:
-        """Restore everything, bit for bit; an interrupt meanwhile is raised only after that.
+        """Restore everything, bit for bit. An interrupt during this is raised at the end.
 
         Raises:
-            NotRestoredError: Some variables could not be written, not even at a second try;
-                everything else is restored.
+            NotRestoredError: Some variables could not be written in two tries; everything else
+                is restored.
         """
         try:
             self._restore()
@@ -87,10 +87,10 @@ class Snapshot:
             raise NotRestoredError(names, self.restore) from failed[0][1]
 
     def restored(self, left_behind: Iterable[Variable] = ()) -> Restored:
-        """Return the fingerprints of the state as it was taken and as it is now.
+        """Return the fingerprints of the saved state and of the current state.
 
         Args:
-            left_behind: Variables that the model has now and did not have then.
+            left_behind: Variables that the model has now but did not have then.
         """
         before = [saved.checksum for saved in self._saved.values()]
         after = [_checksum(_value(saved.variable)) for saved in self._saved.values()]
@@ -123,7 +123,7 @@ def _name(variable: Variable) -> str:
 
 
 def _native(variable: Variable) -> Any:
-    """Return the backend's own variable."""
+    """Return the variable of the backend."""
     return getattr(variable, "_value", variable)
 
 
@@ -143,10 +143,10 @@ def _fingerprint(checksums: list[int]) -> str:
 def state_variables(model: keras.Model) -> list[Variable]:
     """Return the variables that a training step of `model` may change, each once.
 
-    Layers (weights, BatchNorm statistics, seed generators, the states of recurrent layers,
-    which Keras does not track), metrics, every optimizer that the model or one of its attributes
-    holds (slots, iterations, learning rate, loss scale), and variables and generators of
-    TensorFlow's among the attributes.
+    They come from layers (weights, BatchNorm statistics, seed generators, the states of recurrent
+    layers, which Keras does not track), from metrics, from every optimizer that the model or one
+    of its attributes holds (slots, iterations, learning rate, loss scale), and from TensorFlow
+    variables and generators among the attributes.
     """
     attributes = [value for layer in model._flatten_layers() for value in vars(layer).values()]
     found = [

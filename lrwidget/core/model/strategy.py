@@ -1,4 +1,4 @@
-"""The tf.distribute strategy of a model, where Keras runs on TensorFlow."""
+"""The tf.distribute strategy of a model, if Keras runs on TensorFlow."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -9,7 +9,7 @@ from lrwidget.core.model.values import is_tensorflow
 
 
 def scope_of(model: keras.Model) -> AbstractContextManager[Any]:
-    """Return the context in which variables for a model are made."""
+    """Return the context in which to create variables for a model."""
     return model.distribute_strategy.scope() if is_tensorflow() else nullcontext()
 
 

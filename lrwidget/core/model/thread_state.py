@@ -1,22 +1,22 @@
-"""KerasThreadState: what Keras keeps for each thread, carried to another one.
+"""KerasThreadState: carries Keras' thread-local settings to another thread.
 
-Keras keeps its global seed generator, dtype policy and custom objects per thread, so that a
-model would behave differently in a worker.
+Keras keeps its global seed generator, dtype policy and custom objects per thread. Without them, a
+model would behave differently in a worker thread.
 """
 
 from keras.src.backend.common import global_state
 
-# Where in a model this thread is building something right now.
+# The place in a model that this thread is building right now.
 _SCOPES = ("name_scope_stack", "remat_scope_stack")
 
 
 class KerasThreadState:
-    """Keras' global state of the thread that makes this object."""
+    """Keras' global state of the thread that creates this object."""
 
     def __init__(self) -> None:
         state = vars(global_state.GLOBAL_STATE_TRACKER)
         self._state = {name: value for name, value in state.items() if name not in _SCOPES}
 
     def enter(self) -> None:
-        """Share that state, the very objects, with the thread that calls this."""
+        """Share the same state objects with the calling thread."""
         vars(global_state.GLOBAL_STATE_TRACKER).update(self._state)

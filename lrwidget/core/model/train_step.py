@@ -1,12 +1,12 @@
-"""What is added to a model's training step for the length of one `fit`, and taken off again.
+"""Extensions of a model's training step: added for one `fit`, then removed.
 
-A compiled step sees what was there when it was traced, not what a callback changes later. So a
-callback that is to act inside the step exchanges the model's train function in `on_train_begin`.
-Nothing else of the model is changed for longer than a call of that function lasts, whatever way
-`fit` is left.
+A compiled step keeps the state of the time when it was traced and ignores later changes by a
+callback. A callback that acts inside the step therefore replaces the model's train function in
+`on_train_begin`. Everything else in the model changes only during a call of that function,
+however `fit` ends.
 
-A callback is not told when `fit` is interrupted. So it announces each step, and what is not
-announced, such as a later `train_on_batch`, runs as if nothing had been added.
+Keras does not notify a callback when `fit` is interrupted. So the callback announces each step
+with `expect_step`. A step without it, such as a later `train_on_batch`, runs without extensions.
 """
 
 import functools
@@ -20,84 +20,84 @@ _COMPILED = "_lrwidget_compiled"
 _NOTHING = object()
 
 
-class Addition:
-    """Something added to a training step. Equal ones share a compiled function."""
+class StepExtension:
+    """An extension of a training step. Equal extensions share a compiled function."""
 
     def extend(self, step: Step) -> Step:
-        """Return a step that does something more; compiled, it runs once for each trace."""
+        """Return the extended step. If it is compiled, its Python code runs once per trace."""
         return step
 
-    def shadows(self) -> "list[Shadow]":
-        """Return what is exchanged during each call of the train function, compiled or not.
+    def overrides(self) -> "list[AttributeOverride]":
+        """Return the attribute overrides for each call of the train function, compiled or not.
 
-        It is asked for once a `fit`, while nothing is exchanged.
+        Called once per `fit`, while no override is active.
         """
         return []
 
 
 class RunningFit:
-    """A `fit` whose steps are extended, as the callbacks that extend it know it."""
+    """The handle on a `fit` whose steps are extended; callbacks announce each step to it."""
 
     def __init__(self) -> None:
-        self._announced = False
+        self._is_expected = False
 
-    def announce_step(self) -> None:
-        """Say in `on_train_batch_begin` that the next call of the train function is of this fit."""
-        self._announced = True
+    def expect_step(self) -> None:
+        """Announce in `on_train_batch_begin` that this `fit` calls the train function next."""
+        self._is_expected = True
 
-    def takes_step(self) -> bool:
-        """Say whether the call that has just come was announced."""
-        announced, self._announced = self._announced, False
+    def consume_expected_step(self) -> bool:
+        """Return whether the current call was announced, and clear the announcement."""
+        announced, self._is_expected = self._is_expected, False
         return announced
 
 
-def add_to_step(model: keras.Model, addition: Addition) -> RunningFit:
-    """Make the `fit` that is about to begin train with an addition, around earlier ones.
+def add_to_step(model: keras.Model, extension: StepExtension) -> RunningFit:
+    """Extend the training steps of the `fit` that is about to begin.
 
     Args:
-        model: Its `fit` is in `on_train_begin`.
-        addition: What to add; if it is there already, nothing happens.
+        model: A model whose `fit` is in `on_train_begin`.
+        extension: The extension to add around earlier ones. Adding it twice has no effect.
 
     Returns:
-        What each step of this `fit` has to be announced to, by one callback at least.
+        The handle on which a callback must announce every step.
     """
     current = _added_to(model)
     if current is None:
         current = _ExtendedFunction(model, model.train_function, (), RunningFit())
-    if addition not in current.additions:
-        current = current.with_additions((*current.additions, addition))
+    if extension not in current.extensions:
+        current = current.with_extensions((*current.extensions, extension))
         model.train_function = current
         current.make()
     return current.fit
 
 
-def take_from_step(model: keras.Model, addition: Addition) -> None:
-    """Take an addition off again; what Keras had compiled comes back as it was."""
+def remove_from_step(model: keras.Model, extension: StepExtension) -> None:
+    """Remove an extension, and restore Keras' own compiled function after the last one."""
     current = _added_to(model)
-    if current is None or addition not in current.additions:
+    if current is None or extension not in current.extensions:
         return
-    rest = tuple(other for other in current.additions if other != addition)
-    model.train_function = current.with_additions(rest) if rest else current.plain
+    rest = tuple(other for other in current.extensions if other != extension)
+    model.train_function = current.with_extensions(rest) if rest else current.plain
 
 
-def trace_anew(model: keras.Model) -> None:
-    """Let a model's next step see what has changed since its train function was made.
+def retrace(model: keras.Model) -> None:
+    """Make the train function again, so that the next step sees changes made since then.
 
-    In the middle of a `fit` too, where Keras goes on calling the function that the model has;
-    what was added to the steps of this `fit` stays.
+    This also works during a `fit`, where Keras calls the model's current train function. The
+    extensions of this `fit` are kept.
     """
     if model.train_function is None:
         return
     current = _added_to(model)
     model.make_train_function(force=True)
     if current is not None:
-        extended = _ExtendedFunction(model, model.train_function, current.additions, current.fit)
+        extended = _ExtendedFunction(model, model.train_function, current.extensions, current.fit)
         model.train_function = extended
         extended.make()
 
 
 def _added_to(model: keras.Model) -> "_ExtendedFunction | None":
-    """Return what extends the running `fit`; what an interrupted one left behind goes."""
+    """Return the extended function of this `fit`; one left by an interrupted `fit` is removed."""
     current = model.train_function
     if not isinstance(current, _ExtendedFunction):
         return None
@@ -108,72 +108,83 @@ def _added_to(model: keras.Model) -> "_ExtendedFunction | None":
 
 
 class _ExtendedFunction:
-    """Stands in for a model's train function while a `fit` runs.
+    """Replaces a model's train function while a `fit` runs.
 
     Args:
+        model: The model that is trained.
         plain: The train function that Keras made.
-        additions: What is added to the step, innermost first.
-        fit: The `fit` that this belongs to.
+        extensions: The extensions of the step, innermost first.
+        fit: The handle on the running `fit`.
     """
 
     def __init__(
-        self, model: keras.Model, plain: Step, additions: tuple[Addition, ...], fit: RunningFit
+        self,
+        model: keras.Model,
+        plain: Step,
+        extensions: tuple[StepExtension, ...],
+        fit: RunningFit,
     ) -> None:
         self.plain = plain
-        self.additions = additions
+        self.extensions = extensions
         self.fit = fit
         self._model = model
         self._history = model.history
-        # A function of its own in any case: JAX finds an earlier trace by the function's identity.
+        # Always a new function: JAX finds an earlier trace by the function's identity.
         self._step: Step = functools.partial(model.train_step)
-        for addition in additions:
-            self._step = addition.extend(self._step)
-        shadows = [Shadow(model, "train_step", self._step)]
-        self._exchanged = Exchanged(sum((each.shadows() for each in additions), shadows))
+        for extension in extensions:
+            self._step = extension.extend(self._step)
+        overrides = [AttributeOverride(model, "train_step", self._step)]
+        self._overrides = Overrides(sum((each.overrides() for each in extensions), overrides))
         self._made: Step | None = None
 
     def __call__(self, *args: Any) -> Any:
         if not self.is_of_this_fit():
             self._model.train_function = self.plain
             return self.plain(*args)
-        if not self.fit.takes_step():
+        if not self.fit.consume_expected_step():
             return self.plain(*args)
         made = self._made or self.make()
-        with self._exchanged:
+        with self._overrides:
             return made(*args)
 
-    def with_additions(self, additions: tuple[Addition, ...]) -> "_ExtendedFunction":
-        """Return what stands for the same train function in the same `fit` with these additions."""
-        return _ExtendedFunction(self._model, self.plain, additions, self.fit)
+    def with_extensions(self, extensions: tuple[StepExtension, ...]) -> "_ExtendedFunction":
+        """Return a copy for the same train function and `fit` with other extensions."""
+        return _ExtendedFunction(self._model, self.plain, extensions, self.fit)
 
     def is_of_this_fit(self) -> bool:
-        """Every `fit` gives the model a History of its own."""
+        """Return whether the same `fit` still runs; every `fit` gives the model a new History."""
         return self._model.history is self._history
 
     def make(self) -> Step:
-        """Return the function that Keras makes of the extended step.
+        """Return the train function that Keras makes from the extended step.
 
-        First called before `fit` takes a step: on JAX with several devices, Keras then looks at
-        the model's variables, which are empty while the steps run.
+        The first call must come before `fit` takes a step: on JAX with several devices, Keras
+        reads the model's variables here, and they are empty while the steps run.
         """
         if self._made is None:
-            # Kept with the plain function, so that it lives as long and no longer.
+            # Stored on the plain function, so that both are deleted at the same time.
             kept = vars(self.plain).setdefault(_COMPILED, {})
-            if self.additions not in kept:
-                kept[self.additions] = self._newly_made()
-            self._made = kept[self.additions]
+            if self.extensions not in kept:
+                kept[self.extensions] = self._newly_made()
+            self._made = kept[self.extensions]
         return self._made
 
     def _newly_made(self) -> Step:
-        with self._exchanged:
+        with self._overrides:
             self._model.make_train_function(force=True)
         made, self._model.train_function = self._model.train_function, self
         return made
 
 
-# Classes, not generators or an ExitStack: a step of a millisecond must not wait for them.
-class Shadow:
-    """Lets an attribute of one object be another for a while, past its class's `__setattr__`."""
+# Classes, because generators and ExitStack are too slow for steps of a millisecond.
+class AttributeOverride:
+    """Replaces an attribute of one object for a while, without calling its `__setattr__`.
+
+    Args:
+        owner: The object.
+        name: The attribute.
+        value: Its temporary value.
+    """
 
     def __init__(self, owner: Any, name: str, value: Any) -> None:
         self._attributes, self._name, self._value = vars(owner), name, value
@@ -190,13 +201,13 @@ class Shadow:
             self._attributes[self._name] = self._own
 
 
-class Wrapped(Shadow):
-    """Lets an attribute of one object be a wrapper of what it is on entering.
+class WrappedAttribute(AttributeOverride):
+    """Wraps an attribute of one object for a while.
 
     Args:
         owner: The object.
         name: The attribute.
-        wrap: Takes what the attribute is, returns what it is to be for a while.
+        wrap: Takes the value of the attribute on entry and returns the temporary value.
     """
 
     def __init__(self, owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
@@ -208,16 +219,16 @@ class Wrapped(Shadow):
         super().__enter__()
 
 
-class Exchanged:
-    """Enters shadows one after another, as often as wanted, but not twice at a time."""
+class Overrides:
+    """Several overrides as one context manager; reusable, but not nestable."""
 
-    def __init__(self, shadows: list[Shadow]) -> None:
-        self._shadows = shadows
+    def __init__(self, overrides: list[AttributeOverride]) -> None:
+        self._shadows = overrides
 
     def __enter__(self) -> None:
-        for shadow in self._shadows:
-            shadow.__enter__()
+        for override in self._shadows:
+            override.__enter__()
 
     def __exit__(self, *_error: object) -> None:
-        for shadow in reversed(self._shadows):
-            shadow.__exit__()
+        for override in reversed(self._shadows):
+            override.__exit__()

@@ -17,7 +17,7 @@ def numpy_of(variable: Any) -> Any:
 
 
 def is_tensorflow() -> bool:
-    """Say whether Keras runs on TensorFlow."""
+    """Return whether Keras runs on TensorFlow."""
     return bool(keras.backend.backend() == "tensorflow")
 
 
@@ -27,8 +27,8 @@ def copies_of(variables: list[Any]) -> list[Any]:
 
 
 def changed(variables: list[Any], before: list[Any]) -> list[Any]:
-    """Return the variables whose values are others now."""
-    # By their bytes: NaN equals itself, and numpy compares no bfloat16 with NaN.
+    """Return the variables whose values have changed."""
+    # Compare bytes: NaN then equals itself, and numpy cannot compare bfloat16 with NaN.
     return [
         variable
         for variable, value in zip(variables, before, strict=True)
@@ -37,5 +37,5 @@ def changed(variables: list[Any], before: list[Any]) -> list[Any]:
 
 
 def float_type() -> str:
-    """Return the type to calculate learning rates and losses in: half precision is too coarse."""
+    """Return the type for calculations with learning rates and losses: never half precision."""
     return "float64" if keras.config.floatx() == "float64" else "float32"

@@ -1,1 +1,1 @@
-"""What LRMonitor records inside of a step."""
+"""What LRMonitor records inside a step."""

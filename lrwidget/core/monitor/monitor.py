@@ -1,4 +1,4 @@
-"""Monitor: learning rate and loss of every step of a `fit`; LRMonitor without its drawing."""
+"""Monitor: learning rate and loss of every step of a `fit`; the base of LRMonitor, without UI."""
 
 from typing import TYPE_CHECKING, Any
 from warnings import warn
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.model.fit_guard import check_not_in_use
-from lrwidget.core.model.train_step import RunningFit, add_to_step, take_from_step
+from lrwidget.core.model.train_step import RunningFit, add_to_step, remove_from_step
 from lrwidget.core.monitor.recorder import Recorder, recorder_of
 from lrwidget.core.monitor.schedule_end import ScheduleEnd
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Monitor(keras.callbacks.Callback):
     """Records the learning rate and the true loss of every training step.
 
-    What it records goes on from one `fit` to the next. The steps are noted inside of the
-    compiled step and read now and then, so that a step costs next to nothing more.
+    Several calls of `fit` form one recording. Steps are recorded inside the compiled step and
+    read from time to time, so that a step takes hardly longer.
 
     Args:
         optimizer: See LRMonitor.
@@ -58,14 +58,14 @@ class Monitor(keras.callbacks.Callback):
 
     @property
     def lrs(self) -> FloatArray:
-        """Learning rates, shape (steps,), whatever moved them."""
+        """Learning rates in use at each step, shape (steps,)."""
         return self.rows()[:, 0]
 
     @property
     def lrs_by_optimizer(self) -> dict[str, FloatArray]:
         """Learning rates by the optimizer's name, each of shape (steps,), NaN where not recorded.
 
-        A MultiOptimizer has several; `lrs` are those of its default one.
+        A MultiOptimizer has several; `lrs` holds those of its default optimizer.
         """
         self.collect()
         names = dict.fromkeys(name for part in self._lr_parts for name in part)
@@ -92,8 +92,8 @@ class Monitor(keras.callbacks.Callback):
         """Return a pandas DataFrame with one row for each training step.
 
         Columns: `step` (0-based, over every `fit` recorded), `epoch`, `lr` and `loss`; with
-        several optimizers in one, `lr_` and its name for each; with validation,
-        `validation_loss` on the last step before it was measured, else NaN.
+        a MultiOptimizer, also `lr_<name>` for each of its optimizers; with validation, also
+        `validation_loss`, in the row of the last step before it was measured, NaN elsewhere.
 
         Raises:
             ImportError: pandas is not installed.
@@ -122,17 +122,17 @@ class Monitor(keras.callbacks.Callback):
         """Draw loss and learning rate over the training steps with matplotlib.
 
         The loss of each step is pale, the smoothed loss is bold, and each validation loss is a
-        diamond at the step after which it was measured. The learning rate has an axis at the
-        right. `lrwidget.plot_monitors` draws several trainings on one picture.
+        diamond at the step after which it was measured. The learning rate has its own axis on the
+        right. `lrwidget.plot_monitors` draws several trainings in one figure.
 
         Args:
-            ax: Where to draw; None makes a new figure.
+            ax: The axes to draw on; None makes a new figure.
 
         Returns:
             The axes of the loss.
 
         Raises:
-            ConfigError: `ax` is something else.
+            ConfigError: `ax` is not matplotlib axes.
             MissingPackageError: matplotlib is not installed.
         """
         from lrwidget.core.monitor.monitor_drawing import draw_monitor
@@ -140,7 +140,7 @@ class Monitor(keras.callbacks.Callback):
         return draw_monitor(ax, self)
 
     def collect(self) -> int:
-        """Read the steps noted since the last time; return how many there are in all."""
+        """Read the steps recorded since the last call; return the total number of steps."""
         if self._recorder is not None:
             rows = self._recorder.read(self._next)
             if len(rows):
@@ -152,7 +152,7 @@ class Monitor(keras.callbacks.Callback):
         return sum(map(len, self._parts))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Let the steps of this `fit` be noted.
+        """Start recording the steps of this `fit`.
 
         Raises:
             LRWidgetError: The monitor is in use by another running `fit`, or twice in this one.
@@ -173,17 +173,17 @@ class Monitor(keras.callbacks.Callback):
         self._epoch, self._epoch_start = epoch, len(self._parts)
         self._history.enter()
 
-    # Not at the end of a batch: Keras would then wait for every step before starting the next.
-    # Nor a look at `self.model`, for which Keras on JAX brings its state up to date.
+    # With `on_train_batch_end`, Keras would wait for every step before it starts the next one.
+    # Reading `self.model` would make Keras on JAX update the variables at every step.
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Let the steps that begin now be noted, and read earlier ones while there is room."""
+        """Announce the next steps, and read earlier ones before the recorder is full."""
         if self._may_wait < self._group:
             self.collect()
         self._may_wait -= self._group
-        self._fit.announce_step()
+        self._fit.expect_step()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Read what is left, and put the learning rate of the last step into the history."""
+        """Read the remaining steps, and add the learning rate of the last one to the logs."""
         steps = self.collect()
         self._history.finish(_joined(self._parts[self._epoch_start :]))
         if self._end is not None and self._end.is_passed(steps):
@@ -196,14 +196,14 @@ class Monitor(keras.callbacks.Callback):
             self.validation[steps] = float(logs["val_loss"])
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Let the next `fit` run as if there had been no monitor."""
+        """Remove the recorder from the model's training step."""
         if self._recorder is not None:
-            take_from_step(self._recorder.model(), self._recorder)
+            remove_from_step(self._recorder.model(), self._recorder)
         self.detach()
         self._history.enter()
 
     def detach(self) -> None:
-        """Read what there is; steps of a later `fit` belong to whoever watches that one."""
+        """Read the steps recorded so far and stop listening."""
         self.collect()
         self._recorder = None
 
@@ -214,14 +214,14 @@ class Monitor(keras.callbacks.Callback):
 
 
 class _StepHistory:
-    """The steps of one `fit` on their way into its history.
+    """Writes the steps of one `fit` into its history.
 
-    They go past `logs`, whose other readers know numbers only. An epoch enters when it is over
-    for everybody: until the next one begins, Keras' History may not have entered it yet, or
-    never does, because another callback raises. So all lists in it keep one length.
+    They cannot pass through `logs`, where other callbacks expect numbers only. An epoch is
+    written when the next one begins: before that, Keras' History may not have written it yet, or
+    never does, because another callback raises. So all lists in the history have equal lengths.
 
     Args:
-        history: The dict of the History, with earlier calls of `fit` where the user shares it.
+        history: The dict of the History; it holds earlier calls of `fit` if the user reuses it.
     """
 
     def __init__(self, history: dict[str, list[Any]]) -> None:
@@ -230,18 +230,18 @@ class _StepHistory:
         self._finished: list[list[list[float]]] = []
 
     def finish(self, rows: FloatArray) -> None:
-        """Remember learning rate and loss of an epoch's steps as plain numbers, fit for JSON."""
+        """Store learning rate and loss of an epoch's steps as plain numbers, for JSON."""
         self._finished.append(rows.T.tolist())
 
     def enter(self) -> None:
-        """Put the epochs remembered into the history."""
+        """Write the stored epochs into the history."""
         for column, name in enumerate(("step_lr", "step_loss") if self._finished else ()):
             epochs = self._history.setdefault(name, [])
             epochs[self._before :] = [columns[column] for columns in self._finished]
 
 
 def _by_name(rates: list[Any], rows: FloatArray) -> dict[str, FloatArray]:
-    """Return the learning rates among recorded rows by name; the loss is in the second column."""
+    """Return the learning rates in recorded rows by name; the second column is the loss."""
     columns = [0, *range(2, rows.shape[1])]
     names: list[str] = []
     for rate in rates:

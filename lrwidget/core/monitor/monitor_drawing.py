@@ -1,4 +1,4 @@
-"""Pictures of what LRMonitor recorded: one training alone, and several for comparison."""
+"""Pictures of LRMonitor's recordings: one training, or several for comparison."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -27,7 +27,7 @@ from lrwidget.errors import ConfigError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The ends of more epochs than these are not drawn: they would be a gray area.
+# With more epochs than this, their ends are not drawn: they would merge into a gray area.
 _MOST_EPOCHS = 60
 
 
@@ -38,8 +38,8 @@ def plot_monitors(monitors: Mapping[str, Monitor], ax: "Axes | None" = None) -> 
     diamond at the step after which it was measured.
 
     Args:
-        monitors: LRMonitors by name, each with what it recorded.
-        ax: Where to draw; None makes a new figure.
+        monitors: LRMonitors by name.
+        ax: The axes to draw on; None makes a new figure.
 
     Returns:
         The axes.
@@ -111,7 +111,7 @@ def _draw_rates(ax: "Axes", monitor: Monitor) -> None:
 
 
 def _set_loss_axis(ax: "Axes", monitors: Sequence[Monitor]) -> None:
-    """Label the axes of losses, and leave out single spikes."""
+    """Label the axes of losses, and choose limits that exclude single spikes."""
     seen = [np.append(each.losses, list(each.validation.values())) for each in monitors]
     limits = robust_limits(np.concatenate(seen))
     if limits is not None:

@@ -1,7 +1,7 @@
-"""The loss of a step's batch alone: what the step tells its running mean.
+"""The loss of each batch alone, captured from the updates of the metric that averages it.
 
-What `fit` reports as the loss is the running mean of the epoch. The differences of such means
-lose the loss of a late batch in the digits of all before it, so each batch is measured alone.
+`fit` reports the running mean of the loss over the epoch. Late in an epoch, the difference of
+two such means is too imprecise to recover the loss of one batch, so each batch is measured alone.
 """
 
 import weakref
@@ -13,23 +13,23 @@ import keras
 import numpy as np
 from keras import ops
 
-from lrwidget.core.model.train_step import Shadow, Wrapped
+from lrwidget.core.model.train_step import AttributeOverride, WrappedAttribute
 from lrwidget.core.model.values import float_type
 from lrwidget.errors import ModelError
 
 
 def loss_trackers(model: keras.Model, name: str) -> list[keras.metrics.Mean]:
-    """Return the metrics that may be a model's running mean loss: Keras' own, the user's.
+    """Return the metrics that may hold a model's running mean loss: Keras' or the user's.
 
-    A train step of the user's has one of its own beside Keras' where it does not replace
-    `metrics`; it tells one of the two.
+    A custom train step that does not override `metrics` has its own tracker beside the one of
+    Keras, and updates one of the two.
     """
     means = [metric for metric in model.metrics if isinstance(metric, keras.metrics.Mean)]
     return [metric for metric in means if metric.name == name]
 
 
 def means_of_other_names(model: keras.Model, name: str) -> list[keras.metrics.Mean]:
-    """Return the running means, one of which a train step of the user's may report as `name`."""
+    """Return the running means of other names; a custom train step may report one as `name`."""
     if trains_as_keras(model):
         return []
     plain = keras.metrics.Mean.update_state
@@ -38,25 +38,25 @@ def means_of_other_names(model: keras.Model, name: str) -> list[keras.metrics.Me
 
 
 def trains_as_keras(model: keras.Model) -> bool:
-    """Say whether a model's step tells its running mean once and outside of any inner trace."""
+    """Return whether a step updates its running mean once and outside any inner trace."""
     kind = type(model)
     names = ("train_step", "compute_loss")
     return all(getattr(kind, name) is getattr(keras.Model, name) for name in names)
 
 
 @contextmanager
-def overheard(tracker: keras.metrics.Mean) -> Iterator[list[Any]]:
-    """Let a list gather what a running mean is told."""
-    told: list[Any] = []
-    with _telling(tracker, lambda values, *_args, **_kwargs: told.append(values)):
-        yield told
+def captured_updates(tracker: keras.metrics.Mean) -> Iterator[list[Any]]:
+    """Collect the values passed to the metric's `update_state`."""
+    updates: list[Any] = []
+    with _forwarding(tracker, lambda values, *_args, **_kwargs: updates.append(values)):
+        yield updates
 
 
 def reported(logs: Any, name: str) -> Any:
-    """Return the loss that a step reports, NaN where it reports none.
+    """Return the loss that a step reports, NaN if it reports none.
 
     Raises:
-        ModelError: None of this name, which is not the usual one.
+        ModelError: The step reports nothing under this name, and the name is not "loss".
     """
     names = list(logs) if isinstance(logs, dict) else []
     if name not in [*names, "loss"]:
@@ -67,21 +67,21 @@ def reported(logs: Any, name: str) -> Any:
 
 
 def as_number(loss: Any) -> Any:
-    """Return a loss as one number of the type that is recorded."""
+    """Return a loss as a scalar of the recorded type."""
     number = ops.cast(loss, float_type())
-    # No mean of a single number: a step of a millisecond would wait for it.
+    # The mean of a scalar would slow down a step of a millisecond.
     return ops.mean(number) if ops.ndim(number) else number
 
 
-Sums = tuple[Any, Any]  # total and count of what a running mean was told
+Sums = tuple[Any, Any]  # total and count of the updates of a running mean
 
 
-def first_told(sums: list[Sums], otherwise: Any) -> Any:
-    """Return the first mean of one step that was told anything.
+def first_updated(sums: list[Sums], otherwise: Any) -> Any:
+    """Return the first of these means that was updated in this step.
 
     Args:
-        sums: Total and count of each running mean, begun anew at this step.
-        otherwise: The loss where none was told.
+        sums: Total and count of each running mean since the start of this step.
+        otherwise: The loss to return if none was updated.
     """
     loss = otherwise
     for total, count in reversed(sums):
@@ -90,25 +90,25 @@ def first_told(sums: list[Sums], otherwise: Any) -> Any:
     return loss
 
 
-def told_or_reported(named: list[Sums], others: list[tuple[Any, Sums]], loss: Any) -> Any:
-    """Return the loss of one step by what running means were told in it.
+def per_step_loss(named: list[Sums], others: list[tuple[Any, Sums]], loss: Any) -> Any:
+    """Return the loss of one step, from the updates of the running means in it.
 
     Args:
-        named: Of each running mean of the loss's name, total and count of this step.
-        others: Of each one of another name, its value after this step, and these sums. The loss
-            that the step reports may be one of them: the one that has just this value.
-        loss: What the step reports.
+        named: Total and count in this step of each running mean that has the name of the loss.
+        others: For each running mean of another name, its value after this step, and its total
+            and count in this step. The reported loss is one of them if the values are equal.
+        loss: The loss that the step reports.
     """
-    found = first_told(named, loss)
+    found = first_updated(named, loss)
     for value, (total, count) in others:
         is_reported = ops.isclose(as_number(value), loss, rtol=1e-6, atol=0.0)
-        told = first_told([(total, count)], found)
-        found = ops.where(is_reported, told, found)
+        own = first_updated([(total, count)], found)
+        found = ops.where(is_reported, own, found)
     return found
 
 
-class Twins:
-    """Running means beside those of a model: told the same, but begun anew at each step."""
+class PerStepMeans:
+    """Copies of a model's running means that receive the same updates but restart at each step."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -117,41 +117,41 @@ class Twins:
         )
 
     def follow(self, model: keras.Model) -> None:
-        """Make a twin for each tracker that has none.
+        """Make a copy for each tracker that has none.
 
         Raises:
-            ModelError: A tracker is of a kind of which no second one can be made.
+            ModelError: A tracker of a custom class cannot be copied.
         """
         name = self._name
         for tracker in [*loss_trackers(model, name), *means_of_other_names(model, name)]:
             if tracker not in self._of:
-                self._of[tracker] = _twin_of(tracker)
+                self._of[tracker] = _per_step_copy(tracker)
 
-    def told_too(self) -> list[Shadow]:
-        """Return what lets the twins be told what the trackers are."""
-        return [_telling(tracker, twin.update_state) for tracker, twin in self._of.items()]
+    def forwarding(self) -> list[AttributeOverride]:
+        """Return overrides that forward each metric's updates to its per-step copy."""
+        return [_forwarding(tracker, copy.update_state) for tracker, copy in self._of.items()]
 
     def begin(self) -> None:
-        """Forget the steps before this one."""
-        for twin in self._of.values():
-            twin.reset_state()
+        """Reset the copies at the start of a step."""
+        for copy in self._of.values():
+            copy.reset_state()
 
     def loss(self, model: keras.Model, logs: Any) -> Any:
-        """Return the loss of the step that has just been made, by its logs where none was told."""
+        """Return the loss of the last step, or the one in its logs if no copy was updated."""
         named = [each for each in loss_trackers(model, self._name) if each in self._of]
         others = [each for each in means_of_other_names(model, self._name) if each in self._of]
-        return told_or_reported(
+        return per_step_loss(
             [self._sums(each) for each in named],
             [(each.result(), self._sums(each)) for each in others],
             reported(logs, self._name),
         )
 
     def _sums(self, tracker: keras.metrics.Mean) -> Sums:
-        twin = self._of[tracker]
-        return twin.total.value, twin.count.value
+        copy = self._of[tracker]
+        return copy.total.value, copy.count.value
 
 
-def _twin_of(tracker: keras.metrics.Mean) -> keras.metrics.Mean:
+def _per_step_copy(tracker: keras.metrics.Mean) -> keras.metrics.Mean:
     kind: Any = type(tracker)
     if kind.update_state is keras.metrics.Mean.update_state:
         return keras.metrics.Mean(name=tracker.name, dtype=tracker.dtype)
@@ -159,13 +159,13 @@ def _twin_of(tracker: keras.metrics.Mean) -> keras.metrics.Mean:
         return kind.from_config(tracker.get_config())
     except TypeError as error:
         raise ModelError(
-            f"LRMonitor needs a second {kind.__name__} like the one that is the model's running "
-            "mean of the loss. Give it a `get_config` that its constructor accepts."
+            f"LRMonitor cannot copy {kind.__name__}, the metric that averages the model's loss. "
+            "Define its `get_config` so that the constructor accepts what it returns."
         ) from error
 
 
-def _telling(tracker: keras.metrics.Mean, other: Callable[..., Any]) -> Shadow:
-    """Let someone else be told what a running mean is told, first; several others if nested."""
+def _forwarding(tracker: keras.metrics.Mean, other: Callable[..., Any]) -> AttributeOverride:
+    """Also call `other` with every update of this metric, before the metric sees it."""
 
     def wrap(own_update: Callable[..., Any]) -> Callable[..., Any]:
         def update_state(*args: Any, **kwargs: Any) -> Any:
@@ -174,4 +174,4 @@ def _telling(tracker: keras.metrics.Mean, other: Callable[..., Any]) -> Shadow:
 
         return update_state
 
-    return Wrapped(tracker, "update_state", wrap)
+    return WrappedAttribute(tracker, "update_state", wrap)

@@ -1,4 +1,4 @@
-"""StepRecorder: the learning rate and the loss of every training step, noted inside the step."""
+"""StepRecorder: records the learning rate and the loss of every training step, inside the step."""
 
 import weakref
 from abc import ABC, abstractmethod
@@ -15,43 +15,42 @@ from lrwidget.core.model.families import family_of, is_multi, training_members
 from lrwidget.core.model.given_rate import variable_of
 from lrwidget.core.model.learning_rate import optimizer_of, optimizers_of
 from lrwidget.core.model.strategy import replicas_of, scope_of
-from lrwidget.core.model.train_step import Addition, Shadow, Step
+from lrwidget.core.model.train_step import AttributeOverride, Step, StepExtension
 from lrwidget.core.model.values import float_type, is_tensorflow
 from lrwidget.core.monitor.own_loss import (
-    Twins,
+    PerStepMeans,
     as_number,
+    captured_updates,
     loss_trackers,
-    overheard,
     reported,
     trains_as_keras,
 )
 from lrwidget.errors import ConfigError, ModelError
 
 CAPACITY = 2048
-"""Steps that are kept until they have to be read.
+"""Number of recorded steps that are kept until they are read.
 
-One reading between two steps takes as long as several steps of a millisecond, although it is
-quick when repeated at once.
+Reading between two steps takes as long as several steps of a millisecond, so it is done rarely.
 """
 
 
 class Reader(Protocol):
-    """Whoever reads the steps of a `fit`."""
+    """An object that reads the recorded steps of a `fit`."""
 
     def detach(self) -> None:
-        """Read what there is; what comes then belongs to others."""
+        """Read the steps recorded so far and stop listening."""
 
 
-class Recorder(Addition, ABC):
-    """Adds to a model's training step that its learning rate and its own loss are noted.
+class Recorder(StepExtension, ABC):
+    """Extends a model's training step: each step records its learning rate and its own loss.
 
     Args:
         model: A compiled model; held weakly, so that a cache does not keep it alive.
-        rates: What is noted: the learning rates of optimizers, or variables; it may be empty.
-        name: What the step reports its loss as.
+        rates: Optimizers or variables whose learning rates are recorded; may be empty.
+        name: The name under which the step reports its loss.
 
     Attributes:
-        checks_use: Whether a step is refused that uses none of the rates.
+        checks_use: Whether a step that uses none of the rates raises an error.
     """
 
     def __init__(self, model: keras.Model, rates: list[Any], name: str) -> None:
@@ -64,11 +63,11 @@ class Recorder(Addition, ABC):
         self.capacity = max(CAPACITY, 2 * int(model.steps_per_execution))
 
     def attach(self, reader: Reader, fit: Any) -> None:
-        """Let a reader have the steps of a `fit`; readers of an earlier one read what is theirs.
+        """Register a reader for the steps of a `fit`, and detach the readers of earlier ones.
 
         Args:
-            reader: Detached again by itself, or here if its `fit` was interrupted.
-            fit: What stands for the running `fit`: its History.
+            reader: It detaches itself when its `fit` ends; an interrupted one is detached here.
+            fit: The History of the running `fit`, which identifies it.
         """
         if self._fit() is not fit:
             for earlier in list(self._readers):
@@ -80,24 +79,24 @@ class Recorder(Addition, ABC):
     @property
     @abstractmethod
     def count(self) -> int:
-        """The number of steps noted so far."""
+        """The number of steps recorded so far."""
 
     @abstractmethod
     def read(self, start: int) -> FloatArray:
-        """Return what was noted of the steps from number `start` on, shape (n, width).
+        """Return the recorded rows from step number `start` on, shape (n, width).
 
         Columns: learning rate, loss, then the learning rates of further optimizers. At most
         `capacity` steps are kept.
         """
 
     def is_of(self, rates: list[Any], name: str) -> bool:
-        """Say whether just these learning rates and the loss of this name are noted."""
+        """Return whether exactly these learning rates and the loss of this name are recorded."""
         same = len(rates) == len(self.rates)
         same = same and all(a is b for a, b in zip(rates, self.rates, strict=True))
         return same and self._name == name
 
     def model(self) -> keras.Model:
-        """Return the model while it lives."""
+        """Return the model, or raise ModelError if it was deleted."""
         model = self._model()
         if model is None:
             raise ModelError("The model was deleted while `fit` ran on it.")
@@ -105,12 +104,12 @@ class Recorder(Addition, ABC):
 
 
 class StepRecorder(Recorder):
-    """Notes the steps in variables. The metrics that the user sees stay the same, bit for bit."""
+    """Records the steps in variables. The user's metrics keep exactly the same values."""
 
     def __init__(self, model: keras.Model, rates: list[Any], name: str) -> None:
         super().__init__(model, rates, name)
-        self._twins = Twins(name)
-        self._overhears = False
+        self._per_step_means = PerStepMeans(name)
+        self._captures_updates = False
         settings = {"trainable": False, "aggregation": "only_first_replica"}
         with scope_of(model):
             self._count = keras.Variable(0, dtype="int", name="steps", **settings)
@@ -119,36 +118,36 @@ class StepRecorder(Recorder):
             )
 
     def attach(self, reader: Reader, fit: Any) -> None:
-        """Let a reader have the steps of a `fit`, with the running means that the model has now."""
+        """Register a reader for the steps of a `fit`, and copy the model's running means."""
         super().attach(reader, fit)
         model = self.model()
-        self._overhears = trains_as_keras(model) and replicas_of(model) == 1
-        if not self._overhears:
+        self._captures_updates = trains_as_keras(model) and replicas_of(model) == 1
+        if not self._captures_updates:
             with scope_of(model):
-                self._twins.follow(model)
+                self._per_step_means.follow(model)
 
     @property
     def count(self) -> int:
-        """The number of steps noted so far."""
+        """The number of steps recorded so far."""
         return int(ops.convert_to_numpy(self._count))
 
     def read(self, start: int) -> FloatArray:
-        """Return what was noted of the steps from number `start` on, shape (n, width)."""
+        """Return the recorded rows from step number `start` on, shape (n, width)."""
         steps = np.arange(start, self.count)
         if not len(steps):
             return np.empty((0, self.width))
         return ops.convert_to_numpy(self._rows).astype(np.float64)[steps % self.capacity]
 
-    def shadows(self) -> list[Shadow]:
-        """Let the running means be followed where the step itself cannot overhear them.
+    def overrides(self) -> list[AttributeOverride]:
+        """Return overrides that update the per-step means, if the step cannot capture updates.
 
-        Several devices are traced in threads of their own, which would hear each other: what
-        they do is exchanged here, before they start.
+        Keras traces several devices in separate threads, which would capture each other's
+        updates. So the overrides are entered here, before these threads start.
         """
-        return [] if self._overhears else self._twins.told_too()
+        return [] if self._captures_updates else self._per_step_means.forwarding()
 
     def extend(self, step: Step) -> Step:
-        """Return the step with the notes; on several devices, the mean of their losses."""
+        """Return the step that also records; on several devices, the mean of their losses."""
 
         def train_step(data: Any) -> Any:
             lrs = current_lrs(self.rates)
@@ -156,25 +155,25 @@ class StepRecorder(Recorder):
             logs, loss = self._with_own_loss(step, data)
             if not is_used():
                 raise not_used(self.rates)
-            self._note(lrs, _mean_overreplicas_of(loss))
+            self._record(lrs, _mean_of_replicas(loss))
             return logs
 
         return train_step
 
     def _with_own_loss(self, step: Step, data: Any) -> tuple[Any, Any]:
-        """Run a step; return what it reports, and the loss of its batch alone."""
+        """Run a step; return its logs and the loss of its batch alone."""
         model = self.model()
         trackers = loss_trackers(model, self._name)
-        if not (trackers and self._overhears):
-            self._twins.begin()
+        if not (trackers and self._captures_updates):
+            self._per_step_means.begin()
             logs = step(data)
-            return logs, self._twins.loss(model, logs)
-        with overheard(trackers[0]) as told:
+            return logs, self._per_step_means.loss(model, logs)
+        with captured_updates(trackers[0]) as updates:
             logs = step(data)
-        return logs, as_number(told[-1]) if told else reported(logs, self._name)
+        return logs, as_number(updates[-1]) if updates else reported(logs, self._name)
 
     def _watch(self) -> Callable[[], bool]:
-        """Return what says later whether the part of the graph made until then uses the rates."""
+        """Return a function that tells later whether the graph built since now uses the rates."""
         if not (
             self.checks_use and is_tensorflow() and self.rates and replicas_of(self.model()) == 1
         ):
@@ -183,7 +182,7 @@ class StepRecorder(Recorder):
 
         return uses_since_now(self.rates)
 
-    def _note(self, lrs: list[Any], loss: Any) -> None:
+    def _record(self, lrs: list[Any], loss: Any) -> None:
         row = ops.stack([lrs[0], loss, *lrs[1:]])
         count = ops.convert_to_tensor(self._count)
         place = count % self.capacity
@@ -197,16 +196,16 @@ class StepRecorder(Recorder):
 
 
 def _write_in_place(rows: Any, place: Any, row: Any) -> None:
-    """Write one row of a variable of TensorFlow's: a step of a millisecond must wait for it."""
+    """Write one row of a TensorFlow variable in place, to not slow down short steps."""
     import tensorflow as tf
 
     rows.scatter_update(tf.IndexedSlices(row, place))
 
 
 def _after(value: Any) -> AbstractContextManager[Any]:
-    """Let operations of a graph wait for a value, or else fail with it.
+    """Make graph operations wait for a value, so that they do not run if it fails.
 
-    Where the data end inside of a step, all that does not wait for them still runs.
+    If the data end inside a step, all operations that do not depend on the data still run.
     """
     if not is_tensorflow():
         return nullcontext()
@@ -216,12 +215,12 @@ def _after(value: Any) -> AbstractContextManager[Any]:
 
 
 def current_lrs(rates: list[Any]) -> list[Any]:
-    """Return the learning rates of optimizers, or those in variables, as they are now."""
+    """Return the current learning rates of optimizers or variables."""
     values = [getattr(rate, "learning_rate", rate) for rate in rates] or [np.nan]
     return [ops.cast(ops.copy(ops.convert_to_tensor(each)), float_type()) for each in values]
 
 
-def _mean_overreplicas_of(loss: Any) -> Any:
+def _mean_of_replicas(loss: Any) -> Any:
     if not is_tensorflow():
         return loss
     import tensorflow as tf
@@ -241,25 +240,25 @@ def recorder_of(
     name: str,
     learning_rate: Any = None,
 ) -> Recorder:
-    """Return the recorder of a model, one of an earlier `fit` if it has room for its steps.
+    """Return the recorder of a model; that of an earlier `fit` is reused if it is large enough.
 
     Args:
         model: A compiled model.
-        optimizer: The one whose learning rate is meant; None where the model has but one.
-        name: What the training step reports its loss as.
-        learning_rate: In place of an optimizer: the variable that the step reads, or a function
+        optimizer: The optimizer whose learning rate is recorded; None if the model has only one.
+        name: The name under which the training step reports its loss.
+        learning_rate: Instead of an optimizer, the variable that the step reads, or a function
             that sets one.
 
     Raises:
-        ModelError: It is not clear which optimizer is meant, there is no other loss than "loss",
-            or nothing can be added to the steps of this model.
-        ConfigError: A `learning_rate` that cannot be recorded.
+        ModelError: The model has several optimizers and none is chosen, the step reports no loss
+            but "loss", or the steps of this model cannot be extended.
+        ConfigError: The `learning_rate` cannot be recorded.
     """
     rates = _recorded_rates(model, optimizer, learning_rate)
     if name != "loss" and type(model).train_step is keras.Model.train_step:
         raise ModelError(
-            f"`monitor` is for a model with a `train_step` of its own; got monitor={name!r}. "
-            'That of Keras reports its loss as "loss".'
+            f"`monitor` is for a model with a custom `train_step`; got monitor={name!r}. "
+            'The `train_step` of Keras reports its loss as "loss". Leave `monitor` out.'
         )
     held = [each for head in optimizers_of(model) for each in family_of(head)]
     usable = [
@@ -272,7 +271,7 @@ def recorder_of(
     if not fitting:
         fitting = [_new_recorder(model, rates, name)]
         _recorders[model] = [*usable, *fitting]
-    # Whoever chooses an optimizer may also watch one that does not train.
+    # An optimizer passed by the user is recorded even if it does not train.
     fitting[0].checks_use = optimizer is None
     return fitting[0]
 
@@ -289,7 +288,7 @@ def _recorded_rates(
         return []
     head = optimizer_of(model, optimizer)
     if is_multi(head) and not head.optimizers:
-        return []  # it makes them only with the first step
+        return []  # a MultiOptimizer makes its optimizers in the first step
     return training_members(model, head)
 
 
@@ -302,7 +301,7 @@ def _new_recorder(model: keras.Model, rates: list[Any], name: str) -> Recorder:
 
 
 def not_used(rates: list[Any]) -> ModelError:
-    """Return the error where a training step uses none of some learning rates."""
+    """Return the error for a training step that uses none of these learning rates."""
     return ModelError(
         f"The training step does not use the learning rate of {[each.name for each in rates]}. "
         "Pass `optimizer=` with the optimizer that trains, or `learning_rate=` with the "

@@ -1,4 +1,4 @@
-"""ScheduleEnd: when a schedule ends, so that LRMonitor can say that a `fit` trains on after it."""
+"""ScheduleEnd: when a schedule ends, so that LRMonitor can warn if a `fit` continues after it."""
 
 from typing import Any, NamedTuple
 
@@ -9,12 +9,12 @@ from lrwidget.core.model.restarted import RestartedSchedule, users_schedule
 
 
 class ScheduleEnd(NamedTuple):
-    """When a schedule ends, after which a `fit` trains on at its last learning rate.
+    """When a schedule ends; a `fit` then continues at its last learning rate.
 
     Attributes:
-        schedule: What the user applied.
+        schedule: The schedule that the user applied.
         length: Its number of steps.
-        recorded: How many steps are recorded when it ends.
+        recorded: The number of recorded steps when it ends.
     """
 
     schedule: Any
@@ -23,11 +23,11 @@ class ScheduleEnd(NamedTuple):
 
     @classmethod
     def ahead_of(cls, rates: list[Any], recorded: int) -> "ScheduleEnd | None":
-        """Return when the first schedule of some optimizers ends, if one knows its end.
+        """Return the end of the first schedule to end; None if no schedule has a known length.
 
         Args:
             rates: Optimizers; anything else, such as a variable, has no schedule.
-            recorded: How many steps are recorded now.
+            recorded: The number of steps recorded now.
         """
         ends = []
         for optimizer in rates:
@@ -41,11 +41,11 @@ class ScheduleEnd(NamedTuple):
         return min(ends, key=lambda end: end.recorded, default=None)
 
     def is_passed(self, recorded: int) -> bool:
-        """Say whether steps were trained after the end."""
+        """Return whether steps were trained after the end."""
         return recorded > self.recorded
 
     def message(self, lr: float) -> str:
-        """Say that a `fit` trains on at the learning rate `lr`."""
+        """Return the warning that a `fit` continues at the learning rate `lr`."""
         return (
             f"The {type(self.schedule).__name__} schedule has ended after its {self.length} "
             f"steps, and this `fit` trains on at a learning rate of {lr:.3g}. Apply a new "
@@ -54,7 +54,7 @@ class ScheduleEnd(NamedTuple):
 
 
 def _length_of(schedule: Any) -> int | None:
-    """Return after how many steps a schedule stays as it is; None where it does not say."""
+    """Return the number of steps after which a schedule is constant; None if unknown."""
     if isinstance(schedule, keras.optimizers.schedules.CosineDecay):
         return int(schedule.decay_steps + schedule.warmup_steps)
     length = getattr(schedule, "total_steps", None)

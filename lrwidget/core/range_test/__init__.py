@@ -1,1 +1,1 @@
-"""The range test: settings, sweeps, result, and the callback."""
+"""The range test: its settings, sweeps, result and callback."""

@@ -1,4 +1,4 @@
-"""Bounds: between which learning rates a cyclical one goes up and down, read off a range test."""
+"""Bounds: the lower and upper end of a cyclical learning rate, read off a range test."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.errors import ConfigError
 
 LOSSES = ("loss", "validation_loss")
-"""The curves that are better where they are lower; other metrics show it themselves."""
+"""The curves of which lower values are better; for other metrics, the curve itself shows it."""
 
-# The share of the fall that is done at the lower bound, and left at the upper one.
+# Share of the fall that is complete at the lower bound, and that is left at the upper bound.
 _SHARE = 0.1
 # A rise by more than this share of the whole fall ends a smooth fall.
 _RAGGED = 0.2
-# Points below which nothing is read.
+# Minimum number of points.
 _FEWEST = 10
-# The curve shows where the fall begins or ends only if it goes on for this share of its points.
+# The curve shows where the fall begins or ends only if it continues for this share of its points.
 _SEEN = 0.03
 
 
@@ -31,10 +31,11 @@ class Bounds:
     """Bounds for a cyclical learning rate.
 
     Attributes:
-        low: Where the loss begins to fall, in units of the learning rate; None where the curve
-            does not show it.
-        high: Where it stops falling smoothly; None where the curve does not show it.
-        reason: Why one or both are None, in a sentence; else empty.
+        low: The learning rate at which the loss begins to fall; None if the curve does not show
+            it.
+        high: The learning rate at which the loss stops falling smoothly; None if the curve does
+            not show it.
+        reason: A sentence that explains why one or both are None; otherwise empty.
     """
 
     low: float | None
@@ -43,16 +44,17 @@ class Bounds:
 
 
 def suggest_bounds(result: RangeTestResult, *, metric: str = "loss") -> Bounds:
-    """Return between which learning rates a cyclical one should go up and down.
+    """Return the lower and the upper bound for a cyclical learning rate.
 
-    x = log10(lr), L(x) is the smoothed loss, straight between two points, x_min is where it is
-    lowest, and the fall is the highest loss left of x_min less L(x_min). The smooth fall is the
-    deepest stretch left of x_min on which the loss never rises by more than a fifth of the fall;
-    L falls by D on it. The lower bound is the last x of the stretch at which L has fallen by at
-    most D / 10, and the upper bound the first x after that at which at most D / 10 is left.
+    x = log10(lr), L(x) is the smoothed loss, linear between two points, x_min is the position of
+    its minimum, and the fall is the highest loss left of x_min minus L(x_min). The smooth fall is
+    the deepest stretch left of x_min on which the loss never rises by more than a fifth of the
+    fall; D is the fall of L on this stretch. The lower bound is the last x of the stretch at which
+    L has fallen by at most D / 10. The upper bound is the first x after it at which at most D / 10
+    is left.
 
-    A metric that is higher at the lowest loss than at the start, such as an accuracy, is read
-    upside down.
+    A metric that is higher at the lowest loss than at the start, such as an accuracy, is negated
+    first.
 
     >>> lrs = np.logspace(-7, 1, 100)
     >>> losses = 2.3 - 2 / (1 + (0.001 / lrs) ** 2) + lrs
@@ -61,19 +63,19 @@ def suggest_bounds(result: RangeTestResult, *, metric: str = "loss") -> Bounds:
     '3.3e-04 2.9e-03'
 
     Args:
-        result: Of a range test.
-        metric: What is read: "loss", "validation_loss", or a metric by its name, such as
+        result: The result of a range test.
+        metric: The curve to read: "loss", "validation_loss", or the name of a metric, such as
             "accuracy".
 
     Returns:
         The bounds. `low` and `high` lie on the curve, `low` below `high`.
 
     Raises:
-        ConfigError: `result` is something else, or has no such metric.
+        ConfigError: `result` is not a RangeTestResult, or has no such metric.
 
     Source: Smith, arXiv:1506.01186, section 3.3: "Note the learning rate value when the accuracy
         starts to increase and when the accuracy slows, becomes ragged, or starts to fall." The
-        tenths are this package's.
+        tenths come from this package.
     """
     if not isinstance(result, RangeTestResult):
         raise ConfigError(
@@ -103,11 +105,11 @@ def suggest_bounds(result: RangeTestResult, *, metric: str = "loss") -> Bounds:
 
 
 def _read(result: RangeTestResult, metric: str) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return learning rates, values that are better where they are lower, and these smoothed."""
+    """Return learning rates, values of which lower ones are better, and the smoothed values."""
     values = result.series()[metric]
     measured = np.isfinite(values)
     values = values[measured] / magnitude(values[measured])
-    # Measured on the same batches every time: it has no noise to smooth away.
+    # Measured on the same batches every time, so there is no noise to remove.
     smoothed = smooth(values, 0.0 if metric == "validation_loss" else DEFAULT_SMOOTHING)
     if metric not in LOSSES and len(values):
         best = bottom_index(result.smoothed())
@@ -119,9 +121,9 @@ def _read(result: RangeTestResult, metric: str) -> tuple[FloatArray, FloatArray,
 
 
 def _refusal(lrs: FloatArray, values: FloatArray, smoothed: FloatArray, metric: str) -> str:
-    """Return why no bound can be read, or nothing."""
+    """Return the reason why no bound can be read, or an empty string."""
     if len(lrs) < _FEWEST:
-        return f"Only {len(lrs)} values of `{metric}` were measured, and it takes {_FEWEST}."
+        return f"Only {len(lrs)} values of `{metric}` were measured; at least {_FEWEST} are needed."
     if skips_decades(lrs):
         return words_for_skipped_decades(lrs)
     if bottom_index(smoothed) == 0:
@@ -135,7 +137,7 @@ def _refusal(lrs: FloatArray, values: FloatArray, smoothed: FloatArray, metric: 
 
 
 def _ends_of_fall(x: FloatArray, losses: FloatArray) -> tuple[float, float]:
-    """Return the learning rates at which the smooth fall has begun, and is nearly over."""
+    """Return the learning rates at which the smooth fall has begun and has nearly ended."""
     falling = losses[: bottom_index(losses) + 1]
     pairs = descents(falling, _RAGGED)
     top, bottom = max(pairs, key=lambda pair: falling[pair[0]] - falling[pair[1]])

@@ -14,28 +14,28 @@ from lrwidget.errors import ConfigError, LRWidgetError
 
 
 class LRRangeTest(keras.callbacks.Callback):
-    """Runs a range test inside `model.fit(...)`, and restores the model at its end.
+    """Runs a range test inside `model.fit(...)` and restores the model at the end.
 
         finder = lrwidget.LRRangeTest(max_lr=1.0)
         model.fit(x, y, epochs=100, callbacks=[finder])
         finder.result.suggest()
 
-    `fit` stops by itself when the test is over, and warns if it ends before. The model is restored
-    bit for bit when `fit` ends, after all other callbacks, wherever this one stands in the list. It
+    The callback stops `fit` when the test is complete, and warns if `fit` ends earlier. The model
+    is restored bit for bit when `fit` ends, after all other callbacks, in any order of the list. It
     is also restored when a training step, the validation or any callback raises or is interrupted.
 
-    A callback cannot notice an error in Keras' own code in between, such as an interrupt between
-    two steps. The model is then restored, with a warning, when `fit`, `evaluate`, `predict`, `save`
-    or a similar method of it is called next. To restore it at once in this case, too:
+    A callback cannot detect an error in Keras' own code in between, such as an interrupt between
+    two steps. The model is then restored, with a warning, by the next call of `fit`, `evaluate`,
+    `predict`, `save` or a similar method. To restore it at once in this case, too:
 
         with lrwidget.LRRangeTest() as finder:
             model.fit(x, y, epochs=100, callbacks=[finder])
 
-    Other callbacks see the model as the range test trains it: a checkpoint saved meanwhile holds
-    the weights and the learning rate of the test.
+    Other callbacks see the model during the range test: a checkpoint saved in the meantime
+    contains the weights and the learning rate of the test.
 
-    `range_test` is faster and needs no `fit`. Use this callback on another backend than TensorFlow,
-    or with data and callbacks that only `fit` takes.
+    `range_test` is faster and needs no `fit`. Use this callback if the test needs data or
+    callbacks that only `fit` supports.
 
     Args:
         min_lr: First learning rate, > 0.
@@ -43,13 +43,13 @@ class LRRangeTest(keras.callbacks.Callback):
         steps: Learning rates to try, one optimizer update each, >= 2.
         mode: "exponential" for equal ratios, "linear" for equal differences.
         stop_factor: As for `range_test`.
-        monitor: Which of the values that the training step reports is the loss.
-        optimizer: For a model that holds several, the one whose learning rate is moved.
-        learning_rate: In place of an optimizer: the keras.Variable that the training step reads as
+        monitor: The name under which the training step reports the loss.
+        optimizer: The optimizer whose learning rate is moved, for a model that holds several.
+        learning_rate: Instead of an optimizer: the keras.Variable that the training step reads as
             its learning rate, or a function that sets it, called with a float before each step.
 
     Attributes:
-        result: What was measured; None before the end.
+        result: The result of the test; None before the end.
 
     Raises:
         ConfigError: A setting that cannot be used.
@@ -99,11 +99,11 @@ class LRRangeTest(keras.callbacks.Callback):
             self._test.guard.fail()
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Save the state of the model; the test itself begins with the first epoch.
+        """Save the state of the model. The test itself begins with the first epoch.
 
         Raises:
-            LRWidgetError: The model cannot be tested inside of `fit`, or this callback or another
-                LRRangeTest is in use; nothing has changed.
+            LRWidgetError: The model cannot be tested inside `fit`, or this callback or another
+                LRRangeTest is in use. The model is unchanged.
         """
         fit = current_fit()
         finders = [each for each in fit.callback_list.callbacks if isinstance(each, LRRangeTest)]

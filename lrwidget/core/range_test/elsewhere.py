@@ -1,4 +1,4 @@
-"""A curve that was measured elsewhere, made ready to be a result."""
+"""Converts losses that were measured elsewhere to the fields of a result."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ def measured_elsewhere(
     """Return the fields of a result that has these losses; see `RangeTestResult.from_losses`.
 
     Raises:
-        ConfigError: The arrays are no curve, or do not belong together.
+        ConfigError: The arrays are not a valid curve, or do not match each other.
     """
     rates, sweeps = as_rates("lrs", lrs), _as_rows("losses", losses)
     check_same_length("lrs", rates, "losses", sweeps)
@@ -69,7 +69,7 @@ def _cut(name: str, key: Any, rates: FloatArray, values: Any, n: int) -> FloatAr
 
 
 def _config(rates: FloatArray, sweeps: int) -> RangeTestConfig:
-    """Return the settings of a test that tries these learning rates, as nearly as there are any."""
+    """Return the settings of a test that comes closest to these learning rates."""
     return RangeTestConfig(
         min_lr=as_rate("lrs[0]", rates[0]),
         max_lr=as_rate("lrs[-1]", rates[-1]),

@@ -1,4 +1,4 @@
-"""Curve: the losses of one sweep as they come in, and the result made of them."""
+"""SweepCurve: the losses of one sweep as they arrive, and the result made from them."""
 
 import time
 from collections.abc import Callable
@@ -27,18 +27,18 @@ class StopFlag(Protocol):
 
 @dataclass(frozen=True)
 class Update:
-    """What a running range test knows so far.
+    """The progress of a running range test.
 
     Attributes:
-        step: Steps done in this sweep.
+        step: Steps completed in this sweep.
         steps: Steps planned in a sweep.
         lrs: Learning rates tried in this sweep, shape (step,).
         losses: Their losses, shape (step,).
         steps_per_second: Speed of this sweep, without the time for tracing.
         sweep: 0-based number of this sweep.
-        sweeps: Sweeps planned.
+        sweeps: Number of sweeps planned.
         metrics: The model's own metrics of this sweep by name, each of shape (step,).
-        validation_losses: NaN where none was measured, shape (step,).
+        validation_losses: Validation losses, NaN where none was measured, shape (step,).
     """
 
     step: int
@@ -52,11 +52,11 @@ class Update:
     validation_losses: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def series(self) -> dict[str, FloatArray]:
-        """Return every curve known so far by name; see `RangeTestResult.series`."""
+        """Return all curves so far by name; see `RangeTestResult.series`."""
         return series_of(self.losses, self.metrics, self.validation_losses)
 
 
-class Curve:
+class SweepCurve:
     """The curve of one sweep as it grows.
 
     Args:
@@ -66,8 +66,9 @@ class Curve:
     Attributes:
         config: The settings of the test.
         count: Points so far.
-        stop_reason: Why the sweep is over; None while it is not.
-        non_finite_cause: Why the next loss is not finite; None where it is, or is not known.
+        stop_reason: Why the sweep is complete; None while it is running.
+        non_finite_cause: Why the next loss is not finite; None if it is finite or the cause is
+            unknown.
     """
 
     def __init__(self, config: RangeTestConfig, sweep: int = 0) -> None:
@@ -97,7 +98,7 @@ class Curve:
         return self.values(self.config.monitor)
 
     def values(self, name: str) -> FloatArray:
-        """Return what the steps so far reported under a name, shape (count,)."""
+        """Return the values that the steps so far reported under a name, shape (count,)."""
         return self._logs[name][: self.count]
 
     def names(self) -> list[str]:
@@ -112,13 +113,13 @@ class Curve:
         return losses
 
     def ended_by(self, stop: StopFlag | None) -> bool:
-        """Say whether the sweep is over, as `stop_reason` then tells why."""
+        """Return whether the sweep is complete; `stop_reason` then says why."""
         if self.stop_reason is None and stop is not None and stop.is_set():
             self.stop_reason = "stopped"
         return self.stop_reason is not None
 
     def add(self, logs: Logs) -> None:
-        """Take what further steps reported, up to where the curve ends."""
+        """Add the values that further steps reported, up to the end of the curve."""
         finite = np.isfinite(logs[self.config.monitor])
         new = len(finite) if finite.all() else int(np.argmin(finite))
         for name, values in logs.items():
@@ -135,7 +136,7 @@ class Curve:
             self.stop_reason = "finished"
 
     def add_validation(self, loss: float) -> None:
-        """Take the validation loss after the last step so far."""
+        """Add the validation loss after the last step so far."""
         if np.isfinite(loss):
             self._validation.append((self.count - 1, loss))
 
@@ -159,51 +160,52 @@ class Curve:
 
 def curves_of(
     config: RangeTestConfig,
-    run_probe: Callable[[Curve], Curve],
-    run_sweep: Callable[[Curve], Curve],
+    run_probe: Callable[[SweepCurve], SweepCurve],
+    run_sweep: Callable[[SweepCurve], SweepCurve],
     on_range: Callable[[RangeTestConfig], object] | None = None,
-) -> list[Curve]:
-    """Run the probe, if a limit is left to it, and then every sweep.
+) -> list[SweepCurve]:
+    """Run the probe, if it has to find a limit, and then every sweep.
 
     Args:
         config: The settings of the test.
-        run_probe: Trains until an empty curve ends, from the start of the test, and returns it.
-        run_sweep: The same, for a sweep of the test itself.
-        on_range: Called with the settings once the probe has found their limits.
+        run_probe: A function that trains from the start of the test until an empty curve is
+            complete, and returns the curve.
+        run_sweep: The same for a sweep of the test itself.
+        on_range: Called with the settings when the probe has found their limits.
 
     Returns:
-        The curve of every sweep; if the test is stopped during the probe, that of the probe.
+        The curve of every sweep; only that of the probe if the test is stopped during the probe.
     """
     if config.probes:
-        probe = run_probe(Curve(config.of_probe()))
+        probe = run_probe(SweepCurve(config.of_probe()))
         if probe.stop_reason == "stopped":
             return [probe]
         config = config.with_found(*found_range(probe.config.ladder(), probe.losses))
         if on_range is not None:
             on_range(config)
-    curves: list[Curve] = []
+    curves: list[SweepCurve] = []
     for sweep in range(config.sweeps):
-        curves.append(run_sweep(Curve(config, sweep)))
+        curves.append(run_sweep(SweepCurve(config, sweep)))
         if curves[-1].stop_reason == "stopped":
             break
     return curves
 
 
 def result_of(
-    curves: list[Curve],
+    curves: list[SweepCurve],
     restored: Restored | None,
     optimizer: OptimizerKind,
     packages: tuple[str, ...] = (),
 ) -> RangeTestResult:
-    """Return the result of one or more sweeps, as far as all of them came.
+    """Return the result of one or more sweeps, cut to the length of the shortest.
 
     A sweep that was stopped by request counts only if there is no other.
 
     Args:
-        curves: One for each sweep, at least one, all of the same settings.
-        restored: The proof that the model is back; None where nothing could restore it.
-        optimizer: What took the steps.
-        packages: Names of the loaded packages that ran it, such as "keras" and "tensorflow".
+        curves: One curve for each sweep, at least one, all with the same settings.
+        restored: The fingerprints that show whether the model was restored; None if it cannot be.
+        optimizer: The kind of the optimizer that trained.
+        packages: Names of the loaded packages that ran the test, such as "keras".
     """
     config = curves[-1].config
     reason = curves[-1].stop_reason

@@ -1,4 +1,4 @@
-"""range_test_loop: the range test of a training loop that is not Keras', with numpy alone."""
+"""range_test_loop: the range test of a custom training loop, which needs numpy only."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,13 @@ from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind, Purpose
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.restored import Restored
-from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update, curves_of, result_of
+from lrwidget.core.range_test.growing_curve import (
+    StopFlag,
+    SweepCurve,
+    Update,
+    curves_of,
+    result_of,
+)
 from lrwidget.core.range_test.loop_state import LoopState
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
@@ -23,8 +29,8 @@ _SECONDS_BETWEEN_UPDATES = 0.1
 _STEP_HINT = "Return the loss of the batch, such as float(loss)."
 
 NOT_RESTORED = (
-    "After `set_state`, `get_state` returned another state than before the test: the state that "
-    "was trained is not restored. Let the two functions read and set all that a step changes."
+    "After `set_state`, `get_state` returned another state than before the test, so the trained "
+    "state was not restored. Make the two functions read and set everything that a step changes."
 )
 
 
@@ -43,10 +49,10 @@ def range_test_loop(
     on_update: Callable[[Update], object] | None = None,
     stop: StopFlag | None = None,
 ) -> RangeTestResult:
-    """Run the range test in a training loop of your own, of whatever library.
+    """Run the range test in your own training loop, with any library.
 
     With `get_state` and `set_state`, the state is restored however the test ends, also after
-    an error or a keyboard interrupt. Without them, the loop stays as trained as the test left it.
+    an error or a keyboard interrupt. Without them, the loop keeps the state after the test.
 
     >>> weight = np.array([4.0])
     >>> def step(lr):
@@ -65,10 +71,10 @@ def range_test_loop(
     ('diverged', True, array([4.]))
 
     Args:
-        step: Called with each learning rate, a float: makes one training step with it on the next
-            batch and returns the loss of that batch before the step, a number.
-        min_lr: First learning rate, > 0; None lets a probe of 30 steps find it first, for which
-            both state functions are needed.
+        step: A function that takes the learning rate as a float, makes one training step on the
+            next batch, and returns the loss of that batch before the update as a number.
+        min_lr: First learning rate, > 0; None lets a probe of 30 steps find it first, which needs
+            both state functions.
         max_lr: Last learning rate, > min_lr; None lets the probe find it.
         steps: Learning rates tried, one step each, from 2 to 1,000,000.
         mode: "exponential" for equal ratios, "linear" for equal differences.
@@ -76,24 +82,25 @@ def range_test_loop(
             fall, and clearly more than it jumps between batches; None never stops.
         sweeps: Passes over the learning rates, each from the same start; more than one needs both
             state functions.
-        get_state: Returns all that a step changes, such as weights and the optimizer's slots:
-            arrays, numbers and strings, alone or in dictionaries, lists and tuples. They are
-            copied, so it may return the very arrays that are trained.
-        set_state: Takes what `get_state` returned, a copy of its own, and makes it the state again.
-        optimizer: What the loop trains with: "sgd" or "rmsprop" without momentum, SGD with
-            "momentum", or an "other" one such as Adam.
+        get_state: A function that returns everything that a step changes, such as weights and the
+            optimizer's slots: arrays, numbers and strings, alone or in dictionaries, lists and
+            tuples. They are copied, so the function may return the trained arrays themselves.
+        set_state: A function that takes a copy of what `get_state` returned and restores it.
+        optimizer: The optimizer of the loop: "sgd" or "rmsprop" without momentum, "momentum" for
+            SGD with momentum, or "other" for any other one, such as Adam.
         on_update: Called about ten times a second and at the end of a sweep, in this thread, with
             an `Update`.
-        stop: Looked at before every step; once set, the test ends as "stopped".
+        stop: An object such as a `threading.Event`, checked before every step. Once it is set, the
+            test ends as "stopped".
 
     Returns:
-        What was measured. Its `restored` is true if the state is what it was, and None without
-        the state functions.
+        The result. Its `restored` is true if the state was restored, and None without the state
+        functions.
 
     Raises:
-        ConfigError: An argument cannot be used; nothing has been trained. Or `step` returned
-            something else than a number; the state is restored.
-        Exception: Whatever one of the functions raises, after the state is restored.
+        ConfigError: An argument cannot be used, and nothing has been trained; or `step` did not
+            return a number, and the state is restored.
+        Exception: Any error of one of the functions, raised after the state is restored.
 
     Source: Leslie N. Smith, arXiv:1506.01186, section 3.3.
     """
@@ -112,7 +119,7 @@ def range_test_loop(
 
 
 class _Loop:
-    """The user's loop: runs sweeps, each from the same start where there is a state to restore."""
+    """The user's loop: runs sweeps, each from the same start if the state can be restored."""
 
     def __init__(
         self,
@@ -132,24 +139,24 @@ class _Loop:
         self._is_at_start = True
 
     def restore(self) -> None:
-        """Go back to the start, if that is possible."""
+        """Restore the state at the start, if that is possible."""
         if self._state is not None:
             self._state.restore()
         self._is_at_start = True
 
     def restored(self) -> Restored | None:
-        """Return the proof that the state is that of the start; None without one."""
+        """Return fingerprints of the state at the start and now; None without state functions."""
         return None if self._state is None else self._state.restored()
 
-    def run_probe(self, curve: Curve) -> Curve:
-        """Train from the start until the curve ends, and return it."""
+    def run_probe(self, curve: SweepCurve) -> SweepCurve:
+        """Train from the start until the curve is complete, and return it."""
         return self._run(curve, lambda _update: None)
 
-    def run_sweep(self, curve: Curve) -> Curve:
-        """Train from the start until the curve ends, report on the way, and return it."""
+    def run_sweep(self, curve: SweepCurve) -> SweepCurve:
+        """Train from the start until the curve is complete, report progress, and return it."""
         return self._run(curve, self._on_update or (lambda _update: None))
 
-    def _run(self, curve: Curve, on_update: Callable[[Update], object]) -> Curve:
+    def _run(self, curve: SweepCurve, on_update: Callable[[Update], object]) -> SweepCurve:
         if not self._is_at_start:
             self.restore()
         self._is_at_start = False
@@ -168,7 +175,7 @@ def _state_of(
     get_state: Callable[[], Any] | None,
     set_state: Callable[[Any], object] | None,
 ) -> LoopState | None:
-    """Return the state at the start; None where there are no functions to read and set it."""
+    """Return the state at the start; None if there are no functions to read and set it."""
     if get_state is not None and set_state is not None:
         return LoopState(get_state, set_state)
     if get_state is not None or set_state is not None:

@@ -1,4 +1,4 @@
-"""The state of a training loop that is not Keras': read, restored and compared by two functions."""
+"""The state of a custom training loop: read, restored and compared with two functions."""
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +18,12 @@ class LoopState:
     """The state at the start of a test, and the two functions that read and set it.
 
     Args:
-        get_state: Returns the state: arrays, numbers and strings, alone or in dictionaries, lists
-            and tuples. It may return the very objects that the loop trains: they are copied.
-        set_state: Takes what `get_state` returned and makes it the state again.
+        get_state: A function that returns the state: arrays, numbers and strings, alone or in
+            dictionaries, lists and tuples. It may return the trained objects: they are copied.
+        set_state: A function that takes what `get_state` returned and restores it.
 
     Raises:
-        ConfigError: One of the two is no function, or the state holds something else.
+        ConfigError: One of the two is not a function, or the state contains another kind of value.
     """
 
     def __init__(self, get_state: Callable[[], Any], set_state: Callable[[Any], object]) -> None:
@@ -33,8 +33,8 @@ class LoopState:
         self._before = fingerprint(self._start)
 
     def restore(self) -> None:
-        """Make the state at the start the state again."""
-        # A copy each time: the loop may go on training the very arrays that it is given.
+        """Restore the state at the start."""
+        # A copy each time, because the loop may train the arrays that it receives.
         self._set(deepcopy(self._start))
 
     def restored(self) -> Restored:
@@ -51,8 +51,8 @@ def fingerprint(state: Any) -> str:
     False
 
     Raises:
-        ConfigError: It holds what is neither an array, a number or a string, nor a dictionary, a
-            list or a tuple of them.
+        ConfigError: It contains a value that is not an array, a number or a string, or a
+            dictionary, list or tuple of them.
     """
     checksum = 0
     for part in _parts("get_state()", state):
@@ -61,7 +61,7 @@ def fingerprint(state: Any) -> str:
 
 
 def _parts(place: str, value: Any) -> Iterator[bytes]:
-    """Yield bytes that tell a value from every other; `place` is where it is in the state."""
+    """Yield bytes that identify a value; `place` is its position in the state."""
     if isinstance(value, _PLAIN):
         yield repr((type(value).__name__, value)).encode("utf-8", "backslashreplace")
     elif isinstance(value, Mapping):

@@ -1,29 +1,29 @@
-"""Why a loss was not finite, where the learning rate is not the reason."""
+"""Why a loss was not finite, if the learning rate is not the reason."""
 
 from typing import NamedTuple
 
 from lrwidget.core.curve.ending import NonFiniteCause
 from lrwidget.core.data.source import Batches
-from lrwidget.core.range_test.growing_curve import Curve
+from lrwidget.core.range_test.growing_curve import SweepCurve
 
-# So many updates from the first learning rate on, a rate that is too large is no explanation.
+# For this many updates from the first learning rate on, the rate cannot be too large.
 _EARLY = 2
 
 
 class NonFinite(NamedTuple):
-    """Why a loss was not finite, and what to look at, if that is not the learning rate."""
+    """Why a loss was not finite, and what to check if the learning rate is not the reason."""
 
     cause: NonFiniteCause
     note: str = ""
 
 
-def why_non_finite(curve: Curve, batches: Batches, gathered: int) -> NonFinite:
+def why_non_finite(curve: SweepCurve, batches: Batches, gathered: int) -> NonFinite:
     """Return why the loss after the last one of a curve was NaN or infinite.
 
     Args:
-        curve: It ended because its next loss was not finite.
+        curve: A curve that ended because its next loss was not finite.
         batches: The data of this curve.
-        gathered: Batches of one optimizer update.
+        gathered: Number of batches in one optimizer update.
     """
     if batches.holds_non_finite(curve.count * gathered, gathered):
         return NonFinite(

@@ -1,21 +1,21 @@
-"""The probe: reads off a short and coarse sweep where the curve lives."""
+"""The probe: finds the range of learning rates for a test from a short, coarse sweep."""
 
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.curve.stop_rule import DivergenceRule
 
-# Decades below the divergence that hold the fall. On nine in ten of the tuned runs of
-# docs/regret.md the best learning rate to train with lies 1.3 to 4 decades below where so coarse
-# a sweep diverges, which it notices about a decade late.
+# Decades below the divergence that contain the fall. On nine in ten of the tuned runs of
+# docs/regret.md the best learning rate to train with lies 1.3 to 4 decades below the divergence
+# of such a coarse sweep, which is detected about a decade late.
 _WIDTH = 5.0
 _STOP_FACTOR = 4.0
 
 
 def found_range(ladder: FloatArray, losses: FloatArray) -> tuple[float, float]:
-    """Return the learning rates between which the curve of a probe falls and rises again.
+    """Return the range of learning rates in which the curve of a probe falls and rises again.
 
-    The range ends where the probe diverged, by the stop rule of the range test, or else with its
-    last finite loss. It is 5 decades wide, but begins no lower than the probe. Where the loss
-    rises is what noise hides from no sweep, however short; where it begins to fall, it often does.
+    The range ends where the probe diverged, by the stop rule of the range test, or otherwise at
+    its last finite loss. It is 5 decades wide, but does not start below the probe. Even a short
+    sweep shows where the loss rises; where it starts to fall is often lost in noise.
 
     >>> from lrwidget import lr_ladder
     >>> ladder = lr_ladder(1e-8, 100.0, 30)
@@ -25,11 +25,11 @@ def found_range(ladder: FloatArray, losses: FloatArray) -> tuple[float, float]:
 
     Args:
         ladder: Learning rates of the probe, shape (n,), increasing, > 0, n >= 2.
-        losses: The losses measured, as far as it came, shape (m,), finite, m <= n.
+        losses: The losses that it measured, shape (m,), finite, m <= n.
 
     Returns:
-        The lowest and the highest learning rate; the whole ladder where fewer than two losses are
-        finite.
+        The lowest and the highest learning rate; those of the whole ladder if fewer than two
+        losses are finite.
 
     Source: this package.
     """

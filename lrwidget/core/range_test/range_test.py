@@ -1,4 +1,4 @@
-"""The range test itself: checks, snapshot, probe, sweeps, restore."""
+"""The range test itself: checks, snapshot, probe, sweeps, restoring."""
 
 import itertools
 import secrets
@@ -26,12 +26,18 @@ from lrwidget.core.model.snapshot import Snapshot, state_variables
 from lrwidget.core.model.strategy import scope_of
 from lrwidget.core.model.thread_state import KerasThreadState
 from lrwidget.core.model.values import is_tensorflow
-from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update, curves_of, result_of
+from lrwidget.core.range_test.growing_curve import (
+    StopFlag,
+    SweepCurve,
+    Update,
+    curves_of,
+    result_of,
+)
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.core.range_test.sweeps import Sweeps
 
-# The validation loss is measured on so many batches.
+# Number of batches on which the validation loss is measured.
 _VALIDATION_BATCHES = 8
 
 
@@ -55,10 +61,10 @@ def range_test(
     on_update: Callable[[Update], object] | None = None,
     stop: StopFlag | None = None,
 ) -> RangeTestResult:
-    """Train while the learning rate rises, record every batch's loss, put the model back.
+    """Train while the learning rate rises, record every batch's loss, and restore the model.
 
     However the test ends, the model, its optimizer, its metrics and the global random state
-    are bit for bit what they were.
+    are restored bit for bit.
 
     Args:
         model: A compiled Keras model.
@@ -70,33 +76,35 @@ def range_test(
         max_lr: Last learning rate, > min_lr; None leaves it to the probe.
         steps: Learning rates tried, one optimizer update each, >= 2.
         mode: "exponential" for equal ratios, "linear" for equal differences.
-        batch_size: Samples in a batch, for data that comes as arrays.
+        batch_size: Samples in a batch, if the data are arrays.
         stop_factor: Stop when the loss has risen above its best by this many thirds of its
             fall, and clearly more than it jumps between batches; None never stops.
-        sweeps: Passes over the ladder, each from the same start with other data order.
-        seed: Order of the data, for arrays and for pipelines that shuffle; None draws one,
-            which `result.config.seed` then tells.
-        validation_data: Data in any of these forms. Its loss is measured some twenty times
-            in a test, on the same first eight batches: with 100 steps that is 160 forward
-            passes more, about half of the time of the test again. "auto" then reads both
-            losses (docs/regret.md tells what that is worth); the training data will do.
+        sweeps: Passes over the ladder, each from the same start but with a different data order.
+        seed: Seed for the order of arrays and of pipelines that shuffle; None draws one, which is
+            stored in `result.config.seed`.
+        validation_data: Data in any of these forms. The validation loss is measured about twenty
+            times in a test, on the first eight batches. With 100 steps these are 160 extra
+            forward passes, which add about 50 % to the time. "auto" then reads both losses; see
+            docs/regret.md for the effect. Training data also work.
         class_weight: Weight of each class by its number, as for `fit`.
-        optimizer: For a model that holds several, the one whose learning rate is moved. None takes
-            the only one that the training step uses. Of a MultiOptimizer, one of those inside;
-            None moves all of them by one factor, and `lrs` are those of the default one.
-        learning_rate: In place of an optimizer, for a step that keeps its learning rate
+        optimizer: The optimizer whose learning rate is moved, for a model that holds several. None
+            chooses the only one that the training step uses. For a MultiOptimizer, one of its
+            optimizers; None moves all of them by one factor, and `lrs` are those of its default.
+        learning_rate: Instead of an optimizer, for a step that keeps its learning rate
             elsewhere: the keras.Variable that it reads, or a function that takes a float and
             sets it. A function is called before each step, and the steps run one by one.
-        monitor: Which of the values that the model's own `train_step` returns is the loss.
+        monitor: The name under which the model's own `train_step` returns the loss.
         on_update: Called about ten times a second, in this thread, with an `Update`.
-        stop: Looked at about ten times a second; once set, the test ends as "stopped".
+        stop: An object such as a `threading.Event`, checked about ten times a second. Once it is
+            set, the test ends as "stopped".
 
     Returns:
-        What was measured.
+        The result.
 
     Raises:
-        LRWidgetError: A setting, the model or the data cannot be used; nothing has changed.
-        Exception: Whatever the model, the data or `on_update` raises, after all is back.
+        LRWidgetError: A setting, the model or the data cannot be used. The model is unchanged.
+        Exception: Any error of the model, the data or `on_update`, raised after the model is
+            restored.
 
     Source: Leslie N. Smith, arXiv:1506.01186, section 3.3.
     """
@@ -126,8 +134,8 @@ def range_test(
 class RangeTest:
     """A range test that is checked and ready to run, on any thread.
 
-    Make it on the thread that owns the model: Keras keeps its global settings per thread, and
-    what the model still lacks (weights, optimizer slots) is built here.
+    Create it on the thread that owns the model: Keras keeps its global settings per thread, and
+    missing weights and optimizer slots are built here.
 
     Args:
         model: A compiled Keras model.
@@ -139,7 +147,7 @@ class RangeTest:
         learning_rate: As for `range_test`.
 
     Raises:
-        LRWidgetError: The model or the data cannot be used; nothing has changed.
+        LRWidgetError: The model or the data cannot be used. The model is unchanged.
     """
 
     def __init__(
@@ -161,7 +169,7 @@ class RangeTest:
         self._config = replace(config, seed=seed)
         self._seeds = [seed + sweep for sweep in range(config.sweeps)]
         if config.probes:
-            # Other data than that of the first sweep, which must not depend on the probe.
+            # The probe has its own data, so that the first sweep does not depend on it.
             self._seeds.insert(0, seed + config.sweeps)
         self._source = source_of(data, config.batch_size, class_weight)
         self._validation_source = (
@@ -171,7 +179,7 @@ class RangeTest:
 
     @property
     def batches_per_pass(self) -> int | None:
-        """Batches until the data repeats; None where that is not known."""
+        """Batches until the data repeat; None if unknown."""
         return self._source.per_pass
 
     def run(
@@ -186,10 +194,10 @@ class RangeTest:
         Args:
             on_update: As for `range_test`.
             stop: As for `range_test`.
-            on_range: Called with the settings once a probe has found their limits.
-            alone: Whether nothing else runs meanwhile. If not, the global random state of
-                Python, numpy and TensorFlow is left as it comes: another cell of the notebook
-                may have set a seed or drawn from it.
+            on_range: Called with the settings when a probe has found their limits.
+            alone: Whether no other code runs during the test. If not, the global random state of
+                Python, numpy and TensorFlow is not restored: another cell of the notebook may
+                have set a seed or drawn from it.
         """
         self._thread_state.enter()
         model = self._model
@@ -226,7 +234,7 @@ class RangeTest:
         return replace(
             result,
             notes=(*engine.rate.notes, *dict.fromkeys(sweeps.notes)),
-            # It is restored by now.
+            # The model is restored at this point.
             updates_before=None if leader is None else updates_of(leader),
         )
 
@@ -237,20 +245,20 @@ class RangeTest:
         validation: list[Any],
         on_update: Callable[[Update], object] | None,
         on_range: Callable[[RangeTestConfig], object] | None,
-    ) -> list[Curve]:
-        """Return the curve of every sweep; if stopped before the first, that of the probe."""
+    ) -> list[SweepCurve]:
+        """Return the curve of every sweep, or that of the probe if stopped during the probe."""
         streams = self._streams(first)
 
-        def run_probe(curve: Curve) -> Curve:
+        def run_probe(curve: SweepCurve) -> SweepCurve:
             return sweeps.run(curve, next(streams))
 
-        def run_sweep(curve: Curve) -> Curve:
+        def run_sweep(curve: SweepCurve) -> SweepCurve:
             return sweeps.run(curve, next(streams), validation, on_update)
 
         return curves_of(self._config, run_probe, run_sweep, on_range)
 
     def _streams(self, first: Batches) -> Iterator[Batches]:
-        """Yield the data of the probe, if any, then of each sweep; each is started when due."""
+        """Yield the data of the probe, if any, then of each sweep; each starts when needed."""
         yield first
         for seed in self._seeds[1:]:
             yield self._source.stream(seed)

@@ -24,9 +24,9 @@ from lrwidget.core.model.learning_rate import (
 )
 from lrwidget.core.model.snapshot import Snapshot, build, state_variables
 from lrwidget.core.model.strategy import scope_of
-from lrwidget.core.model.train_step import Shadow, trace_anew
+from lrwidget.core.model.train_step import AttributeOverride, retrace
 from lrwidget.core.model.values import numpy_of
-from lrwidget.core.range_test.growing_curve import Curve, result_of
+from lrwidget.core.range_test.growing_curve import SweepCurve, result_of
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ModelError
@@ -38,19 +38,19 @@ _SMALL = 4096
 class RangeTestInFit:
     """Moves the learning rate of a `fit`, records its losses, and restores the model.
 
-    It follows the `fit` by a FitGuard, which calls its public methods.
+    A FitGuard follows the `fit` and calls the public methods of this class.
 
     Args:
         model: A compiled model.
         fit: Its `fit`, in `on_train_begin`.
         config: The settings.
-        optimizer: The one whose learning rate is moved; None where the model has but one.
-        learning_rate: In place of an optimizer: a variable that the training step reads, or a
+        optimizer: The optimizer whose learning rate is moved; None if the model has only one.
+        learning_rate: Instead of an optimizer: a variable that the training step reads, or a
             function that sets it.
         on_result: Called with this object and the result once the model is restored.
 
     Raises:
-        LRWidgetError: The model cannot be tested inside of `fit`; nothing has changed.
+        LRWidgetError: The model cannot be tested inside `fit`. The model is unchanged.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class RangeTestInFit:
         self._learning_rate = learning_rate
         self._optimizer = None if learning_rate is not None else _chosen(model, optimizer)
         self._model, self._config, self._on_result = model, config, on_result
-        self._curve = Curve(config)
+        self._curve = SweepCurve(config)
         self._batches_of_epochs: list[int] = []
         self._logs_of_update: list[dict[str, float]] = []
         self._compared: list[keras.Variable] | None = None
-        self._noted: list[bytes] | None = None
+        self._last_values: list[bytes] | None = None
         self._is_built = False
         self._rate = self._own_rate = (
             variable_of(learning_rate)
@@ -84,7 +84,7 @@ class RangeTestInFit:
         self.guard = FitGuard(model, fit, self)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Put the learning rate under control where the epoch is the first."""
+        """Take control of the learning rate in the first epoch."""
         if not self._batches_of_epochs:
             self._first_epoch = epoch
             self._take_over_rate()
@@ -95,8 +95,8 @@ class RangeTestInFit:
             with scope_of(self._model):
                 self._rate = new_rate_variable(self._config.min_lr)
             set_learning_rate(self._optimizer, self._rate)
-            # A function that is compiled already would continue with the schedule.
-            trace_anew(self._model)
+            # A function that is already compiled would continue with the schedule.
+            retrace(self._model)
         self._own_value = self._last_value = _number(self._rate)
 
     def begin_step(self) -> None:
@@ -119,7 +119,7 @@ class RangeTestInFit:
             self._rate.assign(lr)
 
     def begin_train_function(self, data: Any) -> None:
-        """Before the first step, save what is built only now, on TensorFlow by that step."""
+        """Before the first step, save variables that are built only now (TensorFlow: in it)."""
         if self._is_built:
             return
         self._is_built = True
@@ -148,7 +148,7 @@ class RangeTestInFit:
             self._model.stop_training = True
 
     def _update_is_done(self) -> bool:
-        """Say whether the optimizer took its step: it may gather gradients of several batches."""
+        """Return whether the optimizer made its update; it may accumulate several batches first."""
         gathered = self._gathered()
         if self._optimizer is None or gathered == 1:
             return True
@@ -161,17 +161,17 @@ class RangeTestInFit:
             return 1
         return holder_of(self._optimizer).gradient_accumulation_steps or 1
 
-    def note_state(self) -> None:
-        """Note some small variables, by which later training shows."""
+    def record_state(self) -> None:
+        """Store the values of some small variables, to detect later training."""
         _attach_state(self._model)
         self._last_value = _number(self._rate)
         if self._compared is None and any(self._batches_of_epochs):
             self._compared = _variables_to_compare(self._model)
         if self._compared is not None:
-            self._noted = _bytes_of(self._compared)
+            self._last_values = _bytes_of(self._compared)
 
     def fit_ended(self) -> str:
-        """Restore the model; return what to tell the user of a test that is not complete."""
+        """Restore the model; return a message for the user if the test is incomplete."""
         message = self._incomplete()
         self._undo()
         return message
@@ -185,17 +185,17 @@ class RangeTestInFit:
         return ""
 
     def fit_was_left(self) -> str:
-        """Restore the model, except for what has changed since; return what the user must know."""
-        is_trained = self._compared is not None and self._noted != _bytes_of(self._compared)
+        """Restore the model except for later changes; return a message for the user."""
+        is_trained = self._compared is not None and self._last_values != _bytes_of(self._compared)
         new_rate = self._rate_set_since()
-        # Since the `fit`, the user may have set a seed.
+        # The user may have set a seed since the `fit`.
         self._snapshot.keep_random_state()
         self._undo(restores_state=not is_trained, new_rate=new_rate)
         weights = _TRAINED_SINCE if is_trained else _RESTORED_NOW
         return f"{_LEFT} {weights} {_RATE_RESTORED if new_rate is None else _RATE_KEPT}"
 
     def _rate_set_since(self) -> Any:
-        """Return what somebody else has set the learning rate to, None if nobody has."""
+        """Return the learning rate if other code has changed it, otherwise None."""
         rate = self._rate if self._optimizer is None else get_learning_rate(self._optimizer)
         if rate is not self._rate:
             return rate
@@ -211,7 +211,7 @@ class RangeTestInFit:
 
     def _restore_rate(self, new_rate: Any) -> None:
         if self._rate is not self._own_rate:
-            # Compiled for the variable that took the place of the schedule.
+            # It was compiled for the variable that replaced the schedule.
             self._model.train_function = None
         if new_rate is None and self._optimizer is not None:
             set_learning_rate(self._optimizer, self._own_rate)
@@ -228,7 +228,7 @@ class RangeTestInFit:
         self._on_result(self, replace(result, updates_before=updates))
 
     def _incomplete(self) -> str:
-        """Say how to complete a test that `fit` ended too early; nothing if it did not."""
+        """Return how to complete a test that `fit` ended too early; empty if it is complete."""
         count, steps = self._curve.count, self._config.steps
         if self._curve.stop_reason is not None:
             return ""
@@ -282,13 +282,13 @@ def _chosen(
     if keras.backend.backend() == "jax" and optimizer is not model.optimizer:
         raise ModelError(
             "On the JAX backend a training step knows `model.optimizer` only; got "
-            f"optimizer={optimizer.name}, another one."
+            f"optimizer={optimizer.name}. Pass optimizer=model.optimizer or leave it out."
         )
     return optimizer
 
 
 def _attach_state(model: keras.Model) -> None:
-    """Update the variables of a model on JAX; Keras keeps their values elsewhere in an epoch."""
+    """Update the variables of a model on JAX, where Keras holds their values during an epoch."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()
 
@@ -303,10 +303,10 @@ def _skip_final_average(optimizer: keras.optimizers.Optimizer) -> None:
     """Keep Keras on JAX from setting the weights to their average at the end of a failed `fit`."""
 
     def skip(*_args: Any) -> None:
-        shadow.__exit__()
+        override.__exit__()
 
-    shadow = Shadow(optimizer, "finalize_variable_values", skip)
-    shadow.__enter__()
+    override = AttributeOverride(optimizer, "finalize_variable_values", skip)
+    override.__enter__()
 
 
 def _variables_to_compare(model: keras.Model) -> list[keras.Variable]:
@@ -324,7 +324,7 @@ def _number(variable: keras.Variable) -> float:
 
 
 def _numbers(logs: Any) -> dict[str, float]:
-    """Return the numbers among what a step reports, by name."""
+    """Return the numbers that a step reports, by name."""
     found: dict[str, float] = {}
     for name, value in logs.items() if isinstance(logs, dict) else ():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""RangeTestResult: what a range test measured, immutable and complete."""
+"""RangeTestResult: all measurements of a range test, immutable."""
 
 import dataclasses
 import os
@@ -58,34 +58,35 @@ _WITH_NAN = ("validation_losses", "sweep_validation_losses", "metrics")
 
 @dataclass(frozen=True, eq=False)
 class RangeTestResult:
-    """What one range test measured.
+    """The result of one range test.
 
     Attributes:
         lrs: Learning rates that were tried, shape (n,), increasing. A test that ended early
             has fewer than `config.steps`; every value is finite.
         losses: The training loss of each step's own batch, shape (n,); over several sweeps,
             their median.
-        sweep_losses: The same for each sweep, shape (sweeps, n).
-        metrics: The model's own metrics of each batch by name, each of shape (n,), median
-            over the sweeps.
+        sweep_losses: The losses of each sweep, shape (sweeps, n).
+        metrics: The model's own metrics of each batch by name, each of shape (n,); over several
+            sweeps, their median.
         stop_reason: "finished", "diverged", "non_finite" (the next loss was NaN or infinite)
-            or "stopped" (on request). Of several sweeps, the reason of the shortest.
-        config: The settings of the test, with the seed that was used.
-        restored: The proof that the model is what it was; None where the losses come from a
-            training loop that cannot be put back, or were measured elsewhere.
-        validation_losses: Loss on the fixed validation subset after each step, NaN where it
-            was not measured, shape (n,); median over the sweeps.
-        sweep_validation_losses: The same for each sweep, shape (sweeps, n).
-        optimizer: What took the steps, as `suggest` takes it.
-        versions: Versions of the libraries that ran it, by name.
-        notes: What to know about the test, in sentences: that one factor moved the learning rates
-            of several optimizers, that an optimizer limits its own, or that a loss was not finite
-            because of the data and not of the learning rate. Usually empty.
-        non_finite_cause: Why the next loss was NaN or infinite, where it was: "learning_rate",
-            "data" (that batch holds NaN or infinity), "first_loss" (before any update) or
-            "gradient" (at the first update, however small the rate). None where that is not known.
-        updates_before: Updates that the optimizer had done before the test; None where that is
-            not known.
+            or "stopped" (on request). For several sweeps, the reason of the shortest.
+        config: The settings of the test, including the seed that was used.
+        restored: True if the model was restored exactly; None if the losses come from a training
+            loop that cannot be restored, or were measured elsewhere.
+        validation_losses: Loss of the validation sample after each step, NaN where it was not
+            measured, shape (n,); over several sweeps, their median.
+        sweep_validation_losses: The validation losses of each sweep, shape (sweeps, n).
+        optimizer: The kind of optimizer that trained: "sgd", "momentum", "rmsprop" or "other"; see
+            `suggest`.
+        versions: Versions of the libraries that ran the test, by name.
+        notes: Sentences for the user: that one factor moved the learning rates of several
+            optimizers, that an optimizer limits its own learning rate, or that a loss was not
+            finite because of the data and not of the learning rate. Usually empty.
+        non_finite_cause: Why the next loss was NaN or infinite: "learning_rate", "data" (the
+            batch contains NaN or infinity), "first_loss" (before any update) or "gradient" (at the
+            first update, however small the rate). None if the loss was finite or the cause is
+            unknown.
+        updates_before: Number of updates of the optimizer before the test; None if unknown.
     """
 
     lrs: FloatArray
@@ -104,10 +105,10 @@ class RangeTestResult:
     updates_before: int | None = None
 
     def __post_init__(self) -> None:
-        """Replace what was passed by read-only copies of the arrays and plain values.
+        """Replace the arguments by read-only copies of the arrays and plain values.
 
         Raises:
-            ConfigError: The values do not belong together, or one cannot be used.
+            ConfigError: A value cannot be used, or the values do not match each other.
         """
         checked = self._checked_arrays() | self._checked_names()
         for name, value in checked.items():
@@ -162,24 +163,24 @@ class RangeTestResult:
     def suggest(
         self, rule: str = "auto", target: Target = "constant", *, train_steps: int | None = None
     ) -> Suggestion:
-        """Return what one rule suggests for the optimizer of the test; see `lrwidget.suggest`."""
+        """Return the suggestion of one rule, for the optimizer of the test; see `suggest`."""
         check_rule(rule)
         return self._suggest((rule,), target, train_steps)[rule]
 
     def suggestions(
         self, target: Target = "constant", *, train_steps: int | None = None
     ) -> dict[str, Suggestion]:
-        """Return what every rule suggests, by the rule's name, "auto" first."""
+        """Return the suggestions of all rules by the rule's name, "auto" first."""
         return self._suggest(tuple(RULES), target, train_steps)
 
     @cached_property
     def _readings(self) -> tuple[Reading, list[Reading]]:
-        """The median curve and those of several sweeps, made ready for the rules once."""
-        middle = Reading.of(self.lrs, self.losses, self.validation_losses)
+        """The readings of the median curve and of each of several sweeps, made only once."""
+        middle = Reading.from_losses(self.lrs, self.losses, self.validation_losses)
         if len(self.sweep_losses) < 2:
             return middle, []
         sweeps = zip(self.sweep_losses, self.sweep_validation_losses, strict=True)
-        return middle, [Reading.of(self.lrs, *each) for each in sweeps]
+        return middle, [Reading.from_losses(self.lrs, *each) for each in sweeps]
 
     def _suggest(
         self, rules: tuple[str, ...], target: Target, train_steps: int | None
@@ -195,8 +196,8 @@ class RangeTestResult:
         """Return every curve that was measured, by the name that `plot` takes.
 
         Returns:
-            "loss" first, then the model's metrics, and "validation_loss" where it was asked
-            for; each of shape (n,).
+            "loss" first, then the model's metrics, and "validation_loss" if it was measured; each
+            of shape (n,).
         """
         return series_of(self.losses, self.metrics, self.validation_losses)
 
@@ -219,18 +220,18 @@ class RangeTestResult:
         legend is to the right of the axes, which become narrower for it.
 
         Args:
-            ax: Where to draw; None makes a new figure.
+            ax: The axes to draw on; None makes a new figure.
             show: "loss", the name of a metric such as "accuracy", or "validation_loss".
             rules: Names of the rules whose suggestions are marked, each with its interval if it
                 has one; None for all, () for none.
             target: What the suggestions are for: "constant", or the peak of a "one_cycle".
-            smoothing: How much noise the bold curve leaves out, in [0, 1); see `lrwidget.smooth`.
+            smoothing: Smoothing of the bold curve, in [0, 1); see `lrwidget.smooth`.
             method: "centered" or "ema"; see `lrwidget.smooth`.
             picked: A learning rate > 0 to mark with a line.
-            bounds: Whether to mark the bounds for a cyclical learning rate, read off the curve
-                that is drawn; see `lrwidget.suggest_bounds`.
-            sweeps: Whether to draw, of several sweeps, a band from the 10 % to the 90 % quantile
-                of their smoothed losses.
+            bounds: Whether to mark the bounds for a cyclical learning rate, read off the drawn
+                curve; see `lrwidget.suggest_bounds`.
+            sweeps: Whether to draw a band from the 10 % to the 90 % quantile of the smoothed
+                losses of several sweeps.
 
         Returns:
             The axes.
@@ -273,7 +274,7 @@ class RangeTestResult:
     ) -> "RangeTestResult":
         """Return the result of a range test whose losses were measured elsewhere.
 
-        A curve ends before the first loss that is not finite, in whichever sweep.
+        The curve ends before the first loss that is not finite in any sweep.
 
         >>> result = RangeTestResult.from_losses([0.001, 0.01, 0.1, 1.0], [2.0, 1.0, 0.5, np.nan])
         >>> result.losses, result.stop_reason
@@ -284,16 +285,16 @@ class RangeTestResult:
             losses: The loss of each batch, not smoothed, shape (n,), or (sweeps, n) for several
                 sweeps.
             metrics: Further values of each batch by name, each of shape (n,).
-            validation_losses: Loss of one fixed sample after each step, NaN where it was not
-                measured; of the same shape as the losses.
-            optimizer: What took the steps, as `lrwidget.suggest` takes it.
+            validation_losses: Loss of one validation sample after each step, NaN where it was not
+                measured; same shape as the losses.
+            optimizer: The kind of optimizer that trained; see `lrwidget.suggest`.
 
         Returns:
-            A result whose `restored` is None. `stop_reason` is "non_finite" where a loss is not
-            finite, else "finished".
+            A result whose `restored` is None. `stop_reason` is "non_finite" if a loss is not
+            finite, otherwise "finished".
 
         Raises:
-            ConfigError: The arrays are no curve, or do not belong together.
+            ConfigError: The arrays are not a valid curve, or do not match each other.
         """
         content = measured_elsewhere(
             lrs, losses, {} if metrics is None else _as_dict("metrics", metrics), validation_losses
@@ -303,13 +304,13 @@ class RangeTestResult:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a JSON file that `load` reads back bit for bit.
 
-        A file of that name is replaced once the new one is complete.
+        An existing file is replaced when the new one is complete.
 
         Args:
-            path: Of the file, in a folder that exists.
+            path: Path of the file, in a folder that exists.
 
         Raises:
-            ConfigError: `path` is no path.
+            ConfigError: `path` is not a path.
             FileError: The file cannot be written.
         """
         content = {name: to_json(getattr(self, name).tolist()) for name in _ARRAYS}
@@ -328,15 +329,15 @@ class RangeTestResult:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "RangeTestResult":
-        """Read a file that `save` wrote. Keys that are not known are ignored with a warning.
+        """Read a file that `save` wrote. Unknown keys are ignored with a warning.
 
         Args:
-            path: Of the file.
+            path: Path of the file.
 
         Raises:
-            ConfigError: `path` is no path.
+            ConfigError: `path` is not a path.
             FileError: The file cannot be read.
-            DataError: The file is something else, or a value in it is missing or wrong.
+            DataError: `save` did not write the file, or a value in it is missing or wrong.
         """
         version, content = read_json(path)
         content = of_older_format(content, version)
@@ -357,7 +358,7 @@ class RangeTestResult:
 
 def _loaded(path: Any, name: str, kind: Any, content: dict[str, Any], version: int) -> Any:
     """Return a part of a file as an object of its class."""
-    # Settings that an older format did not have keep their defaults.
+    # Settings that an older format does not contain keep their defaults.
     known = {
         each.name: version > 2 or each.default is dataclasses.MISSING
         for each in dataclasses.fields(kind)
@@ -389,7 +390,7 @@ def _as_list(name: str, value: Any) -> list[Any]:
 def series_of(
     losses: FloatArray, metrics: dict[str, FloatArray], validation_losses: FloatArray
 ) -> dict[str, FloatArray]:
-    """Return curves by name, the loss first, the validation loss last and only if measured."""
+    """Return curves by name: the loss first, and the validation loss last, if measured."""
     validated = np.isfinite(validation_losses).any()
     last = {"validation_loss": validation_losses} if validated else {}
     return {"loss": losses} | {k: v for k, v in metrics.items() if k != "loss"} | last

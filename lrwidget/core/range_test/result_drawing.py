@@ -1,4 +1,4 @@
-"""The picture of a result: its curve, what the rules suggest, the pick, the bounds."""
+"""The picture of a result: its curve, the suggestions, the pick and the bounds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _NO_BOUNDS = "no bounds found"
 
 @dataclass(frozen=True)
 class Picture:
-    """What a picture shows; see `RangeTestResult.plot`."""
+    """The contents of a picture; see `RangeTestResult.plot`."""
 
     show: str
     rules: Iterable[str] | None
@@ -44,7 +44,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """A curve where it was measured, raw and smoothed, shape (n,) each, and its band, (2, n)."""
+    """The measured points of a curve, raw and smoothed, shape (n,) each, and its band, (2, n)."""
 
     lrs: FloatArray
     values: FloatArray
@@ -86,7 +86,7 @@ def draw_result(ax: Any, result: RangeTestResult, picture: Picture) -> "Axes":
 def _drawn(result: RangeTestResult, picture: Picture) -> _Drawn:
     series = result.series()
     show = as_choice("show", picture.show, series)
-    # Measured on the same batches every time: it has no noise to smooth away.
+    # Measured on the same batches every time, so there is no noise to remove.
     amount = 0.0 if show == "validation_loss" else picture.smoothing
     measured = np.isfinite(series[show])
     values = series[show][measured]
@@ -113,7 +113,7 @@ def _suggestions(result: RangeTestResult, picture: Picture) -> list[Suggestion]:
 
 
 def _draw_curve(ax: "Axes", curve: _Drawn, show: str) -> None:
-    """Draw the curve; of a loss, the limits leave out most of the explosion at the end."""
+    """Draw the curve; the limits of a loss exclude most of the explosion at the end."""
     ax.plot(curve.lrs, curve.values, color=CURVE, alpha=0.45, linewidth=1, label=show)
     ax.plot(curve.lrs, curve.smoothed, color=CURVE, linewidth=2, label="smoothed")
     if curve.band is not None:
@@ -153,7 +153,7 @@ def _draw_suggestion(ax: "Axes", suggestion: Suggestion, curve: _Drawn) -> None:
         lr,
         height,
         _AUTO if is_auto else _MARKERS[(number - 1) % len(_MARKERS)],
-        # "auto" is drawn first, below the others, which are hollow, so that none covers another.
+        # "auto" is drawn first, below the hollow markers of the others, so that all are visible.
         markersize=17 if is_auto else 9,
         color=color,
         fillstyle="full" if is_auto else "none",

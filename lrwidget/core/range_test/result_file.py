@@ -1,7 +1,7 @@
-"""The file of a result: strict JSON, read with care and written in one piece.
+"""The file of a result: strict JSON, checked when read and replaced as a whole when written.
 
-JSON has no NaN and no infinity. In arrays that may hold them they are null, "Infinity" and
-"-Infinity". Formats 1 and 2 had Python's literals instead. All older formats lack some keys.
+JSON has no NaN and no infinity. Arrays that may contain them use null, "Infinity" and
+"-Infinity" instead. Formats 1 and 2 used Python's literals. Older formats do not have all keys.
 """
 
 import json
@@ -22,14 +22,14 @@ _WORDS = {"Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def write_json(path: Any, content: Mapping[str, Any]) -> None:
-    """Write a mapping to a file; a file of that name stays as it is unless all goes well.
+    """Write a mapping to a file; if this fails, an existing file is unchanged.
 
     Raises:
-        ConfigError: `path` is no path.
+        ConfigError: `path` is not a path.
         FileError: The file cannot be written there.
     """
     file = as_path(path)
-    # Before any file is touched: this is where a value that is not JSON shows.
+    # Before any file is written: a value that is not JSON raises here.
     text = json.dumps({"format": FORMAT, **content}, indent=1, allow_nan=False)
     try:
         _replace_file(Path(os.path.realpath(file)), text)
@@ -44,9 +44,9 @@ def read_json(path: Any) -> tuple[int, dict[str, Any]]:
     """Return the format and the content of a file that `write_json` wrote.
 
     Raises:
-        ConfigError: `path` is no path.
+        ConfigError: `path` is not a path.
         FileError: The file cannot be read.
-        DataError: It is something else, or of a newer format.
+        DataError: `write_json` did not write the file, or its format is newer.
     """
     file = as_path(path)
     try:
@@ -62,14 +62,12 @@ def read_json(path: Any) -> tuple[int, dict[str, Any]]:
         raise _something_else(file) from error
     version = _format_of(file, content)
     if literals and version > 2:
-        raise DataError(
-            f"{file} contains {literals[0]}, which is not JSON. Write null in its place."
-        )
+        raise DataError(f"{file} contains {literals[0]}, which is not JSON. Write null instead.")
     return version, content
 
 
 def as_path(path: Any) -> Path:
-    """Return a path as a Path, or say what is wrong with it."""
+    """Return a path as a Path, or raise ConfigError."""
     try:
         return Path(path)
     except TypeError:
@@ -80,7 +78,7 @@ def as_path(path: Any) -> Path:
 
 
 def to_json(values: Any) -> Any:
-    """Return nested lists of floats, or one float, without NaN and infinity."""
+    """Return nested lists of floats, or one float, with NaN and infinity replaced."""
     if isinstance(values, list):
         return [to_json(value) for value in values]
     if math.isfinite(values):
@@ -89,7 +87,7 @@ def to_json(values: Any) -> Any:
 
 
 def _from_json(values: Any) -> Any:
-    """Return what `to_json` took; what it cannot have written stays as it is."""
+    """Return the input of `to_json` for its output; other values are returned unchanged."""
     if isinstance(values, list):
         return [_from_json(value) for value in values]
     if values is None:
@@ -100,17 +98,17 @@ def _from_json(values: Any) -> Any:
 def check_keys(
     path: Any, where: str, content: Any, known: Mapping[str, bool], callers: int = 1
 ) -> dict[str, Any]:
-    """Return those entries of a part of a file that are known.
+    """Return the known entries of a part of a file.
 
     Args:
-        path: Of the file.
-        where: What the part is called, such as "`config`".
+        path: Path of the file.
+        where: The name of the part, such as "`config`".
         content: The part.
-        known: The keys that it may have, and whether it must have them.
-        callers: Functions between this one and the user's code, where a warning is to point.
+        known: The keys that it may have, and whether they are required.
+        callers: Number of functions between this one and the user's code, for the warning.
 
     Raises:
-        DataError: It has no keys, or lacks one.
+        DataError: The part is not an object, or a required key is missing.
     """
     if not isinstance(content, dict):
         raise DataError(
@@ -119,8 +117,8 @@ def check_keys(
     missing = [key for key, needed in known.items() if needed and key not in content]
     if missing:
         raise DataError(
-            f"{path}: {where} lacks {missing}. The file was changed since it was saved; save the "
-            "result again."
+            f"{path}: {where} has no {missing}. The file has been changed since it was saved; save "
+            "the result again."
         )
     unknown = sorted(content.keys() - known.keys())
     if unknown:
@@ -131,7 +129,7 @@ def check_keys(
 
 
 def of_older_format(content: dict[str, Any], version: int) -> dict[str, Any]:
-    """Return what a file of some format has, with the keys that its format lacks."""
+    """Return the content of a file, with the keys added that its older format does not have."""
     if version < 4:
         content = {"non_finite_cause": None, "updates_before": None, **content}
     if version >= 3:
@@ -152,7 +150,7 @@ def of_older_format(content: dict[str, Any], version: int) -> dict[str, Any]:
 
 
 def with_nan(values: Any) -> Any:
-    """Return nested lists, or a dictionary of them, with NaN and infinity again."""
+    """Return nested lists, or a dictionary of them, with NaN and infinity restored."""
     if isinstance(values, dict):
         return {name: _from_json(each) for name, each in values.items()}
     return _from_json(values)

@@ -20,7 +20,7 @@ PROBE_STEPS = 30
 """Training steps of a probe: three for each decade of the widest range."""
 
 LOWEST, HIGHEST = 1e-8, 100.0
-"""How far a probe looks on a side that is left to it."""
+"""The widest range that a probe searches."""
 
 # With the number of a sweep added it still fits into 64 bits.
 _MAX_SEED = 2**62
@@ -35,13 +35,13 @@ class RangeTestConfig:
         max_lr: Last learning rate, > min_lr, finite in float32.
         steps: Learning rates tried, one optimizer update each, from 2 to 1,000,000.
         mode: "exponential" for equal ratios, "linear" for equal differences.
-        batch_size: Samples in a batch, for data that comes as arrays.
+        batch_size: Samples in a batch, if the data are arrays.
         stop_factor: The test stops when the loss has risen above its best by this many
             thirds of its fall, > 0; None and `math.inf` never stop it.
-        sweeps: Passes over the ladder, each from the same start with other data order, from 1 to
-            1,000.
-        seed: Order of the data, for arrays and for pipelines that shuffle, >= 0; None draws one.
-        monitor: Which of the values that the model's training step reports is the loss.
+        sweeps: Passes over the ladder, each from the same start but with a different data order,
+            from 1 to 1,000.
+        seed: Seed for the order of arrays and of pipelines that shuffle, >= 0; None draws one.
+        monitor: The name under which the model's training step reports the loss.
         probes_min: If true, a probe finds min_lr and the value given is ignored.
         probes_max: The same for max_lr.
 
@@ -108,17 +108,17 @@ class RangeTestConfig:
 
     @property
     def probes(self) -> bool:
-        """Whether a probe is to find a limit before the test."""
+        """Whether a probe finds a limit before the test."""
         return self.probes_min or self.probes_max
 
     def of_probe(self) -> "RangeTestConfig":
-        """Return the settings of the probe: few steps over all that it may find."""
+        """Return the settings of the probe: few steps over the widest range."""
         low, high = self._widest()
         one_sweep = replace(self, mode="exponential", steps=PROBE_STEPS, sweeps=1)
         return one_sweep.with_found(low, high)
 
     def with_found(self, min_lr: float, max_lr: float) -> "RangeTestConfig":
-        """Return the settings with what a probe has found, on the sides left to it."""
+        """Return the settings with the limits that the probe has found."""
         return replace(
             self,
             min_lr=min_lr if self.probes_min else self.min_lr,
@@ -128,13 +128,13 @@ class RangeTestConfig:
         )
 
     def _warn_of_skipped_decades(self) -> None:
-        """Warn where a linear ladder between fixed limits jumps over whole decades."""
+        """Warn if a linear ladder between fixed limits skips whole decades."""
         if self.probes or not skips_decades(ladder := self.ladder()):
             return
         warnings.warn(words_for_skipped_decades(ladder), stacklevel=4)
 
     def _widest(self) -> tuple[float, float]:
-        """Return the limits, the widest on a side that is left to a probe."""
+        """Return the limits; a limit that a probe has to find is the widest possible."""
         return (
             LOWEST if self.probes_min else self.min_lr,
             HIGHEST if self.probes_max else self.max_lr,
@@ -142,7 +142,7 @@ class RangeTestConfig:
 
 
 def _stop_factor(value: Any) -> float:
-    """Return the factor as a float, infinity where the test never stops."""
+    """Return the factor as a float; infinity means that the test never stops."""
     hint = "4.0 is the default; None never stops the test."
     return (
         math.inf

@@ -1,4 +1,4 @@
-"""Sweeps: one pass over the ladder after the other, group of steps by group of steps."""
+"""Sweeps: runs the passes over the ladder, in groups of steps."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,10 +7,10 @@ from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.data.source import Batches
 from lrwidget.core.engine.protocol import Engine
 from lrwidget.core.model.snapshot import Snapshot
-from lrwidget.core.range_test.growing_curve import Curve, StopFlag, Update
+from lrwidget.core.range_test.growing_curve import StopFlag, SweepCurve, Update
 from lrwidget.core.range_test.non_finite import why_non_finite
 
-# The validation loss is measured about so many times in a sweep.
+# Approximate number of validation losses in a sweep.
 _VALIDATIONS = 20
 
 
@@ -18,13 +18,13 @@ class Sweeps:
     """Runs sweeps, each from the same start.
 
     Args:
-        engine: What runs the training steps.
-        snapshot: Of the start; the variables that only the engine knows are added to it.
-        on_traced: Called once a step is traced: what changes from then on was changed by others.
-        stop: Looked at after every group of steps.
+        engine: The engine that runs the training steps.
+        snapshot: The snapshot of the start; variables that only the engine knows are added to it.
+        on_traced: Called when a step is traced: later changes come from other code.
+        stop: Checked after every group of steps.
 
     Attributes:
-        notes: Why a curve ended, where that needs a word.
+        notes: Sentences that explain the end of a curve, if needed.
     """
 
     def __init__(
@@ -41,21 +41,21 @@ class Sweeps:
 
     def run(
         self,
-        curve: Curve,
+        curve: SweepCurve,
         batches: Batches,
         validation: Sequence[Any] = (),
         on_update: Callable[[Update], object] | None = None,
-    ) -> Curve:
-        """Train until the curve ends, and return it.
+    ) -> SweepCurve:
+        """Train until the curve is complete, and return it.
 
         Args:
-            curve: One without points.
-            batches: What to train on.
+            curve: A curve without points.
+            batches: The training data.
             validation: Batches to measure the validation loss on.
             on_update: Called after every group of steps.
 
         Raises:
-            Exception: Whatever the model, the data or `on_update` raises.
+            Exception: Any error of the model, the data or `on_update`.
         """
         if not self._is_first:
             self._snapshot.restore()
@@ -72,13 +72,13 @@ class Sweeps:
                 if on_update is not None:
                     on_update(curve.update())
             if curve.stop_reason == "non_finite":
-                self._note_why(curve, batches)
+                self._explain_end(curve, batches)
             return curve
         finally:
             self._engine.finish()
             batches.close()
 
-    def _note_why(self, curve: Curve, batches: Batches) -> None:
+    def _explain_end(self, curve: SweepCurve, batches: Batches) -> None:
         leader = self._engine.rate.leader
         gathered = 1 if leader is None else leader.gradient_accumulation_steps or 1
         curve.non_finite_cause, note = why_non_finite(curve, batches, gathered)
@@ -86,15 +86,15 @@ class Sweeps:
             self.notes.append(note)
 
 
-def _lrs_until_validation(curve: Curve) -> FloatArray:
+def _lrs_until_validation(curve: SweepCurve) -> FloatArray:
     every = _steps_per_validation(curve)
     return curve.lrs_to_come[: every - curve.count % every]
 
 
-def _is_validated(curve: Curve) -> bool:
+def _is_validated(curve: SweepCurve) -> bool:
     due = curve.count % _steps_per_validation(curve) == 0
     return curve.count > 0 and (due or curve.stop_reason == "finished")
 
 
-def _steps_per_validation(curve: Curve) -> int:
+def _steps_per_validation(curve: SweepCurve) -> int:
     return max(1, curve.config.steps // _VALIDATIONS)

@@ -1,1 +1,1 @@
-"""Learning rates and momentum over the steps."""
+"""Schedules of learning rates and momentum over the training steps."""

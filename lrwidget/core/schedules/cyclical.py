@@ -1,4 +1,4 @@
-"""The cyclical learning rates of Smith, with the signatures of the retired TensorFlow Addons."""
+"""Smith's cyclical learning rates, with the signatures of the retired TensorFlow Addons."""
 
 import importlib
 import math
@@ -28,32 +28,33 @@ ScaleFunction = Callable[[Tensor], Any]
 
 @registered
 class CyclicalLearningRate(keras.optimizers.schedules.LearningRateSchedule):
-    """A triangle between two learning rates, again and again, its height scaled.
+    """Repeated triangles between two learning rates, with a scaled height.
 
     With S = `step_size`, cycle = floor(1 + step / (2 S)) and x = |step / S - 2 cycle + 1|,
 
         lr = initial + (maximal - initial) * max(0, 1 - x) * scale_fn(m)
 
-    where m is the cycle (1, 2, ...) or the step (0, 1, ...), as `scale_mode` says.
+    where m is the cycle (1, 2, ...) or the step (0, 1, ...), depending on `scale_mode`.
 
     >>> schedule = CyclicalLearningRate(0.01, 0.05, step_size=4, scale_fn=lambda cycle: 1 / cycle)
     >>> [f"{rate:.3f}" for rate in ops.convert_to_numpy(schedule([0, 2, 4, 8, 12]))]
     ['0.010', '0.030', '0.050', '0.010', '0.030']
 
     A function that is defined at the top of a module, or registered with
-    `keras.saving.register_keras_serializable`, is saved by its name. A lambda cannot be.
+    `keras.saving.register_keras_serializable`, is saved by its name. A lambda cannot be saved.
 
     Args:
         initial_learning_rate: The lower end, >= 0.
         maximal_learning_rate: The upper end, before it is scaled, >= initial_learning_rate.
         step_size: Batches from one end to the other, >= 0.5, not necessarily whole; half a cycle.
-        scale_fn: Takes m as a float tensor, of the shape of the steps, and returns a factor.
-        scale_mode: What m is, "cycle" or "iterations".
-        name: Of the operations in a graph.
+        scale_fn: A function that takes m as a float tensor, of the shape of the steps, and returns
+            a factor.
+        scale_mode: The meaning of m, "cycle" or "iterations".
+        name: Name of the operations in a graph.
 
     Raises:
-        ConfigError: A value that cannot be used; on saving, a `scale_fn` without a name to
-            load it by.
+        ConfigError: A value cannot be used; when saving, `scale_fn` has no name by which to load
+            it.
 
     Source: Smith, arXiv:1506.01186; signature and values of
         tensorflow_addons.optimizers.CyclicalLearningRate.
@@ -99,12 +100,12 @@ class CyclicalLearningRate(keras.optimizers.schedules.LearningRateSchedule):
             )
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same schedule again, `scale_fn` by its name."""
+        """Return the arguments that create the same schedule, with `scale_fn` by its name."""
         return self._shape() | {"scale_fn": _name_of(self.scale_fn)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CyclicalLearningRate":
-        """Make a schedule of what `get_config` returned."""
+        """Create a schedule from the output of `get_config`."""
         if isinstance(config.get("scale_fn"), str):
             config = config | {"scale_fn": _function_named(config["scale_fn"])}
         return cls(**config)
@@ -151,7 +152,7 @@ class TriangularCyclicalLearningRate(CyclicalLearningRate):
 
 @registered
 class Triangular2CyclicalLearningRate(CyclicalLearningRate):
-    """Cycles of half the height of the one before: scale_fn(m) = 2^(1 - m).
+    """Cycles of which each has half the height of the previous one: scale_fn(m) = 2^(1 - m).
 
     >>> schedule = Triangular2CyclicalLearningRate(0.01, 0.05, step_size=4)
     >>> [f"{rate:.3f}" for rate in ops.convert_to_numpy(schedule([4, 12, 20]))]
@@ -212,12 +213,12 @@ class ExponentialCyclicalLearningRate(CyclicalLearningRate):
         return self._shape() | {"gamma": self.gamma}
 
     def _power(self, mode_step: Tensor) -> Tensor:
-        # In float32 gamma itself would be off by 3e-8, and gamma^1,000,000 by 3 %.
+        # In float32 gamma itself would have an error of 3e-8, and gamma^1,000,000 one of 3 %.
         return ops.exp(mode_step * math.log(self.gamma))
 
 
 def _as_step_size(value: Any) -> float:
-    """Return half the length of a cycle, of at least one step in all."""
+    """Return half the length of a cycle; a cycle has at least one step."""
     hint = "It is half a cycle in batches, such as 4 * batches_per_epoch."
     size = as_number("step_size", value, above=0.0, at_most=MAX_COUNT // 2, hint=hint)
     return as_number("step_size", size, at_least=0.5, hint=hint)
@@ -226,8 +227,8 @@ def _as_step_size(value: Any) -> float:
 def cycle_position(step: Tensor, period: float) -> tuple[Tensor, Tensor]:
     """Return the number of whole cycles before a step, and the steps since then.
 
-    `step / period` in float32 loses the place within the cycle after many of them. So whole
-    cycles are taken off in integers; only a fraction of a step in `period` goes through floats.
+    After many cycles, `step / period` in float32 is too imprecise. So whole cycles are subtracted
+    in integers; only the fractional part of `period` is handled in floats.
     """
     count = float_type()
     whole = "int" in keras.backend.standardize_dtype(step.dtype)
@@ -252,7 +253,7 @@ def _halving(mode_step: Tensor) -> Tensor:
 
 
 def _name_of(function: ScaleFunction) -> str:
-    """Return the name that a function is loaded by: "package>name" or "module:name"."""
+    """Return the name by which a function is loaded: "package>name" or "module:name"."""
     if isinstance(function, types.FunctionType):
         registered_name = str(keras.saving.get_registered_name(function))
         if keras.saving.get_registered_object(registered_name) is function:
@@ -262,14 +263,14 @@ def _name_of(function: ScaleFunction) -> str:
         return name
     shown = getattr(function, "__qualname__", repr(function))
     raise ConfigError(
-        f"A schedule with scale_fn={shown} cannot be saved: it could not be found again on "
-        "loading. Define `scale_fn` with `def` at the top of a module, or decorate it with "
+        f"A schedule with scale_fn={shown} cannot be saved, because loading could not find "
+        "the function. Define `scale_fn` with `def` at the top of a module, or decorate it with "
         "`@keras.saving.register_keras_serializable()`."
     )
 
 
 def _function_named(name: str) -> ScaleFunction:
-    """Return the function that `_name_of` gave a name."""
+    """Return the function for a name from `_name_of`."""
     found = (
         keras.saving.get_registered_object(name)
         or _imported(name)
@@ -278,16 +279,16 @@ def _function_named(name: str) -> ScaleFunction:
     if found is None:
         raise ConfigError(
             f"The `scale_fn` of a saved schedule, {name!r}, does not exist here. Import or define "
-            "what it was saved with before loading."
+            "it before loading."
         )
     return found
 
 
 def _imported(name: str) -> ScaleFunction | None:
-    """Return the function "module:name", or None where there is none.
+    """Return the function "module:name", or None if there is none.
 
-    Nothing but a function written in Python counts, so that a saved model from elsewhere cannot
-    name, say, a system call.
+    Only functions written in Python are allowed, so that a saved model from an unknown source
+    cannot name a system call.
     """
     module, _, path = name.partition(":")
     try:

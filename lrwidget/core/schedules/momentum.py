@@ -9,11 +9,11 @@ import keras
 from lrwidget.core.checks import check_order
 from lrwidget.core.model.learning_rate import holder_of, optimizer_of
 from lrwidget.core.model.train_step import (
-    Addition,
+    AttributeOverride,
     RunningFit,
-    Shadow,
+    StepExtension,
     add_to_step,
-    take_from_step,
+    remove_from_step,
 )
 from lrwidget.core.model.values import float_type
 from lrwidget.core.schedules.one_cycle import (
@@ -40,11 +40,11 @@ class OneCycleMomentum(keras.callbacks.Callback):
     - w <= p <= 1: max_momentum - (max_momentum - min_momentum) a((1 - p) / (1 - w));
     - 1 <= p: max_momentum.
 
-    It moves `momentum` of SGD and RMSprop (and others that have it), else `beta_1` of Adam and
-    its family. The step is the optimizer's own count, as for a schedule: a second `fit` goes on
-    where the first one stopped. The momentum is calculated inside of the compiled step; the
-    optimizer's attribute itself stays what it was, so that it is in force again as soon as `fit`
-    ends, and also if it is interrupted.
+    It moves `momentum` of SGD, RMSprop and other optimizers that have it, or `beta_1` of Adam and
+    its variants. The step is the optimizer's own count, as for a schedule, so a second `fit`
+    continues where the first one stopped. The momentum is calculated inside the compiled step. The
+    optimizer's attribute does not change, so its value applies again when `fit` ends or is
+    interrupted.
 
     >>> schedule = OneCycle(max_lr=0.1, total_steps=100)
     >>> callback = OneCycleMomentum.against(schedule)
@@ -53,15 +53,15 @@ class OneCycleMomentum(keras.callbacks.Callback):
 
     Args:
         total_steps: Length of the cycle in batches, >= 1.
-        warmup_fraction: The part of the cycle until the lowest momentum, between 0 and 1, both
+        warmup_fraction: The fraction of the cycle until the lowest momentum, between 0 and 1, both
             excluded.
-        max_momentum: At both ends and later, below 1.
-        min_momentum: In between, > 0, not above `max_momentum`.
+        max_momentum: The momentum at both ends and after the cycle, below 1.
+        min_momentum: The lowest momentum, > 0, not above `max_momentum`.
         anneal: "cosine" or "linear".
 
     Raises:
-        ConfigError: A value that cannot be used.
-        ModelError: When `fit` begins: the optimizer has no momentum that could be moved.
+        ConfigError: A value cannot be used.
+        ModelError: Raised when `fit` begins: the optimizer has no momentum to move.
 
     Source: Smith, arXiv:1803.09820; for Adam's beta_1, fastai.
     """
@@ -108,19 +108,19 @@ class OneCycleMomentum(keras.callbacks.Callback):
         return self._curve(step)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Let the steps of this `fit` calculate their momentum."""
+        """Extend the steps of this `fit`, so that they set their momentum."""
         optimizer = holder_of(optimizer_of(self.model))
         self._addition = _MovedMomentum(optimizer, _momentum_name(optimizer), self._curve)
         self._fit = add_to_step(self.model, self._addition)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Let the step that begins have its momentum."""
-        self._fit.announce_step()
+        """Announce the next step, so that it sets its momentum."""
+        self._fit.expect_step()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Let the next `fit` train with the optimizer's own momentum."""
+        """Remove the extension: later steps train with the optimizer's own momentum."""
         if self._addition is not None:
-            take_from_step(self.model, self._addition)
+            remove_from_step(self.model, self._addition)
 
 
 @dataclass(frozen=True)
@@ -139,17 +139,17 @@ class _Curve:
 
 
 @dataclass(frozen=True)
-class _MovedMomentum(Addition):
-    """Makes the updates of a `fit` with the momentum of a curve."""
+class _MovedMomentum(StepExtension):
+    """Gives the updates of a `fit` the momentum of a curve."""
 
     optimizer: keras.optimizers.Optimizer
     name: str
     curve: _Curve
 
-    def shadows(self) -> list[Shadow]:
-        """Let `apply` set the momentum before each update, and read it where it is set."""
+    def overrides(self) -> list[AttributeOverride]:
+        """Return overrides that set the momentum before each update of the optimizer."""
         optimizer, own_apply = self.optimizer, self.optimizer.apply
-        # PyTorch's optimizers take floats only, and their steps are not compiled.
+        # Optimizers on PyTorch accept floats only, and their steps are not compiled.
         as_float = keras.backend.backend() == "torch"
         momentum = None if as_float else _momentum_of(optimizer)
 
@@ -162,14 +162,17 @@ class _MovedMomentum(Addition):
                 momentum.assign(now)
             return own_apply(*args, **kwargs)
 
-        return [Shadow(optimizer, self.name, momentum), Shadow(optimizer, "apply", apply)]
+        return [
+            AttributeOverride(optimizer, self.name, momentum),
+            AttributeOverride(optimizer, "apply", apply),
+        ]
 
 
 class _Momentum(keras.Variable):
     """A momentum that moves in a compiled step.
 
-    Keras asks in Python whether there is any momentum at all, to which a plain variable gives
-    no answer while a step is traced.
+    Keras tests in Python whether the momentum is zero; a plain variable has no truth value while
+    a step is traced.
     """
 
     __hash__ = keras.Variable.__hash__
@@ -210,11 +213,11 @@ def _momentum_name(optimizer: keras.optimizers.Optimizer) -> str:
             continue
         if not getattr(optimizer, name) > 0:
             raise ModelError(
-                f"{kind} was made with {name}={getattr(optimizer, name)}, so it keeps no momentum "
-                f"that could be moved. Make it with {name}=0.9, say."
+                f"{kind} was made with {name}={getattr(optimizer, name)}, so it has no momentum "
+                f"to move. Create it with {name}=0.9, for example."
             )
         return name
     raise ModelError(
         f"{kind} has neither `momentum` nor `beta_1`. Use SGD with momentum, RMSprop with "
-        "momentum, or Adam or one of its family."
+        "momentum, or Adam or one of its variants."
     )

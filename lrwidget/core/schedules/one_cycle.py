@@ -1,7 +1,7 @@
-"""OneCycle and WarmupHoldCosine: learning rates that rise once and come down again.
+"""OneCycle and WarmupHoldCosine: learning rates that rise once and then fall.
 
-The arithmetic of all schedules is here too: steps are counted in integers and become floats only
-as a distance to a corner of the curve, so that step 1,000,000 is as exact in float32 as step 10.
+This file also has the arithmetic of all schedules: steps are counted in integers, and only the
+distance to a corner of the curve is a float. So step 1,000,000 is as exact in float32 as step 10.
 A model saved with one of these schedules loads after `import lrwidget.schedules`.
 """
 
@@ -24,7 +24,7 @@ registered = keras.saving.register_keras_serializable(package="lrwidget")
 
 @registered
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """One cycle: up to `max_lr`, then down to next to nothing.
+    """One cycle: the learning rate rises to `max_lr`, then falls to nearly zero.
 
     With p = step / total_steps, w = `warmup_fraction` and the blend a(t) of `anneal`,
     (1 - cos(pi t)) / 2 for "cosine" and t for "linear", the learning rate is
@@ -38,9 +38,9 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     ['0.004', '0.1', '1e-06', '1e-06']
 
     Args:
-        max_lr: The peak, > 0; the pick from a range test.
+        max_lr: The peak, > 0, such as the learning rate picked after a range test.
         total_steps: Length of the cycle in batches, >= 1: epochs * batches per epoch.
-        warmup_fraction: The part of the cycle until the peak, between 0 and 1, both excluded.
+        warmup_fraction: The fraction of the cycle until the peak, between 0 and 1, both excluded.
         start_divisor: `max_lr` / first learning rate, >= 1.
         end_divisor: `max_lr` / last learning rate, >= 1.
         anneal: "cosine" or "linear", the form of both slopes.
@@ -87,9 +87,9 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
 @registered
 class WarmupHoldCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """A straight rise to `peak_lr`, a stretch of it, and half a cosine down.
+    """A linear rise to `peak_lr`, a constant stretch, and a fall along half a cosine.
 
-    With W, H and D the three numbers of steps, the learning rate is
+    With W = `warmup_steps`, H = `hold_steps` and D = `decay_steps`, the learning rate is
 
     - step <= W: start_lr + (peak_lr - start_lr) step / W;
     - W <= step <= W + H: peak_lr;
@@ -107,7 +107,7 @@ class WarmupHoldCosine(keras.optimizers.schedules.LearningRateSchedule):
         hold_steps: Batches at the peak, >= 0.
         decay_steps: Batches of the fall, >= 1.
         start_lr: The learning rate at step 0, from 0 to `peak_lr`.
-        end_lr: The learning rate at the end and from then on, from 0 to `peak_lr`.
+        end_lr: The learning rate at the end and afterwards, from 0 to `peak_lr`.
 
     Raises:
         ConfigError: A value that cannot be used.
@@ -137,7 +137,7 @@ class WarmupHoldCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     @property
     def total_steps(self) -> int:
-        """Steps until the learning rate stays at `end_lr`."""
+        """Number of steps until the learning rate is constantly `end_lr`."""
         return self.warmup_steps + self.hold_steps + self.decay_steps
 
     def __call__(self, step: Steps) -> Tensor:
@@ -166,7 +166,7 @@ class WarmupHoldCosine(keras.optimizers.schedules.LearningRateSchedule):
 def one_cycle(
     step: Steps, total_steps: int, warmup_fraction: float, anneal: Anneal
 ) -> tuple[Tensor, Tensor]:
-    """Return where in a cycle a step is: whether it rises, and how high it is, from 0 to 1."""
+    """Return whether a step is in the rise of a cycle, and its height from 0 to 1."""
     step = as_steps(step)
     warmup = warmup_fraction * total_steps
     rising = ops.cast(step, float_type()) < warmup
@@ -176,9 +176,9 @@ def one_cycle(
 
 
 def as_steps(step: Steps) -> Tensor:
-    """Return steps as a tensor: integers in a type that holds each step, all else as floats."""
+    """Return steps as a tensor: integers in a type that holds every step, others as floats."""
     if not (ops.is_tensor(step) or isinstance(step, keras.Variable)):
-        # Keras would make Python's floats half precision where that is its default.
+        # Keras would convert Python floats to half precision if that is its default.
         array = as_step_array(step)
         return ops.convert_to_tensor(array, "int" if array.dtype.kind == "i" else float_type())
     step = ops.convert_to_tensor(step)
@@ -187,31 +187,31 @@ def as_steps(step: Steps) -> Tensor:
 
 
 def portion(steps: Tensor, of: float) -> Tensor:
-    """Return steps / of as floats, cut to 0 ... 1."""
+    """Return steps / of as floats, clipped to 0 ... 1."""
     return ops.clip(ops.cast(steps, float_type()) / of, 0.0, 1.0)
 
 
 def annealed(t: Tensor, anneal: Anneal) -> Tensor:
-    """Return a portion 0 ... 1 as the height of a slope there, 0 ... 1.
+    """Return the height of a slope, 0 ... 1, at a fraction of its length, 0 ... 1.
 
-    sin(pi t / 2)^2 is (1 - cos(pi t)) / 2 without the difference of two numbers near 1, which
-    would leave few digits of the learning rate at a slope's foot.
+    sin(pi t / 2)^2 equals (1 - cos(pi t)) / 2, but without subtracting two numbers near 1, which
+    would leave few exact digits at the lower end of a slope.
     """
     return t if anneal == "linear" else ops.square(ops.sin(t * (math.pi / 2)))
 
 
 def blend(low: float, high: float, height: Tensor) -> Tensor:
-    """Return low at height 0, high at height 1, and what is in between."""
+    """Return the value at a height: low at 0, high at 1, linear in between."""
     return low + (high - low) * height
 
 
 def as_anneal(value: Any) -> Anneal:
-    """Return the name of a slope's form, or say which there are."""
+    """Return the name of a slope's form, or raise ConfigError."""
     return as_choice("anneal", value, get_args(Anneal))  # type: ignore[return-value]
 
 
 def as_fraction(name: str, value: Any) -> float:
-    """Return a part of a whole, between 0 and 1, both excluded."""
+    """Return a fraction between 0 and 1, both excluded."""
     hint = "It is a part of the whole, between 0 and 1, not a number of steps."
     return as_number(name, value, above=0.0, below=1.0, hint=hint)
 

@@ -1,4 +1,4 @@
-"""plot_schedules: the learning rates of schedules over the training steps, on one picture."""
+"""plot_schedules: draws the learning rates of schedules over the training steps."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from lrwidget.errors import ConfigError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Of longer trainings not each step is drawn; a multiple of many lengths of cycles.
+# Maximum number of drawn steps; a multiple of many lengths of cycles.
 _MOST_POINTS = 5040
 
 
@@ -21,16 +21,16 @@ def plot_schedules(schedules: Mapping[str, Any], steps: int, ax: "Axes | None" =
     """Draw the learning rates of schedules over the training steps with matplotlib.
 
     Args:
-        schedules: By name, each a `keras.optimizers.schedules.LearningRateSchedule` or another
-            function of the step, or a number for a constant learning rate.
-        steps: Training steps to draw, >= 1, from step 0 on. Of more than 5,040, as many are drawn.
-        ax: Where to draw; None makes a new figure.
+        schedules: Schedules by name; each is a `keras.optimizers.schedules.LearningRateSchedule`,
+            another function of the step, or a number for a constant learning rate.
+        steps: Training steps to draw, >= 1, from step 0 on; at most 5,040 of them are drawn.
+        ax: The axes to draw on; None makes a new figure.
 
     Returns:
         The axes.
 
     Raises:
-        ConfigError: An argument cannot be used, or a schedule gives no number.
+        ConfigError: An argument cannot be used, or a schedule does not return a number.
         MissingPackageError: matplotlib is not installed.
     """
     named = as_named("schedules", schedules)
@@ -64,7 +64,7 @@ def _learning_rates(name: str, schedule: Any, steps: Any) -> FloatArray:
 
 
 def _all_at_once(schedule: Any, steps: Any) -> FloatArray | None:
-    """Return what a schedule gives for an array of steps; None where it takes only single ones."""
+    """Return the learning rates for an array of steps; None if a schedule takes no arrays."""
     try:
         rates = array_of(schedule(steps))
     except Exception:
