@@ -112,20 +112,20 @@ def test_band_over_the_sweeps_encloses_the_middle_one(measured):
 
 
 def test_band_without_smoothing_holds_the_middle_four_fifths_of_the_sweeps(measured):
-    measured._state.take_setting("smoothing", 0.0)
+    measured._state.set_setting("smoothing", 0.0)
     low, high = np.quantile(measured.result.sweep_losses, [0.1, 0.9], axis=0)
     calm = measured.result.lrs < 1e-2
     np.testing.assert_allclose(marks_of(measured).band.y[0][calm], low[calm])
     np.testing.assert_allclose(marks_of(measured).band.y[1][calm], high[calm])
-    measured._state.take_setting("smoothing", 0.25)
+    measured._state.set_setting("smoothing", 0.25)
 
 
 def test_band_follows_the_smoothing(measured):
     band = marks_of(measured).band
     before = band.y.copy()
-    measured._state.take_setting("smoothing", 0.9)
+    measured._state.set_setting("smoothing", 0.9)
     assert not np.array_equal(band.y, before)
-    measured._state.take_setting("smoothing", 0.25)
+    measured._state.set_setting("smoothing", 0.25)
     np.testing.assert_array_equal(band.y, before)
 
 

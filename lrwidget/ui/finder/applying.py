@@ -44,7 +44,7 @@ class Applying:
         """
         with self._state.turn.taken():
             filled_in = dict.fromkeys(self._state.plan.changed(kind=kind).recipe.numbers)
-            self._state.take_plan(kind=kind, **{**filled_in, **numbers})
+            self._state.set_plan(kind=kind, **{**filled_in, **numbers})
 
     @property
     def code(self) -> str:
@@ -135,9 +135,9 @@ class Applying:
         else:
             self.pick(lr)
 
-    def _take_kind(self, kind: str) -> None:
+    def _set_kind(self, kind: str) -> None:
         if kind != self._state.plan.kind:
-            self._state.take_plan(kind=kind)
+            self._state.set_plan(kind=kind)
 
-    def _take_number(self, name: str, value: float | None) -> None:
-        self._state.take_plan(**{name: value})
+    def _set_plan_number(self, name: str, value: float | None) -> None:
+        self._state.set_plan(**{name: value})

@@ -248,7 +248,7 @@ class Runner:
     def _outcome(self, run: Run, test: RangeTest) -> Callable[[], None]:
         """Run the test; return what tells the state how it ended."""
         redraw = at_most_every(REDRAW_SECONDS, self._quietly(self._state.advance))
-        on_range = self._quietly(self._state.take_range)
+        on_range = self._quietly(self._state.set_found_range)
         try:
             result = test.run(redraw, run.stop, on_range, alone=run.alone)
         except BaseException as error:  # the model's and the data's own errors among them

@@ -169,19 +169,19 @@ class LRFinderWidget(Applying, VBox):
         return _ResultWidget(result, smoothing)
 
     def _make_parts(self) -> list[Widget]:
-        state, shown = self._state, Guard(self._state)
+        state, guarded = self._state, Guard(self._state)
         free = Guard(state, takes_turn=False)
-        buttons = ApplyButtons(state, self._apply_pressed, self.undo, self._show_code, shown)
+        buttons = ApplyButtons(state, self._apply_pressed, self.undo, self._show_code, guarded)
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
         return [
             style,
-            SettingsLine(state, state.take_setting, state.take_auto_range, shown),
+            SettingsLine(state, state.set_setting, state.set_auto_range, guarded),
             RunLine(state, self._run_pressed, self.stop, free),
-            Plot(state, self._pointed_at, self.show, self._show_earlier, shown),
-            RulesLine(state, self._pointed_at, shown),
+            Plot(state, self._pointed_at, self.show, self._show_earlier, guarded),
+            RulesLine(state, self._pointed_at, guarded),
             VerdictLine(state, self.extend, free),
-            PickLine(state, self.pick, self._take_kind, buttons, shown),
-            PlanPanel(state, self._take_number, self._aim, shown),
+            PickLine(state, self.pick, self._set_kind, buttons, guarded),
+            PlanPanel(state, self._set_plan_number, self._aim, guarded),
             CodeBox(state, lambda: self.code),
         ]
 
@@ -237,7 +237,7 @@ class LRFinderWidget(Applying, VBox):
         self._check_open()  # another thread may have closed it meanwhile
         self._state.begin(config)
         if batches_per_pass is not None:
-            self._state.take_plan(batches=batches_per_pass)
+            self._state.set_plan(batches=batches_per_pass)
 
     def _run_pressed(self) -> None:
         if not self._state.is_busy:
@@ -292,7 +292,7 @@ class LRFinderWidget(Applying, VBox):
             names = list(self._state.measured.series)
             if not isinstance(name, str) or name not in names:
                 raise ConfigError(f"`name` must be one of {names}; got {text.passed(name)}.")
-            self._state.take_show(name)
+            self._state.set_show(name)
 
     def extend(self) -> None:
         """Run again with the remedy for what the last curve did not show.
@@ -313,7 +313,7 @@ class LRFinderWidget(Applying, VBox):
                     "Nothing to extend: the last test covered enough range and steps."
                 )
             for name, value in remedied(state.result.config, state.verdict.remedy).items():
-                state.take_setting(name, value)
+                state.set_setting(name, value)
         self.run()
 
     def close(self) -> None:

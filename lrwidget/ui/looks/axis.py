@@ -88,7 +88,7 @@ def tame(losses: FloatArray, low: float, high: float) -> FloatArray:
 
 
 def hit_columns(ladder: FloatArray) -> FloatArray:
-    """Return the centres of equally wide columns over a test's range on the logarithmic axis.
+    """Return the centers of equally wide columns over a test's range on the logarithmic axis.
 
     On an exponential ladder of up to 500 steps the border between two learning rates is always
     the border of a column: an odd number of columns stands for each, and a click cannot pick

@@ -6,6 +6,7 @@ from bqplot import Axis, Figure, LinearScale, Lines, Scatter
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.ui.looks import axis
 from lrwidget.ui.looks import colors as looks
+from lrwidget.ui.looks.drawing import set_points
 
 MAX_POINTS = 1000
 """More than this nobody could tell apart, and all of them are sent on every drawing."""
@@ -134,22 +135,22 @@ class LivePlot:
         validation = np.array(self._validation).reshape(-1, 2)
         if _show(self._steps, 0.0, steps[-1], 0.0, ahead, over):
             self._step_axis.tick_values = axis.loss_ticks(0.0, self._steps.max)
-        seen = loss_limits(np.concatenate([losses, validation[:, 1]]))
+        seen = limits_without_spikes(np.concatenate([losses, validation[:, 1]]))
         _show(self._loss_scale, *seen, 0.05, 0.05, over)
         _show(self._lr_scale, 0.0, float(np.fmax.reduce(lrs, initial=0.0)), 0.0, ahead, over)
         low, high = self._loss_scale.min, self._loss_scale.max
         tamed = np.where(np.isfinite(losses), axis.tame(losses, low, high), np.nan)
-        _put(self._loss, thinned(steps), thinned(tamed))
-        _put(self._lr, thinned(steps), thinned(lrs))
+        set_points(self._loss, thinned(steps), thinned(tamed))
+        set_points(self._lr, thinned(steps), thinned(lrs))
         if len(self._points.x) != len(validation):
-            _put(self._points, validation[:, 0], validation[:, 1])
+            set_points(self._points, validation[:, 0], validation[:, 1])
         if self._marked != len(self._epoch_ends):
             self._marked = len(self._epoch_ends)
-            _put(self._marks, *epoch_lines(self._epoch_ends))
+            set_points(self._marks, *epoch_lines(self._epoch_ends))
 
 
 def thinned(values: FloatArray) -> FloatArray:
-    """Return at most MAX_POINTS values, each the mean of equally many neighbours.
+    """Return at most MAX_POINTS values, each the mean of equally many neighbors.
 
     >>> thinned(np.arange(2000.0))[:3]
     array([0.5, 2.5, 4.5])
@@ -161,8 +162,8 @@ def thinned(values: FloatArray) -> FloatArray:
     return np.add.reduceat(values, starts) / np.diff([*starts, len(values)])
 
 
-def loss_limits(losses: FloatArray) -> tuple[float, float]:
-    """Return the lowest and highest loss to show: single spikes are cut off."""
+def limits_without_spikes(losses: FloatArray) -> tuple[float, float]:
+    """Return the lowest and highest loss to show, without the highest 0.5 % of the losses."""
     finite = losses[np.isfinite(losses)]
     if not len(finite):
         return 0.0, 1.0
@@ -195,9 +196,3 @@ def _show(
     with scale.hold_sync():
         scale.min, scale.max = limits
     return True
-
-
-def _put(mark: Lines | Scatter, x: FloatArray, y: FloatArray) -> None:
-    """Move a mark in one message; float64, because one narrower array breaks it for good."""
-    with mark.hold_sync():
-        mark.x, mark.y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)

@@ -11,11 +11,11 @@ from lrwidget.ui.state.state import WidgetState
 Handler = Callable[..., None]
 
 
-class NotTakenError(ConfigError):
+class RejectedInputError(ConfigError):
     """What a person typed cannot be used; the number stays as it was."""
 
 
-Shown = Callable[[Handler], Handler]
+Guarded = Callable[[Handler], Handler]
 """Wraps a handler so that its errors reach the user."""
 
 
@@ -43,6 +43,6 @@ class Guard:
                 with self._turn():
                     handler(*args, **kwargs)
             except Exception as error:  # of an observer of the user's, too
-                self._state.refuse(error, was_typed=isinstance(error, NotTakenError))
+                self._state.refuse(error, was_typed=isinstance(error, RejectedInputError))
 
         return guarded

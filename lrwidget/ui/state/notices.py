@@ -1,4 +1,4 @@
-"""Said: the sentence of status and the error on show, and what a refusal covers of them."""
+"""Notices: the sentence of status and the error on show, and what a refusal covers of them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ class Notice:
     is_error: bool = False
 
 
-class Said(HasTraits):
+class Notices(HasTraits):
     """What the widget says, in one turn with all that it says it about.
 
     Attributes:

@@ -21,7 +21,7 @@ from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ModelError
 from lrwidget.ui.plan.plan import Plan
 from lrwidget.ui.state.drawn_curve import Curve, Measured
-from lrwidget.ui.state.notices import Said
+from lrwidget.ui.state.notices import Notices
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import Verdict
 from lrwidget.ui.words import text
@@ -46,7 +46,7 @@ EARLIER = 5
 """So many earlier tests stay on the plot."""
 
 
-class WidgetState(Said):
+class WidgetState(Notices):
     """What is set, what is known of the test, what is picked, what is said."""
 
     min_lr = Float()
@@ -88,7 +88,7 @@ class WidgetState(Said):
     def of(cls, config: RangeTestConfig, smoothing: float) -> "WidgetState":
         """Return the state before the first test, with these settings."""
         state = cls(**{name: _as_python(getattr(config, name)) for name in SETTINGS})
-        state.take_setting("smoothing", _as_python(smoothing))
+        state.set_setting("smoothing", _as_python(smoothing))
         return state
 
     def config(self, base: RangeTestConfig) -> RangeTestConfig:
@@ -124,7 +124,7 @@ class WidgetState(Said):
         """Whether a test runs or is about to stop."""
         return self.status in BUSY
 
-    def take_setting(self, name: str, value: Any) -> None:
+    def set_setting(self, name: str, value: Any) -> None:
         """Take a new value for the setting called `name`; a probe leaves it alone from now on."""
         with self.changing():
             if name in LEFT_TO_PROBE:
@@ -134,17 +134,17 @@ class WidgetState(Said):
             setattr(self, name, value)
             self._accept()
 
-    def take_auto_range(self, on: bool) -> None:
+    def set_auto_range(self, on: bool) -> None:
         """Leave both limits of the range to a probe, or fix them where they are."""
         with self.changing():
             self.probes_min = self.probes_max = on
             self._accept()
 
-    def take_show(self, name: str) -> None:
+    def set_show(self, name: str) -> None:
         """Put the measured curve called `name` on show."""
         with self.changing():
             self.show = name
-            self._draw_anew()
+            self._redraw()
 
     def begin(self, config: RangeTestConfig) -> None:
         """Clear what the last test left: the next one starts."""
@@ -165,7 +165,7 @@ class WidgetState(Said):
             self._say(text.starting(first.steps, config.probes))
             self.status = "running"
 
-    def take_range(self, config: RangeTestConfig) -> None:
+    def set_found_range(self, config: RangeTestConfig) -> None:
         """Take the settings of the running test, whose limits a probe has just found."""
         with self.changing():
             self.ladder = config.ladder()
@@ -194,7 +194,7 @@ class WidgetState(Said):
         """Take the result of the test that just ended, and what the rules suggest."""
         with self.changing():
             self.progress = 1.0 if result.stop_reason != "stopped" else self.progress
-            self._take_result(result, suggested)
+            self._set_result(result, suggested)
             seconds = time.monotonic() - self._started_at
             self._say(text.ended(result, len(self.ladder), seconds))
             if result.restored is not None and not result.restored:
@@ -209,7 +209,7 @@ class WidgetState(Said):
             planned = result.config.ladder()
             last = result.lrs[-1:].max(initial=0.0)
             self.ladder = np.concatenate([result.lrs, planned[planned > last * (1 + 1e-6)]])
-            self._take_result(result, suggested)
+            self._set_result(result, suggested)
             self._say(text.without_model(result))
             self.status = result.stop_reason
             if suggested.error is not None:
@@ -229,7 +229,7 @@ class WidgetState(Said):
             self._accept()
             self._say_pick(lr)
 
-    def take_plan(self, **values: Any) -> None:
+    def set_plan(self, **values: Any) -> None:
         """Take new values for how the pick is to be used; see `Plan.changed`."""
         with self.changing():
             kind, target = self.plan.kind, self.plan.recipe.target
@@ -246,7 +246,7 @@ class WidgetState(Said):
     def pick_low(self, lr: float) -> None:
         """Take `lr`, finite and > 0, as the lower end of the cycles."""
         with self.changing():
-            self.take_plan(low_lr=lr)
+            self.set_plan(low_lr=lr)
             if not self.is_busy:
                 self._say(text.picked_low(lr))
 
@@ -278,7 +278,7 @@ class WidgetState(Said):
         """Return what `rule` suggests, None before the end of a test."""
         return self.suggestions.get(rule)
 
-    def _take_result(self, result: RangeTestResult, suggested: Suggested) -> None:
+    def _set_result(self, result: RangeTestResult, suggested: Suggested) -> None:
         self._measure(Measured(result.lrs, result.series(), result.sweep_losses))
         self.result, self._suggested = result, suggested
         self.plan = replace(self.plan, found_low=suggested.bounds.low)
@@ -304,9 +304,9 @@ class WidgetState(Said):
         self.measured = measured
         if len(measured) and self.show not in measured.series:
             self.show = "loss"
-        self._draw_anew()
+        self._redraw()
 
-    def _draw_anew(self) -> None:
+    def _redraw(self) -> None:
         self.curve = self.measured.curve(self.show, self.smoothing)
 
     def _say_pick(self, lr: float) -> None:

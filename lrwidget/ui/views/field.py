@@ -7,7 +7,7 @@ from ipywidgets import Text
 from traitlets import Any as AnyTrait
 
 from lrwidget.errors import ConfigError
-from lrwidget.ui.state.guard import NotTakenError, Shown
+from lrwidget.ui.state.guard import Guarded, RejectedInputError
 from lrwidget.ui.words.kinds import Kind
 
 
@@ -17,7 +17,7 @@ class Field(Text):
     Args:
         kind: How the number is read and written.
         on_typed: Called with a number that a person typed, not with one set from Python.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
         may_be_empty: Whether None is what an emptied field means.
         options: The text field's own, such as `description` and `tooltip`.
     """
@@ -29,13 +29,13 @@ class Field(Text):
         kind: Kind,
         *,
         on_typed: Callable[[Any], None],
-        shown: Shown,
+        guarded: Guarded,
         may_be_empty: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(continuous_update=False, **options)
         self._kind, self._on_typed, self._may_be_empty = kind, on_typed, may_be_empty
-        self.observe(shown(self._typed), "value")
+        self.observe(guarded(self._typed), "value")
         self.observe(self._write, "number")
 
     def _write(self, _change: Any = None) -> None:
@@ -47,7 +47,7 @@ class Field(Text):
         try:
             self._on_typed(self._read(change.new))
         except ConfigError as error:
-            raise NotTakenError(str(error)) from error
+            raise RejectedInputError(str(error)) from error
         finally:
             self._write()
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from bqplot import Bars, LinearScale, Lines, LogScale, Mark, Scatter
 
 from lrwidget.core.curve.rules import RULES
@@ -66,12 +65,12 @@ class Marks:
     def _rule_marker(self, rule: str) -> Scatter:
         look = looks.of_rule(rule)
         return Scatter(
-            **self._on_curve, marker=look.marker, colors=[look.colour], default_size=look.size
+            **self._on_curve, marker=look.marker, colors=[look.color], default_size=look.size
         )
 
     def _hit_columns(self) -> Bars:
         # Nothing else in bqplot reports a click on an empty place. It draws bars up to a pixel too
-        # narrow; the stroke closes these gaps, and a wider one would cover the neighbours.
+        # narrow; the stroke closes these gaps, and a wider one would cover the neighbors.
         return Bars(
             scales=self._on_height["scales"],
             x=[],
@@ -87,9 +86,3 @@ class Marks:
         lines = [self.earlier, self.band, self.raw, self.smoothed, self.intervals]
         picks = [self.low_line, self.pick_line]
         return [*lines, *picks, *self.rules.values(), self.pick_point, self.hits]
-
-
-def put(mark: Mark, x: Any, y: Any) -> None:
-    """Move a mark in one message; float64, because one narrower array breaks it for good."""
-    with mark.hold_sync():
-        mark.x, mark.y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)

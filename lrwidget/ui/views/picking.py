@@ -6,7 +6,7 @@ from typing import Any
 from ipywidgets import Button, Dropdown, HBox, IntSlider, ToggleButton
 
 from lrwidget.ui.plan.recipes import RECIPES
-from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.views import field
 from lrwidget.ui.words import kinds
@@ -23,7 +23,7 @@ class PickLine(HBox):
         on_pick: Called with a learning rate that was typed or slid to.
         on_kind: Called with what the pick is to be applied as.
         buttons: At the end of the line.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
     def __init__(
@@ -32,18 +32,18 @@ class PickLine(HBox):
         on_pick: OnPick,
         on_kind: Callable[[str], None],
         buttons: "ApplyButtons",
-        shown: Shown,
+        guarded: Guarded,
     ) -> None:
         self._state, self._on_pick = state, on_pick
-        self._field = _pick_field(on_pick, shown)
+        self._field = _pick_field(on_pick, guarded)
         self._slider = _pick_slider()
         self._kind = Dropdown(options=list(RECIPES), description="Apply as")
         self._kind.tooltip = "What the pick is for: a constant, or the upper end of a schedule"
         super().__init__([self._field, self._slider, self._kind, buttons])
         self.add_class("lrw-pick-line")
         self._kind.add_class("lrw-kind")
-        self._slider.observe(shown(self._slid), "value")
-        self._kind.observe(shown(lambda change: on_kind(change.new)), "value")
+        self._slider.observe(guarded(self._slid), "value")
+        self._kind.observe(guarded(lambda change: on_kind(change.new)), "value")
         state.observe(self._draw_pick, ["picked_lr", "ladder"])
         state.observe(self._draw_kind, ["plan"])
         self._draw_pick()
@@ -78,7 +78,7 @@ class ApplyButtons(HBox):
         on_apply: Called when Apply is pressed.
         on_undo: Called when Undo is pressed.
         on_code: Called with whether the code is to be shown.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class ApplyButtons(HBox):
         on_apply: Callable[[], None],
         on_undo: Callable[[], None],
         on_code: Callable[[bool], None],
-        shown: Shown,
+        guarded: Guarded,
     ) -> None:
         self._state = state
         self._apply = Button(description="Apply", icon="check")
@@ -103,9 +103,9 @@ class ApplyButtons(HBox):
         self._apply.add_class("lrw-apply")
         self._undo.add_class("lrw-undo")
         self._code.add_class("lrw-code-toggle")
-        self._apply.on_click(shown(lambda _button: on_apply()))
-        self._undo.on_click(shown(lambda _button: on_undo()))
-        self._code.observe(shown(lambda change: on_code(change.new)), "value")
+        self._apply.on_click(guarded(lambda _button: on_apply()))
+        self._undo.on_click(guarded(lambda _button: on_undo()))
+        self._code.observe(guarded(lambda change: on_code(change.new)), "value")
         state.observe(self._draw, ["picked_lr", "status", "changes", "pick_is_applied"])
         self._draw()
 
@@ -116,11 +116,11 @@ class ApplyButtons(HBox):
         self._apply.button_style = "primary" if state.next_step == "apply" else ""
 
 
-def _pick_field(on_pick: OnPick, shown: Shown) -> field.Field:
+def _pick_field(on_pick: OnPick, guarded: Guarded) -> field.Field:
     made = field.Field(
         kinds.LR,
         on_typed=on_pick,
-        shown=shown,
+        guarded=guarded,
         description="Picked LR",
         placeholder="none yet",
         tooltip="The learning rate to apply; any value above 0 can be typed",

@@ -10,10 +10,11 @@ from ipywidgets import HTML, Box, Label
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.ui.looks import axis
 from lrwidget.ui.looks import colors as looks
+from lrwidget.ui.looks.drawing import set_points
 from lrwidget.ui.state.drawn_curve import LOSSES, Measured
-from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import LEFT_TO_PROBE, WidgetState
-from lrwidget.ui.views.marks import Marks, put
+from lrwidget.ui.views.marks import Marks
 from lrwidget.ui.views.showing import ShowLine
 from lrwidget.ui.views.thinning import COLUMNS, RAW_COLUMNS, shown_points
 from lrwidget.ui.words import text
@@ -36,7 +37,7 @@ class Plot(Box):
         on_pick: Called with the learning rate of the point that a click is nearest to.
         on_show: Called with the name of the curve to show.
         on_earlier: Called with whether earlier tests are to be shown.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
 
     Attributes:
         marks: What is drawn.
@@ -48,7 +49,7 @@ class Plot(Box):
         on_pick: Callable[[float], None],
         on_show: Callable[[str], None],
         on_earlier: Callable[[bool], None],
-        shown: Shown,
+        guarded: Guarded,
     ) -> None:
         self._state = state
         self._on_pick = on_pick
@@ -59,11 +60,11 @@ class Plot(Box):
         key = HTML(KEY)
         for name, part in {"hint": self._hint, "cursor": self._cursor, "key": key}.items():
             part.add_class(f"lrw-{name}")
-        show = ShowLine(state, on_show, on_earlier, shown)
+        show = ShowLine(state, on_show, on_earlier, guarded)
         super().__init__([self._make_figure(), self._hint, self._cursor, show, key])
         self.add_class("lrw-stage")
-        self.marks.hits.on_element_click(shown(self._clicked))
-        self.marks.hits.on_hover(shown(self._hovered))
+        self.marks.hits.on_element_click(guarded(self._clicked))
+        self.marks.hits.on_hover(guarded(self._hovered))
         state.observe(self._draw_range, ["ladder", "min_lr", "max_lr"])
         state.observe(self._draw_curve, ["curve"])
         state.observe(self._draw_earlier, ["earlier", "earlier_shown", "show", "smoothing"])
@@ -111,7 +112,7 @@ class Plot(Box):
 
     def _put_columns(self, ladder: FloatArray) -> None:
         self._columns = axis.hit_columns(ladder)
-        put(self.marks.hits, self._columns, np.ones(len(self._columns)))
+        set_points(self.marks.hits, self._columns, np.ones(len(self._columns)))
 
     def _draw_curve(self, _change: Any = None) -> None:
         curve, marks = self._state.curve, self.marks
@@ -119,8 +120,8 @@ class Plot(Box):
         self._y_axis.label = text.name_of(self._state.show)
         if not len(curve):
             for line in (marks.raw, marks.smoothed):
-                put(line, curve.lrs, curve.losses)
-            put(marks.band, [], [])
+                set_points(line, curve.lrs, curve.losses)
+            set_points(marks.band, [], [])
             return
         low, high = self._limits()
         self._set_limits(low, high)
@@ -130,7 +131,7 @@ class Plot(Box):
 
     def _put_line(self, line: Lines, lrs: FloatArray, values: FloatArray, columns: int) -> None:
         kept = shown_points(lrs, values, self._span(), columns)
-        put(line, lrs[kept], values[kept])
+        set_points(line, lrs[kept], values[kept])
 
     def _span(self) -> tuple[float, float]:
         return self.marks.x_scale.min, self.marks.x_scale.max
@@ -148,12 +149,12 @@ class Plot(Box):
         state = self._state
         band = state.measured.band(state.smoothing)
         if state.show != "loss" or not band.size:
-            put(self.marks.band, [], [])
+            set_points(self.marks.band, [], [])
             return
         lrs = state.measured.lrs
         # Where the band is narrowest and where it is widest.
         kept = shown_points(lrs, band[1] - band[0], self._span(), COLUMNS // 2)
-        put(self.marks.band, lrs[kept], axis.tame(band[:, kept], low, high))
+        set_points(self.marks.band, lrs[kept], axis.tame(band[:, kept], low, high))
 
     def _set_limits(self, low: float, high: float) -> None:
         scale = self.marks.y_scale
@@ -164,8 +165,8 @@ class Plot(Box):
         self._y_axis.tick_values = axis.loss_ticks(low, high)
 
     def _draw_earlier(self, _change: Any = None) -> None:
-        shown = self._state.earlier if self._state.earlier_shown else ()
-        put(self.marks.earlier, *self._chain(shown))
+        visible = self._state.earlier if self._state.earlier_shown else ()
+        set_points(self.marks.earlier, *self._chain(visible))
 
     def _chain(self, tests: tuple[Measured, ...]) -> tuple[FloatArray, FloatArray]:
         """Return the smoothed curves of several tests as one, with a gap after each."""
@@ -188,7 +189,7 @@ class Plot(Box):
         self._hint.value = invitation if is_empty and state.has_model else ""
 
     def _draw_rules(self, _change: Any = None) -> None:
-        spans, heights, colours = [], [], []
+        spans, heights, colors = [], [], []
         for rule, marker in self.marks.rules.items():
             suggestion = self._state.suggestion(rule)
             self._put_point(marker, suggestion.lr if suggestion else None)
@@ -198,19 +199,19 @@ class Plot(Box):
             if height is not None:
                 spans.append([suggestion.low, suggestion.high])
                 heights.append([height, height])
-                colours.append(looks.of_rule(rule).colour)
-        self.marks.intervals.colors = colours or [looks.EARLIER]
-        put(self.marks.intervals, spans, heights)
+                colors.append(looks.of_rule(rule).color)
+        self.marks.intervals.colors = colors or [looks.EARLIER]
+        set_points(self.marks.intervals, spans, heights)
 
     def _draw_pick(self, _change: Any = None) -> None:
         lr, low = self._state.picked_lr, self._state.low_lr
         self._put_point(self.marks.pick_point, lr)
         for line, at in ((self.marks.pick_line, lr), (self.marks.low_line, low)):
-            put(line, *(([], []) if at is None else ([at, at], [0.0, 1.0])))
+            set_points(line, *(([], []) if at is None else ([at, at], [0.0, 1.0])))
 
     def _put_point(self, mark: Scatter, lr: float | None) -> None:
         height = None if lr is None else self._state.curve.height(lr)
-        put(mark, *(([], []) if height is None else ([lr], [height])))
+        set_points(mark, *(([], []) if height is None else ([lr], [height])))
 
     def _lr_under(self, content: dict[str, Any]) -> float | None:
         """Return the learning rate of the column that a message names."""

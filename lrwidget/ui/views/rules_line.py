@@ -10,7 +10,7 @@ from lrwidget.core.curve.rules import RULES
 from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.state import verdict
-from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.words import text
 
@@ -23,16 +23,16 @@ class RulesLine(Box):
     Args:
         state: Observed.
         on_pick: Called with the learning rate of the rule that is pressed.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
-    def __init__(self, state: WidgetState, on_pick: OnPick, shown: Shown) -> None:
+    def __init__(self, state: WidgetState, on_pick: OnPick, guarded: Guarded) -> None:
         self._state = state
         self._buttons = {rule: Button() for rule in RULES}
         for rule, button in self._buttons.items():
             button.add_class("lrw-rule")
             button.add_class(looks.of_rule(rule).css_class)
-            button.on_click(shown(self._presser(rule, on_pick)))
+            button.on_click(guarded(self._presser(rule, on_pick)))
         super().__init__(list(self._buttons.values()))
         self.add_class("lrw-rules")
         state.observe(self._draw, ["suggestions", "status", "picked_lr"])
@@ -125,10 +125,10 @@ class VerdictLine(HBox):
     Args:
         state: Observed.
         on_extend: Called when the button is pressed.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
-    def __init__(self, state: WidgetState, on_extend: Callable[[], None], shown: Shown) -> None:
+    def __init__(self, state: WidgetState, on_extend: Callable[[], None], guarded: Guarded) -> None:
         self._state = state
         self._said = looks.show_as_text(Label())
         self._extend = Button()
@@ -136,7 +136,7 @@ class VerdictLine(HBox):
         self._extend.add_class("lrw-extend")
         super().__init__([self._said, self._extend])
         self.add_class("lrw-verdict")
-        self._extend.on_click(shown(lambda _button: on_extend()))
+        self._extend.on_click(guarded(lambda _button: on_extend()))
         state.observe(self._draw, ["verdict", "suggestions", "status", "picked_lr"])
         self._draw()
 

@@ -7,7 +7,7 @@ from typing import Any
 from ipywidgets import FloatLogSlider, FloatSlider, HBox, IntSlider
 from traitlets import Any as AnyTrait
 
-from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.views.field import Field
 from lrwidget.ui.words.kinds import Kind
 
@@ -22,7 +22,7 @@ class Setting(HBox):
         name: The class of the box is "lrw-" and this.
         hint: The tooltip of slider and field.
         on_change: Called with a value that a person typed or slid to, not with one set from Python.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
     value = AnyTrait(help="The exact value, as it was typed.")
@@ -36,14 +36,14 @@ class Setting(HBox):
         name: str,
         hint: str,
         on_change: Callable[[float], None],
-        shown: Shown,
+        guarded: Guarded,
     ) -> None:
         self._slider, self._on_change = slider, on_change
         slider.tooltip = hint
         self._field = Field(
             kind,
-            on_typed=self._take,
-            shown=shown,
+            on_typed=self._set,
+            guarded=guarded,
             description=slider.description,
             tooltip=f"{hint}; type any value",
         )
@@ -52,9 +52,9 @@ class Setting(HBox):
         self.add_class(f"lrw-{name}")
         self.observe(self._show, "value")
         self.value = value
-        slider.observe(shown(self._slid), "value")
+        slider.observe(guarded(self._slid), "value")
 
-    def _take(self, value: float) -> None:
+    def _set(self, value: float) -> None:
         self.value = value
         self._on_change(value)
 
@@ -62,7 +62,7 @@ class Setting(HBox):
         # The browser rounds what Python sets to the slider's step and sends that back: that is
         # not a person's doing and must not spoil an exact value.
         if self._steps_to(change.new) > 0.501:
-            self._take(change.new)
+            self._set(change.new)
 
     def _show(self, _change: Any = None) -> None:
         self._field.number = self.value

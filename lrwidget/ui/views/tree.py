@@ -8,7 +8,7 @@ from ipywidgets import Widget
 
 
 def descendants(root: Widget) -> list[Widget]:
-    """Return `root` and every model that its synchronised traits lead to, each once, top down.
+    """Return `root` and every model that its synchronized traits lead to, each once, top down.
 
     `VBox.children` alone misses layouts and styles and all that a bqplot figure is made of.
     """
