@@ -1,4 +1,4 @@
-"""The code that does the same in a script: when it is on show, and that it is only text."""
+"""The Python code for the pick: when it is shown, and that it is only text."""
 
 import keras
 import pytest

@@ -1,4 +1,4 @@
-"""Colors, shapes and the style sheet: all of the widget's looks in one place."""
+"""Colors, shapes and the style sheet of the widget, in one place."""
 
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -20,10 +20,10 @@ class RuleLook:
     Args:
         title: Its name on the button.
         marker: A marker of bqplot.
-        color: Of the marker and of its picture on the button.
+        color: Color of the marker and of its picture on the button.
         outline: The same shape for the button, as a CSS `clip-path`.
         hint: What the rule does, in one sentence.
-        size: Of the marker, its area in pixels.
+        size: Area of the marker in pixels.
     """
 
     title: str
@@ -45,7 +45,7 @@ RULES = {
         marker="circle",
         color="#0ca678",
         outline="circle(47%)",
-        hint="The rule to start with: a little further right than where most of the fall begins.",
+        hint="Start with this one: between where most of the fall begins and where the loss rises.",
         size=200,  # another rule's marker on top of it must not hide it
     ),
     "minimum": RuleLook(
@@ -91,17 +91,17 @@ OWN_RULE = RuleLook(
     marker="rectangle",
     color="#c2571a",
     outline="inset(25% 0)",
-    hint="A rule of your own.",
+    hint="A rule that you registered.",
 )
 
 
 def of_rule(rule: str) -> RuleLook:
-    """Return a rule's look; rules that are not from this package share one, but for the title."""
+    """Return the look of a rule; rules of the user differ only in their title."""
     return RULES.get(rule) or replace(OWN_RULE, title=plain_name(rule))
 
 
 def show_as_text(label: Label) -> Label:
-    """Let no `$` in a label start a formula: JupyterLab and its relatives would typeset it."""
+    """Keep a front end from typesetting text after a `$` in a label as a formula."""
     for css_class in ("mathjax_ignore", "tex2jax_ignore"):
         label.add_class(css_class)
     return label

@@ -1,4 +1,4 @@
-"""The two lines above the plot: settings, and Run, Stop, progress, status. Report intents."""
+"""SettingsLine: the settings of a test. RunLine: Run, Stop, progress and status."""
 
 from collections.abc import Callable
 from typing import Any, get_args
@@ -37,9 +37,9 @@ class SettingsLine(VBox):
     """Sliders for the range, the steps and the smoothing; the rest under "More".
 
     Args:
-        state: Gives the first values.
+        state: Observed; holds the settings.
         on_set: Called with the name of a setting and its new value.
-        on_auto: Called with whether the range is to be left to a probe.
+        on_auto: Called with whether a probe finds the range.
         guarded: Wraps a handler so that its errors reach the user.
     """
 
@@ -132,24 +132,24 @@ class SettingsLine(VBox):
 
     def _smoothing(self) -> Setting:
         slider = FloatSlider(min=0, max=0.99, step=0.01, description="Smoothing", readout=False)
-        hint = "How much noise the strong curve leaves out; needs no new test"
+        hint = "Smoothing of the bold curve; applied at once"
         return self._setting(slider, kinds.SHARE, "smoothing", hint)
 
     def _mode(self) -> Dropdown:
         control = Dropdown(options=get_args(Mode), value=self._state.mode, description="Mode")
-        control.tooltip = "Equal ratios (exponential) or equal differences between learning rates"
+        control.tooltip = (
+            "Learning rates with equal ratios (exponential) or equal differences (linear)"
+        )
         control.add_class("lrw-mode")
         control.observe(self._guarded(lambda change: self._on_set("mode", change.new)), "value")
         return control
 
     def _sweeps(self) -> field.Field:
-        hint = "Passes over the range, each from the same weights with other batches"
+        hint = "Passes over the range, each from the same weights with different batches"
         return self._plain(kinds.COUNT, "sweeps", "Sweeps", hint)
 
     def _stop_factor(self) -> field.Field:
-        hint = (
-            "The test ends when the loss has risen by this many times its fall; inf never ends it"
-        )
+        hint = "Stop when the loss has risen by this many times its fall; inf never stops early"
         return self._plain(kinds.FACTOR, "stop_factor", "Stop factor", hint)
 
     def _plain(self, kind: kinds.Kind, fact: str, description: str, hint: str) -> field.Field:
@@ -166,7 +166,7 @@ class SettingsLine(VBox):
 
 
 class RunLine(HBox):
-    """Run, Stop, the progress bar and the sentence of status.
+    """Run, Stop, the progress bar and the status message.
 
     Args:
         state: Observed.
@@ -186,7 +186,7 @@ class RunLine(HBox):
         self._run = Button(description="Run", icon="play", tooltip="Start a range test")
         if not state.has_model:
             self._run.tooltip = f"{NO_MODEL} to run on"
-        self._stop = Button(description="Stop", icon="stop", tooltip="End the test now")
+        self._stop = Button(description="Stop", icon="stop", tooltip="Stop the test now")
         self._progress = FloatProgress(min=0.0, max=1.0, tooltip="How much of the test is done")
         self._status = show_as_text(Label())
         parts = {

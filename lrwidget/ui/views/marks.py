@@ -1,4 +1,4 @@
-"""The marks of the figure: what each looks like, from the lowest layer to the top."""
+"""The marks of the figure and their looks, from the bottom layer to the top."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ class Marks:
 
     Attributes:
         earlier: The smoothed curves of earlier tests, with gaps between them.
-        band: Where most of the sweeps lie.
-        raw, smoothed: The curve on show.
+        band: The range of most sweeps.
+        raw, smoothed: The displayed curve.
         intervals: How far each rule's answer varies over the sweeps.
-        low_line, pick_line, pick_point: What is picked.
-        rules: A marker by rule.
+        low_line, pick_line, pick_point: The picked learning rates.
+        rules: The marker of each rule.
         hits: Transparent columns that report clicks and hovering.
     """
 
@@ -30,7 +30,7 @@ class Marks:
             "y": [],
             "enable_hover": False,
         }
-        # Full height whatever the loss is: what stands on this scale is never redrawn for it.
+        # Marks on this scale have the full height and need no redraw when the loss axis changes.
         full = {"x": self.x_scale, "y": LinearScale(min=0.0, max=1.0)}
         self._on_height = self._on_curve | {"scales": full}
         self.earlier = self._line([looks.EARLIER], 1.5, opacities=[0.55])
@@ -69,8 +69,8 @@ class Marks:
         )
 
     def _hit_columns(self) -> Bars:
-        # Nothing else in bqplot reports a click on an empty place. It draws bars up to a pixel too
-        # narrow; the stroke closes these gaps, and a wider one would cover the neighbors.
+        # No other mark of bqplot reports a click on an empty place. bqplot draws bars up to a pixel
+        # too narrow; the stroke closes the gaps, and a wider one would cover the neighbors.
         return Bars(
             scales=self._on_height["scales"],
             x=[],

@@ -1,4 +1,4 @@
-"""PlanPanel: the numbers of a schedule and its preview, below the line of the pick."""
+"""PlanPanel: the numbers of a schedule and its preview, below the pick."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,24 +17,29 @@ from lrwidget.ui.views.field import Field
 from lrwidget.ui.words import kinds, text
 
 HEIGHT = "240px"
-NO_PICK = "Pick a learning rate: the schedule will be drawn here."
+NO_PICK = "Pick a learning rate to see its schedule."
+
+AIM = "Pick lower LR on plot"
+AIMING = "Click plot to set lower LR"
 
 OnPlan = Callable[[str, Any], None]
 
-_EPOCHS = Number("Epochs", kinds.COUNT, "Passes over the data that your training will have")
-_BATCHES = Number("Batches per epoch", kinds.COUNT, "Taken from the data where it tells")
+_EPOCHS = Number("Epochs", kinds.COUNT, "Epochs of your training")
+_BATCHES = Number("Batches per epoch", kinds.COUNT, "Filled in from the data if its size is known")
 _LOW = Number(
-    "Lower LR", kinds.LR, "Lower end of the cycles; where the loss begins to fall, until you set it"
+    "Lower LR",
+    kinds.LR,
+    "Lower end of the cycles; starts where the loss begins to fall, or at a quarter of the pick",
 )
 
 
 class PlanPanel(VBox):
-    """What is to be applied, where it is more than a constant.
+    """The schedule to apply; hidden for a constant.
 
     Args:
         state: Observed.
-        on_plan: Called with the name of a number of the plan and its new value.
-        on_aim: Called with whether the next click on the plot is for the lower end.
+        on_plan: Called with the name of a number in the plan and its new value.
+        on_aim: Called with whether the next click on the plot sets the lower LR.
         guarded: Wraps a handler so that its errors reach the user.
     """
 
@@ -48,8 +53,8 @@ class PlanPanel(VBox):
         self._state, self._on_plan, self._guarded = state, on_plan, guarded
         named = {"epochs": _EPOCHS, "batches": _BATCHES, "low_lr": _LOW, **NUMBERS}
         self._fields = {name: self._field(name, number) for name, number in named.items()}
-        self._aim = ToggleButton(description="Pick it on the plot", icon="crosshairs")
-        self._aim.tooltip = "The next click on the plot or on a rule is for the lower end"
+        self._aim = ToggleButton(description=AIM, icon="crosshairs")
+        self._aim.tooltip = "The next click on the plot or on a rule sets the lower LR"
         self._aim.add_class("lrw-aim")
         self._aim.observe(guarded(lambda change: on_aim(change.new)), "value")
         numbers = VBox(
@@ -116,6 +121,7 @@ class PlanPanel(VBox):
 
     def _draw_aim(self, _change: Any = None) -> None:
         self._aim.value = self._state.aims_low
+        self._aim.description = AIMING if self._state.aims_low else AIM
 
     def _draw(self, _change: Any = None) -> None:
         plan = self._state.plan

@@ -1,4 +1,4 @@
-"""The figure: draws the curve, the rules' markers and the pick; reports where it is pointed at."""
+"""Plot: draws the curve, the markers of the rules and the pick; reports clicks on them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,8 +20,9 @@ from lrwidget.ui.views.thinning import COLUMNS, RAW_COLUMNS, shown_points
 from lrwidget.ui.words import text
 
 HEIGHT = "400px"
-INVITATION = "Press Run: the loss at each learning rate will be drawn here."
+INVITATION = "Press Run to draw the loss at each learning rate here."
 AUTO_INVITATION = "Press Run: a probe finds the range, then the loss is drawn here."
+AFTER_A_FAILURE = "The last run has no curve. Press Run to try again."
 KEY = (
     f'<span class="lrw-line" style="border-top: 2.5px solid {looks.CURVE}"></span>smoothed'
     f'<span class="lrw-line" style="border-top: 1px solid {looks.CURVE}; opacity: .6"></span>'
@@ -33,14 +34,14 @@ class Plot(Box):
     """The plot of a range test.
 
     Args:
-        state: Observed; never changed from here.
-        on_pick: Called with the learning rate of the point that a click is nearest to.
+        state: Observed; the plot never changes it.
+        on_pick: Called with the learning rate of the point nearest to a click.
         on_show: Called with the name of the curve to show.
         on_earlier: Called with whether earlier tests are to be shown.
         guarded: Wraps a handler so that its errors reach the user.
 
     Attributes:
-        marks: What is drawn.
+        marks: All marks of the figure.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Plot(Box):
         return figure
 
     def _draw_range(self, _change: Any = None) -> None:
-        """Draw the range of the test on show; before the first one, the range that is set."""
+        """Draw the range of the displayed test; before one, that of the settings."""
         state = self._state
         if state.ladder is not None:
             self._set_range(state.ladder[0], state.ladder[-1])
@@ -137,7 +138,7 @@ class Plot(Box):
         return self.marks.x_scale.min, self.marks.x_scale.max
 
     def _limits(self) -> tuple[float, float]:
-        """Return the lowest and the highest value that the plot has room for."""
+        """Return the lower and the upper end of the vertical axis."""
         state, curve = self._state, self._state.curve
         if state.show in LOSSES:
             return axis.loss_limits(curve.losses, curve.smoothed)
@@ -152,7 +153,7 @@ class Plot(Box):
             set_points(self.marks.band, [], [])
             return
         lrs = state.measured.lrs
-        # Where the band is narrowest and where it is widest.
+        # Keep the narrowest and the widest place in each column.
         kept = shown_points(lrs, band[1] - band[0], self._span(), COLUMNS // 2)
         set_points(self.marks.band, lrs[kept], axis.tame(band[:, kept], low, high))
 
@@ -186,6 +187,8 @@ class Plot(Box):
         state = self._state
         is_empty = len(state.curve) < 2 and not state.is_busy
         invitation = AUTO_INVITATION if state.auto_range else INVITATION
+        if state.status != "idle":
+            invitation = AFTER_A_FAILURE
         self._hint.value = invitation if is_empty and state.has_model else ""
 
     def _draw_rules(self, _change: Any = None) -> None:
@@ -214,7 +217,7 @@ class Plot(Box):
         set_points(mark, *(([], []) if height is None else ([lr], [height])))
 
     def _lr_under(self, content: dict[str, Any]) -> float | None:
-        """Return the learning rate of the column that a message names."""
+        """Return the learning rate of the column in a message from the browser."""
         column = content.get("data", {}).get("index")
         if column is None or not len(self._columns):
             return None
