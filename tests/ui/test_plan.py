@@ -289,7 +289,7 @@ def test_sentence_about_one_kind_goes_with_it(picked):
     constant = picked.result.suggest("auto", "constant").lr
     picked.pick(constant)
     part(picked, "kind").value = "one-cycle"
-    assert "For one-cycle" in part(picked, "status").value
+    assert "for one-cycle. Your pick is still" in part(picked, "status").value
     part(picked, "kind").value = "constant"
     assert part(picked, "status").value.startswith(f"Picked {format_lr(constant)}")
 
