@@ -30,7 +30,7 @@ def finds(monkeypatch):
 
     def set_range(low, high):
         monkeypatch.setattr(
-            "lrwidget.core.range_test.range_test.found_range", lambda *_curve: (low, high)
+            "lrwidget.core.range_test.growing_curve.found_range", lambda *_curve: (low, high)
         )
 
     return set_range
