@@ -1,1 +1,1 @@
-"""The notebook widget; knows the core, does no maths of its own."""
+"""The notebook widgets, built on the core, which measures and suggests."""

@@ -288,7 +288,7 @@ def test_using_the_model_during_a_test_is_refused_and_works_afterwards(method):
     errors = []
 
     def use_the_model(_update):
-        with pytest.raises(BusyError, match=rf"`model\.{method}`.*range test is using") as caught:
+        with pytest.raises(BusyError, match=rf"`model\.{method}`.*range test is running") as caught:
             getattr(model, method)(x, y)
         errors.append(caught.value)
 

@@ -144,7 +144,7 @@ def make(model: keras.Model) -> Iterator[Callable[..., LRFinderWidget]]:
     made: list[LRFinderWidget] = []
 
     def make_widget(data: Any = None, **options: Any) -> LRFinderWidget:
-        options = {"seed": 0, "steps": 60, "min_lr": 1e-5, **options}
+        options = {"seed": 0, "steps": 60, "min_lr": 1e-5, "max_lr": 10.0, **options}
         made.append(LRFinderWidget(model, new_data() if data is None else data, **options))
         return made[-1]
 

@@ -30,7 +30,7 @@ def finds(monkeypatch):
 
     def set_range(low, high):
         monkeypatch.setattr(
-            "lrwidget.core.range_test.range_test.found_range", lambda *_curve: (low, high)
+            "lrwidget.core.range_test.growing_curve.found_range", lambda *_curve: (low, high)
         )
 
     return set_range
@@ -85,7 +85,7 @@ def test_empty_plot_says_that_the_range_will_be_found(make):
     assert part(widget, "hint").value == ""
 
 
-def test_every_run_looks_for_the_range_anew(make, finds):
+def test_every_run_finds_the_range_again(make, finds):
     widget = make(min_lr=1e-6, max_lr=1.0)
     part(widget, "auto-range").value = True
     for found in ((1e-4, 0.5), (2e-3, 3.0)):

@@ -1,4 +1,4 @@
-"""The code that does the same in a script: when it is on show, and that it is only text."""
+"""The Python code for the pick: when it is shown, and that it is only text."""
 
 import keras
 import pytest
@@ -100,7 +100,7 @@ def test_schedule_that_cannot_be_made_shows_why_instead_of_code(make):
     widget = make(slow_batches())
     widget.pick(0.02)
     widget.plan("one-cycle")
-    assert "is not known" in part(widget, "code").value
+    assert "Enter the batches per epoch" in part(widget, "code").value
     assert code_on_show(widget) == ""
     assert not can_copy(widget)
 

@@ -39,6 +39,7 @@ def test_model_that_is_not_compiled_is_named_in_the_widget(make):
     part(widget, "run").click()
     assert widget.status == "failed"
     assert "model.compile(" in part(widget, "status").value
+    assert part(widget, "hint").value == "The last run has no curve. Press Run to try again."
     with pytest.raises(ValueError, match="not compiled"):
         widget.run()
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -222,7 +222,7 @@ def assert_user_was_told(widget, fault, error):
         assert "unchanged" in said
     if fault == "nan" and widget.status != "finished":
         assert widget.status == "non_finite"
-        assert "not finite" in said
+        assert "NaN or infinite" in said
 
 
 def test_closed_widget_lets_go_of_model_and_data_while_it_is_kept():

@@ -378,7 +378,7 @@ def test_interrupt_while_the_test_is_prepared_starts_none(make, interrupts):
     with pytest.raises(KeyboardInterrupt):
         widget.run()
     assert widget.status == "failed"
-    assert part(widget, "status").value == "Interrupted by you, model unchanged."
+    assert part(widget, "status").value == "You interrupted the test. Your model is unchanged."
     assert not worker_threads()
     widget._data = new_data()
     widget.run(block=True)

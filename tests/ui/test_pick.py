@@ -119,7 +119,9 @@ def test_apply_changes_the_optimizer_and_undo_takes_it_back(finished, model):
     finished.pick(3.2e-3)
     part(finished, "apply").click()
     assert lr_of(model) == pytest.approx(3.2e-3)
-    assert part(finished, "status").value == "Learning rate was 1.00e-3, now 3.20e-3."
+    assert part(finished, "status").value == (
+        "Learning rate was 1.00e-3, now 3.20e-3. Next, call model.fit(...)."
+    )
     part(finished, "undo").click()
     assert lr_of(model) == pytest.approx(1e-3)
     assert part(finished, "undo").disabled
@@ -141,7 +143,9 @@ def test_undo_brings_a_schedule_back(make, model):
     widget = make()
     widget.pick(1e-3)
     widget.apply()
-    assert part(widget, "status").value == "Learning rate was CosineDecay, now 1.00e-3."
+    assert part(widget, "status").value == (
+        "Learning rate was CosineDecay, now 1.00e-3. Next, call model.fit(...)."
+    )
     widget.undo()
     assert model.optimizer._learning_rate is schedule
 

@@ -212,7 +212,7 @@ def test_refused_number_is_told_while_a_test_runs(make):
     widget.wait()
 
 
-def test_error_of_apply_goes_once_its_cause_is_mended(picked):
+def test_error_of_apply_disappears_once_its_cause_is_fixed(picked):
     picked.plan("triangular", low_lr=0.03)
     part(picked, "apply").click()
     assert "must be below" in part(picked, "status").value
@@ -249,13 +249,16 @@ def test_lower_end_is_where_the_loss_begins_to_fall_until_it_is_chosen(picked):
 
 def test_lower_end_is_picked_on_the_plot_and_the_next_click_is_for_the_pick_again(picked):
     picked.plan("triangular")
+    assert part(picked, "aim").description == "Pick lower LR on plot"
     part(picked, "aim").value = True
+    assert part(picked, "aim").description == "Click plot to set lower LR"
     columns = axis.hit_columns(picked.result.config.ladder())
     hits = marks_of(picked).hits
     hits._handle_custom_msgs(hits, {"event": "element_click", "data": {"index": 0}})
     assert picked._state.low_lr == picked.result.lrs[0] == pytest.approx(columns[0])
     assert picked.picked_lr == 0.02
     assert not part(picked, "aim").value
+    assert part(picked, "aim").description == "Pick lower LR on plot"
     hits._handle_custom_msgs(hits, {"event": "element_click", "data": {"index": 0}})
     assert picked.picked_lr == picked.result.lrs[0]
 
@@ -286,7 +289,7 @@ def test_sentence_about_one_kind_goes_with_it(picked):
     constant = picked.result.suggest("auto", "constant").lr
     picked.pick(constant)
     part(picked, "kind").value = "one-cycle"
-    assert "For one-cycle" in part(picked, "status").value
+    assert "for one-cycle. Your pick is still" in part(picked, "status").value
     part(picked, "kind").value = "constant"
     assert part(picked, "status").value.startswith(f"Picked {format_lr(constant)}")
 
@@ -306,7 +309,9 @@ def test_schedule_is_applied_and_taken_back(picked, model):
     picked.plan("one-cycle", epochs=2)
     part(picked, "apply").click()
     assert isinstance(model.optimizer._learning_rate, schedules.OneCycle)
-    assert part(picked, "status").value == "Learning rate was 1.00e-3, now OneCycle."
+    assert part(picked, "status").value == (
+        "Learning rate was 1.00e-3, now OneCycle. Next, call model.fit(...)."
+    )
     assert part(picked, "apply").button_style == ""
     field(picked, "epochs").value = "5"
     assert part(picked, "apply").button_style == "primary"
@@ -331,9 +336,9 @@ def test_data_of_unknown_size_asks_for_it(make):
     widget.pick(0.02)
     part(widget, "kind").value = "one-cycle"
     assert field(widget, "batches").value == ""
-    assert "is not known" in part(widget, "problem").value
+    assert "Enter the batches per epoch" in part(widget, "problem").value
     assert field(widget, "warmup-fraction").value == "0.25"
-    with pytest.raises(ConfigError, match="is not known"):
+    with pytest.raises(ConfigError, match="does not report its length"):
         widget.apply()
     field(widget, "batches").value = "12"
     assert part(widget, "problem").value == ""

@@ -60,6 +60,7 @@ def test_typed_text_that_does_not_fit_is_refused_aloud(make, name, typed):
     field.value = typed
     assert field.value == before
     assert repr(typed) in part(widget, "status").value
+    assert part(widget, "status").value.endswith(f"Kept {before}.")
     assert "lrw-error" in classes_of(part(widget, "status"))
     assert widget.status == "idle"
 

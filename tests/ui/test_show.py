@@ -112,20 +112,20 @@ def test_band_over_the_sweeps_encloses_the_middle_one(measured):
 
 
 def test_band_without_smoothing_holds_the_middle_four_fifths_of_the_sweeps(measured):
-    measured._state.take_setting("smoothing", 0.0)
+    measured._state.set_setting("smoothing", 0.0)
     low, high = np.quantile(measured.result.sweep_losses, [0.1, 0.9], axis=0)
     calm = measured.result.lrs < 1e-2
     np.testing.assert_allclose(marks_of(measured).band.y[0][calm], low[calm])
     np.testing.assert_allclose(marks_of(measured).band.y[1][calm], high[calm])
-    measured._state.take_setting("smoothing", 0.25)
+    measured._state.set_setting("smoothing", 0.25)
 
 
 def test_band_follows_the_smoothing(measured):
     band = marks_of(measured).band
     before = band.y.copy()
-    measured._state.take_setting("smoothing", 0.9)
+    measured._state.set_setting("smoothing", 0.9)
     assert not np.array_equal(band.y, before)
-    measured._state.take_setting("smoothing", 0.25)
+    measured._state.set_setting("smoothing", 0.25)
     np.testing.assert_array_equal(band.y, before)
 
 
@@ -147,23 +147,23 @@ def test_one_sweep_has_no_band_but_an_interval_for_each_rule(finished):
     auto = finished.suggestions["auto"]
     assert auto.low < auto.lr < auto.high
     np.testing.assert_array_equal(marks_of(finished).intervals.x[0], [auto.low, auto.high])
-    said = f"Other noise or another seed: {format_lr(auto.low)} to {format_lr(auto.high)}."
+    said = f"With other noise or another seed: {format_lr(auto.low)} to {format_lr(auto.high)}."
     assert said in part(finished, "rules").children[0].tooltip
 
 
-def test_earlier_runs_stay_in_grey_until_they_are_hidden(finished):
-    tick, grey = part(finished, "earlier"), marks_of(finished).earlier
+def test_earlier_runs_stay_in_gray_until_they_are_hidden(finished):
+    tick, gray = part(finished, "earlier"), marks_of(finished).earlier
     assert tick.layout.display == "none"
-    assert grey.x.size == 0
+    assert gray.x.size == 0
     first = marks_of(finished).smoothed.y.copy()
     finished.run(block=True)
     assert tick.layout.display == "flex"
-    np.testing.assert_array_equal(grey.y[:-1], first)
-    assert np.isnan(grey.y[-1])
+    np.testing.assert_array_equal(gray.y[:-1], first)
+    assert np.isnan(gray.y[-1])
     tick.value = False
-    assert grey.x.size == 0
+    assert gray.x.size == 0
     tick.value = True
-    assert grey.x.size == len(first) + 1
+    assert gray.x.size == len(first) + 1
 
 
 def test_result_plots_any_curve_and_refuses_others(measured):

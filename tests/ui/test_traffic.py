@@ -80,7 +80,7 @@ def test_no_redraw_sends_more_than_forty_kilobytes(make, traffic, steps, mode):
         assert traffic.of(lambda: state.begin(config)) < MOST
         assert traffic.of(lambda: state.advance(update_of(config, steps // 2))) < MOST
         assert traffic.of(lambda: state.finish(result, Suggested())) < MOST
-    assert traffic.of(lambda: state.take_setting("smoothing", 0.5)) < MOST
+    assert traffic.of(lambda: state.set_setting("smoothing", 0.5)) < MOST
     assert traffic.of(lambda: widget.show("accuracy")) < MOST
     assert traffic.of(lambda: widget.pick(1e-3)) < MOST
 

@@ -131,7 +131,7 @@ def test_curve_that_lacks_nothing_offers_nothing(finished):
         ((), "finished", ""),
     ],
 )
-def test_the_remedy_is_that_of_the_first_code_that_another_test_can_mend(
+def test_the_remedy_is_that_of_the_first_code_that_another_test_can_apply(
     finished, codes, ended, remedy
 ):
     result = dataclasses.replace(finished.result, stop_reason=ended)

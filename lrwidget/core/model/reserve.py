@@ -1,4 +1,4 @@
-"""reserved: blocks all other uses of a model while a range test runs on it."""
+"""reserved: blocks other uses of a model while a range test is using it."""
 
 import threading
 import weakref
@@ -32,16 +32,17 @@ _in_test: weakref.WeakSet[keras.Model] = weakref.WeakSet()
 
 
 def check_free(model: keras.Model) -> None:
-    """Raise BusyError if a range test runs on `model`."""
+    """Raise BusyError if a range test is running on `model`."""
     if model in _in_test:
         _refuse("A second range test")
 
 
 @contextmanager
 def reserved(model: keras.Model) -> Iterator[None]:
-    """Make `fit`, `evaluate` and similar methods of `model` raise BusyError, in every thread.
+    """Make `fit`, `evaluate` and similar methods of `model` raise BusyError in this block.
 
-    The methods are overridden on the instance, so that steps of the test need no check.
+    It holds for all threads. The methods are overridden on the instance, so that a training step
+    needs no check.
 
     Raises:
         BusyError: `model` is reserved already.
@@ -70,6 +71,6 @@ def _refuser(name: str) -> Any:
 
 def _refuse(what: str) -> NoReturn:
     raise BusyError(
-        f"{what} is blocked while a range test is using this model and changing its weights. "
-        "Wait for the end of the test, or stop it with the Stop button or `stop()`, then try again."
+        f"{what} cannot run now: a range test is running on this model and is changing its "
+        "weights. Wait for it (`widget.wait()`) or stop it (`widget.stop()`), then try again."
     )

@@ -1,1 +1,1 @@
-"""LRFinderWidget: its parts wired together, and its Python methods."""
+"""LRFinderWidget: connects its parts and has the Python methods."""

@@ -1,4 +1,4 @@
-"""Applying: the widget's Python twins for picking a learning rate and putting it on the model."""
+"""Applying: the Python methods of the widget that pick and apply a learning rate."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class Applying:
     _is_closed: bool
 
     def pick(self, lr: float) -> None:
-        """Pick the learning rate that `apply` is to put on the model.
+        """Pick the learning rate that `apply` sets on the model.
 
         Raises:
             ConfigError: Not a finite number above 0.
@@ -31,24 +31,24 @@ class Applying:
         self._state.pick(checked_lr(lr))
 
     def plan(self, kind: str, **numbers: float) -> None:
-        """Choose what `apply` is to make of the pick.
+        """Choose how `apply` uses the pick.
 
         Args:
             kind: "constant", "triangular", "triangular2", "exponential", "one-cycle" or
                 "warm-up + hold + cosine".
-            numbers: What is not to be filled in from pick and data: `epochs`, `batches` (in a
-                pass), `low_lr`, and the other arguments of the schedule.
+            numbers: Values to use in place of those filled in from the pick and the data: `epochs`,
+                `batches` (per epoch), `low_lr`, and the other arguments of the schedule.
 
         Raises:
             ConfigError: An unknown kind or number, or one that cannot be used.
         """
         with self._state.turn.taken():
             filled_in = dict.fromkeys(self._state.plan.changed(kind=kind).recipe.numbers)
-            self._state.take_plan(kind=kind, **{**filled_in, **numbers})
+            self._state.set_plan(kind=kind, **{**filled_in, **numbers})
 
     @property
     def code(self) -> str:
-        """Python code that does in a script what `apply` does.
+        """Python code that does what `apply` does.
 
         Raises:
             LRWidgetError: Nothing is picked, or a number of the schedule is missing.
@@ -61,15 +61,15 @@ class Applying:
         return self._state.plan.code(pick, chosen)
 
     def apply(self) -> None:
-        """Put the picked learning rate, or the schedule planned from it, on the model.
+        """Set the picked learning rate, or the schedule planned from it, on the model.
 
         Raises:
             LRWidgetError: Nothing is picked, a number of the schedule is missing, or there is no
                 model.
-            BusyError: A test runs.
+            BusyError: A test is running.
         """
         self._check_open()
-        self._check_has_model("Pass the pick to `lrwidget.apply_lr`; `code` has the lines.")
+        self._check_has_model("Pass the pick to `lrwidget.apply_lr`; `code` shows how.")
         with self._state.turn.taken():
             self._check_idle("Apply")
             new = self._state.plan.learning_rate(self._needed_pick())
@@ -87,18 +87,18 @@ class Applying:
         return self._state.picked_lr
 
     def undo(self) -> None:
-        """Take back what the last `apply` did.
+        """Restore the learning rate from before the last `apply`.
 
         Raises:
-            LRWidgetError: Nothing is left to take back.
-            ModelError: The model was compiled anew since; that change is forgotten.
-            BusyError: A test runs.
+            LRWidgetError: There is nothing to undo.
+            ModelError: The model was compiled again since then; the change is forgotten.
+            BusyError: A test is running.
         """
         self._check_open()
         with self._state.turn.taken():
             self._check_idle("Undo")
             if not self._state.changes:
-                raise LRWidgetError("Nothing to undo: no learning rate was applied from here.")
+                raise LRWidgetError("Nothing to undo: this widget has applied no learning rate.")
             change = self._state.changes[-1]
             try:
                 change.undo()
@@ -110,8 +110,8 @@ class Applying:
     def _check_idle(self, what: str) -> None:
         if self._state.is_busy:
             raise BusyError(
-                f"{what} has to wait: a range test is using the model, and its learning rate is "
-                "the test's until that ends. Call `wait()` or `stop()` first; the pick stays."
+                f"{what} has to wait: a range test is running and changes the learning rate of the "
+                "model. Call `wait()` or `stop()` first; your pick is kept."
             )
 
     def _check_has_model(self, remedy: str) -> None:
@@ -121,7 +121,7 @@ class Applying:
     def _check_open(self) -> None:
         if self._is_closed:
             raise LRWidgetError(
-                "This widget is closed: it has let go of the model and the data. Make another "
+                "This widget is closed and has released the model and the data. Make a new "
                 "one with `LRFinderWidget(model, data)`."
             )
 
@@ -135,9 +135,9 @@ class Applying:
         else:
             self.pick(lr)
 
-    def _take_kind(self, kind: str) -> None:
+    def _set_kind(self, kind: str) -> None:
         if kind != self._state.plan.kind:
-            self._state.take_plan(kind=kind)
+            self._state.set_plan(kind=kind)
 
-    def _take_number(self, name: str, value: float | None) -> None:
-        self._state.take_plan(**{name: value})
+    def _set_plan_number(self, name: str, value: float | None) -> None:
+        self._state.set_plan(**{name: value})

@@ -1,4 +1,4 @@
-"""Checks of what the widget's Python methods are called with."""
+"""Checks of the arguments of the widget's Python methods."""
 
 import numbers
 from typing import Any
@@ -13,7 +13,7 @@ from lrwidget.ui.words import text
 
 
 def check_model(model: Any) -> None:
-    """Refuse what is no model of Keras 3; whether it is compiled counts only when a test starts."""
+    """Raise ModelError if `model` is not a Keras 3 model; a test checks whether it is compiled."""
     if isinstance(model, keras.Model):
         return
     kind = type(model)
@@ -27,26 +27,26 @@ def check_model(model: Any) -> None:
 
 
 def check_optimizer(optimizer: Any) -> None:
-    """Refuse what is neither None nor an optimizer."""
+    """Raise ConfigError if `optimizer` is neither None nor an optimizer."""
     if optimizer is not None and not isinstance(optimizer, keras.optimizers.Optimizer):
         raise ConfigError(
-            "`optimizer` must be one of the optimizers that the model holds, such as "
-            f"model.optimizer, or None; got {text.passed(optimizer)}."
+            "`optimizer` must be an optimizer of the model, such as model.optimizer, or None; "
+            f"got {text.passed(optimizer)}."
         )
 
 
 def check_result(result: Any) -> None:
-    """Refuse what is no result of a range test."""
+    """Raise ConfigError if `result` is not the result of a range test."""
     if not isinstance(result, RangeTestResult):
         raise ConfigError(
-            f"`result` must be a RangeTestResult; got {text.passed(result)}. A file is read by "
-            "`RangeTestResult.load(path)`, and losses measured elsewhere become a result by "
+            f"`result` must be a RangeTestResult; got {text.passed(result)}. Read a file with "
+            "`RangeTestResult.load(path)`, or make a result of losses measured elsewhere with "
             "`RangeTestResult.from_losses(lrs, losses)`."
         )
 
 
 def check_smoothing(smoothing: Any) -> None:
-    """Refuse what is no share from 0 up to 1."""
+    """Raise ConfigError if `smoothing` is not a number in [0, 1)."""
     if not (_is_real(smoothing) and 0 <= smoothing < 1):
         raise ConfigError(
             f"`smoothing` must be a number from 0 up to, but not including, 1; "
@@ -55,13 +55,13 @@ def check_smoothing(smoothing: Any) -> None:
 
 
 def check_flag(name: str, value: Any) -> None:
-    """Refuse what is neither True nor False."""
+    """Raise ConfigError if `value` is neither True nor False."""
     if not isinstance(value, bool | np.bool_):
         raise ConfigError(f"`{name}` must be True or False; got {text.passed(value)}.")
 
 
 def check_timeout(timeout: Any) -> None:
-    """Refuse what is neither None nor a number of seconds."""
+    """Raise ConfigError if `timeout` is neither None nor a number of seconds."""
     if timeout is not None and not (_is_real(timeout) and timeout >= 0):
         raise ConfigError(
             "`timeout` must be None or a number of seconds of at least 0; "
@@ -70,8 +70,8 @@ def check_timeout(timeout: Any) -> None:
 
 
 def checked_lr(lr: Any) -> float:
-    """Return a learning rate as a float, or say what is wrong with it."""
-    # By its text: as a float, 0.001 in float32 has the digits 0.0010000000474974513.
+    """Return a learning rate as a float; raise ConfigError if it cannot be used."""
+    # Convert the text, since float(np.float32(0.001)) is 0.0010000000474974513.
     number = float(str(lr)) if isinstance(lr, np.floating) else lr
     if not (_is_real(number) and is_rate(number)):
         raise ConfigError(f"`lr` must be a finite number above 0; got {text.passed(lr)}.")

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 def png_of(result: RangeTestResult, show: str) -> str | None:
     """Return the plot of a result as a PNG in base64.
 
-    It is an extra. Where it cannot be made, such as with a rule of the user's that fails, the
-    widget must be displayed all the same.
+    The picture is optional: if it fails, for instance in a rule of the user, the widget must still
+    be displayed.
 
     Args:
-        result: With at least one point.
+        result: A result with at least one point.
         show: Name of the curve, as for `RangeTestResult.plot`.
 
     Returns:
-        The picture; None where matplotlib is not installed or fails.
+        The picture; None if matplotlib is not installed or fails.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return None
-    # Not by pyplot: a figure of its would be drawn below the cell a second time.
+    # Without pyplot, which would draw the figure below the cell a second time.
     figure = Figure(figsize=(9.0, 4.2), dpi=80, layout="constrained")
     picture = io.BytesIO()
     try:

@@ -19,30 +19,30 @@ from lrwidget.ui.state.suggested import Suggested
 REDRAW_SECONDS = 0.1
 
 REST = 5
-"""Redraws take at most one part in so many of the time: those of a long test take longer."""
+"""After a redraw, wait at least this many times as long as it took."""
 
 _NOW = "now"
 _LOOK_SECONDS = 0.1
-"""So often a thread that waits looks whether it was interrupted."""
+"""Interval at which a waiting thread checks whether it was interrupted."""
 
 _RULES_SECONDS = 1.0
-"""Closing waits so long for the user's rules: one of them may be waiting for just that."""
+"""How long closing waits for rules of the user; one of them may itself wait for the close."""
 
 
 class Run:
-    """One test, from the moment that it is prepared until the model is restored.
+    """One test, from its preparation until the model is restored.
 
     Attributes:
         stop: Set to stop the test.
-        restored: Set once the model is restored; the rules are asked after that.
-        over: Set once the status says how it ended, and the next test may start.
-        thread: The thread that works on it now: first the one that prepares it, then the worker.
+        restored: Set once the model is restored; the rules run after that.
+        over: Set once the status says how the test ended, so that the next one may start.
+        thread: The thread that works on it: first the one that prepares it, then the worker.
         worker: None until it has been started.
         waiting: Number of threads that wait for its end.
-        is_left: Whether these threads call the user's observers of the end, and not the worker.
+        is_left: Whether the waiting threads, not the worker, notify the user's observers.
 
     Args:
-        alone: Whether the thread that starts it waits for its end, so that no other cell runs.
+        alone: Whether the starting thread waits for its end, so that no other cell runs.
     """
 
     def __init__(self, alone: bool) -> None:
@@ -57,27 +57,26 @@ class Run:
 
     @property
     def is_mine(self) -> bool:
-        """Whether this thread works on it, and so must not wait for it."""
+        """Whether this thread works on the test and so must not wait for it."""
         return self.thread == threading.get_ident()
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is, or was, a worker for it."""
+        """Whether its worker was started."""
         return self.worker is not None and self.worker.ident is not None
 
 
 class Runner:
-    """Runs one test at a time in a thread and tells the state what happens.
+    """Runs one test at a time in a thread and reports to the state.
 
     Args:
-        state: Told of the start, of the range found, of updates ten times a second, and of the
-            end.
+        state: Gets the start, the range found, updates at most ten times a second, and the end.
     """
 
     def __init__(self, state: WidgetState) -> None:
         self._state = state
-        # At most one run. A dict, because it takes and gives up a run in one step each, which no
-        # interrupt and no second click can come between.
+        # At most one run. A dict, because it adds and removes the run in one step each, which no
+        # interrupt and no second click can split.
         self._runs: dict[str, Run] = {}
         self._last: Run | None = None
 
@@ -87,15 +86,15 @@ class Runner:
         """Prepare a test on this thread, then run it in the worker.
 
         Args:
-            prepare: Returns the test, and what tells the state that it has begun. Keras' global
-                state is thread-local, so this cannot be left to the worker.
+            prepare: Returns the test and a function that reports its start to the state. It runs on
+                this thread because the global state of Keras is thread-local.
             waits: Whether to return only after the end of the test. If not, other cells of the
-                notebook run meanwhile, whose random numbers and seeds the test must not undo.
+                notebook can run, and the test must not undo their random numbers and seeds.
 
         Raises:
-            BusyError: A test is being prepared or runs.
-            BaseException: What `prepare`, an observer of the status or the keyboard interrupt
-                raises. This test has ended then, and the model is restored.
+            BusyError: Another test is being prepared or is running.
+            BaseException: Any error of `prepare` or of an observer of the status, or a keyboard
+                interrupt. The test has then ended, and the model is restored.
         """
         run = Run(alone=waits)
         run.waiting += waits
@@ -116,7 +115,7 @@ class Runner:
             raise
 
     def _start_worker(self, run: Run, test: RangeTest) -> None:
-        # In a copy of this context, because ipykernel 7.0 finds no output cell in a plain thread.
+        # Use a copy of this context: ipykernel 7.0 finds no output cell in a plain thread.
         worker = threading.Thread(
             target=contextvars.copy_context().run,
             args=(self._work, run, test),
@@ -128,7 +127,7 @@ class Runner:
         run.thread = worker.ident
 
     def _give_up(self, run: Run, error: BaseException) -> None:
-        """Leave no test behind where the caller gets an error instead of a test."""
+        """End the run if the caller gets an error instead of a test."""
         if run.has_begun:
             self._stop_after(run, error)
         elif self._runs.get(_NOW) is run:
@@ -142,20 +141,20 @@ class Runner:
         self._ask_to_stop(run)
         try:
             self._wait_for(run, math.inf)
-        except BaseException as another:  # of an observer of the end
+        except BaseException as another:  # from an observer of the end
             error = another
         if isinstance(error, Exception):
             self._state.show_error(error)
 
     def _ask_to_stop(self, run: Run) -> None:
-        """Stop a run; its observers hear of it later, so that none of them can get in the way."""
+        """Stop a run; notify observers later, so that none of them can prevent it."""
         run.stop.set()
         with self._state.turn.taken(delivers=False):
             if not run.over.is_set():
                 self._state.ask_to_stop()
 
     def stop(self) -> None:
-        """Ask the test to stop after the step it is at."""
+        """Ask the test to stop after its current step."""
         run = self._runs.get(_NOW)
         if run is not None:
             self._ask_to_stop(run)
@@ -168,7 +167,7 @@ class Runner:
             timeout: Seconds; None waits for as long as it takes.
 
         Returns:
-            Whether no test runs any more. Within a test, which cannot wait for itself, False.
+            Whether no test is running. False within a test, which cannot wait for itself.
 
         Raises:
             KeyboardInterrupt: After the model is restored.
@@ -180,7 +179,7 @@ class Runner:
         return True
 
     def end(self) -> None:
-        """Stop the test and wait until the model is restored, whatever a rule of the user's does.
+        """Stop the test and wait until the model is restored, even if a rule of the user hangs.
 
         Raises:
             KeyboardInterrupt: After the model is restored.
@@ -195,8 +194,8 @@ class Runner:
             self._wait_for(run, time.monotonic() + _RULES_SECONDS)
 
     def _wait_for(self, run: Run, end: float) -> bool:
-        # Not by `Thread.join`: on Python 3.11 one that was interrupted believes that the thread
-        # has ended (https://github.com/python/cpython/issues/89437).
+        # Not with `Thread.join`: on Python 3.11, an interrupted join takes the thread for ended
+        # (https://github.com/python/cpython/issues/89437).
         try:
             with interrupts_held_back() as interrupts, self._waiting(run):
                 while not run.over.wait(max(0.0, min(_LOOK_SECONDS, end - time.monotonic()))):
@@ -206,7 +205,7 @@ class Runner:
                     elif time.monotonic() >= end:
                         return False
                 if run.is_left and run.worker is not None:
-                    run.worker.join()  # it has nothing left to do
+                    run.worker.join()  # about to end
                 return True
         finally:
             if run.over.is_set():
@@ -214,7 +213,7 @@ class Runner:
 
     @contextmanager
     def _waiting(self, run: Run) -> Iterator[None]:
-        """Count this thread among those that wait, while the worker does not look."""
+        """Count this thread as waiting, in turns, so that the worker sees a consistent count."""
         with self._state.turn.taken(delivers=False):
             run.waiting += 1
         try:
@@ -233,25 +232,25 @@ class Runner:
         del test  # it holds the data
         try:
             with self._state.turn.taken(delivers=False):
-                # Before the status changes: whoever sees it may start the next test at once.
+                # Before the status changes: an observer of it may start the next test at once.
                 self._release(run)
                 self._conclude(outcome)
                 run.is_left = run.waiting > 0
                 run.over.set()
             if not run.is_left:
                 self._state.turn.deliver()
-        except BaseException as error:  # of an observer of the user's
+        except BaseException as error:  # from an observer of the user
             self._state.show_error(error)
         finally:
             run.over.set()
 
     def _outcome(self, run: Run, test: RangeTest) -> Callable[[], None]:
-        """Run the test; return what tells the state how it ended."""
+        """Run the test; return a function that reports its end to the state."""
         redraw = at_most_every(REDRAW_SECONDS, self._quietly(self._state.advance))
-        on_range = self._quietly(self._state.take_range)
+        on_range = self._quietly(self._state.set_found_range)
         try:
             result = test.run(redraw, run.stop, on_range, alone=run.alone)
-        except BaseException as error:  # the model's and the data's own errors among them
+        except BaseException as error:  # also of the model and the data
             return partial(self._state.fail, error)
         finally:
             run.restored.set()
@@ -260,11 +259,11 @@ class Runner:
     def _conclude(self, outcome: Callable[[], None]) -> None:
         try:
             outcome()
-        except BaseException as error:  # of a view: the test must not look as if it still ran
+        except BaseException as error:  # from a view: the test must not appear to be running
             self._state.fail(error)
 
     def _quietly(self, tell: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Return `tell` without calls to the user's observers, which would hold up the test."""
+        """Return `tell` without calls to the user's observers, which would slow down the test."""
 
         def told(news: Any) -> None:
             with self._state.turn.taken(delivers=False):
@@ -274,17 +273,17 @@ class Runner:
 
 
 def at_most_every(seconds: float, call: Callable[[Update], None]) -> Callable[[Update], None]:
-    """Return `call` slowed down: updates that come too soon after the last are left out.
+    """Return `call` limited in rate: it skips updates that come too soon after the last one.
 
-    Calls that take long are made less often, so that they never take most of the time.
+    Slow calls are made less often, so that they never take most of the time.
     """
     due = -math.inf
 
-    def slow(update: Update) -> None:
+    def limited(update: Update) -> None:
         nonlocal due
         now = time.monotonic()
         if now >= due:
             call(update)
             due = now + max(seconds, REST * (time.monotonic() - now))
 
-    return slow
+    return limited

@@ -1,4 +1,4 @@
-"""LRFinderWidget: wires the parts together; the way in for notebooks and for Python."""
+"""LRFinderWidget: connects the parts of the widget and has its Python methods."""
 
 from collections.abc import Callable
 from functools import partial
@@ -45,11 +45,11 @@ from lrwidget.ui.words import text
 TO_RUN = "To run a test, make another one with `LRFinderWidget(model, data)`."
 
 _MIRRORED = ["status", "picked_lr"]
-"""Facts of the state that are traits of the widget, for everyone to observe."""
+"""Facts of the state that are also traits of the widget, which users can observe."""
 
 
 class _PickedLR(TraitType[float | None, Any]):
-    """A learning rate or None; what is neither is refused as `pick` refuses it."""
+    """A learning rate or None; any other value raises the same error as in `pick`."""
 
     def validate(self, _obj: Any, value: Any) -> float | None:
         return None if value is None else checked_lr(value)
@@ -58,36 +58,36 @@ class _PickedLR(TraitType[float | None, Any]):
 class LRFinderWidget(Applying, VBox):
     """An interactive learning-rate range test for a compiled Keras model.
 
-    Run starts a test; the curve grows while it runs and the model is afterwards bit for bit what
-    it was. A click on the curve picks a learning rate, Apply puts it on the model. All of that
-    can be called from Python too: `run`, `stop`, `wait`, `pick`, `apply`, `undo`.
+    Run starts a test. The curve grows while it runs, and the model is restored bit for bit
+    afterwards. A click on the curve picks a learning rate, and Apply sets it on the model. The same
+    is available from Python: `run`, `stop`, `wait`, `pick`, `apply`, `undo`.
 
     Args:
         model: A compiled keras.Model.
-        data: What `lrwidget.range_test` takes: a batched tf.data.Dataset, arrays (x, y), ...
-        min_lr: First learning rate, > 0. None, the default, leaves it to a probe: a sweep of 30
-            steps before each test, which finds the range in which the loss changes.
-        max_lr: Last learning rate, > min_lr; None leaves it to the probe.
+        data: Data as for `lrwidget.range_test`: a batched tf.data.Dataset, arrays (x, y), ...
+        min_lr: First learning rate, > 0. If None, a probe finds it: a sweep of 30 steps before each
+            test that looks for the range in which the loss changes.
+        max_lr: Last learning rate, > min_lr; if None, the probe finds it.
         steps: Learning rates to try, one training step each, >= 2.
-        smoothing: How strongly the curve on show is smoothed, in [0, 1).
+        smoothing: How strongly the displayed curve is smoothed, in [0, 1).
         mode: "exponential" for equal ratios, "linear" for equal differences.
-        batch_size: Samples in a batch, for data that comes as arrays.
+        batch_size: Samples in a batch, for data given as arrays.
         stop_factor: The test ends when the loss has risen by this many times its fall.
         sweeps: Passes over the range, each from the same start.
-        seed: Order of the data, for data that comes as arrays; None draws one.
-        validation_data: Data in any of these forms; its loss is then measured some twenty
-            times in a test and can be put on show, and "auto" reads both losses.
+        seed: Seed for the order of data given as arrays; None draws one.
+        validation_data: Data in any of these forms. Its loss is measured about twenty times in a
+            test and can be displayed, and "auto" reads both losses.
         class_weight: Weight of each class by its number, as for `fit`.
-        optimizer: For a model that holds several, the one whose learning rate is moved.
+        optimizer: For a model with several optimizers, the one whose learning rate is changed.
         learning_rate: In place of an optimizer, a keras.Variable that the training step reads as
             its learning rate, or a function that sets it; see `lrwidget.range_test`.
         monitor: Which of the values that the model's own `train_step` returns is the loss.
 
     Raises:
-        ConfigError: A setting that cannot be used.
+        ConfigError: A setting cannot be used.
     """
 
-    status = Enum(STATUSES, "idle", help="How the test stands. See `run` for observers.")
+    status = Enum(STATUSES, "idle", help="Status of the test. See `run` for observers.")
     picked_lr = _PickedLR(None, allow_none=True, help="The learning rate that Apply would apply.")
 
     def __init__(
@@ -135,13 +135,13 @@ class LRFinderWidget(Applying, VBox):
         self._set_up(config, smoothing, has_model=True)
 
     def _set_up(self, config: RangeTestConfig, smoothing: float, has_model: bool) -> None:
-        """Make the state and all that shows it."""
+        """Make the state and the views."""
         self._config = config
         self._is_closed = False
         self._state = WidgetState.of(config, smoothing)
         self._state.has_model = has_model
-        # Before the views, so that no error of theirs leaves the status behind. Not `dlink`: it
-        # drops what an observer of the status changes in its turn.
+        # Before the views, so that an error in a view does not keep the status from updating. Not
+        # `dlink`, which drops changes that an observer of the status makes.
         self._state.observe(self._mirror, _MIRRORED)
         self._runner = Runner(self._state)
         super().__init__(self._make_parts())
@@ -153,66 +153,67 @@ class LRFinderWidget(Applying, VBox):
     ) -> "LRFinderWidget":
         """Return a widget that shows a result, measured or loaded from a file, without a model.
 
-        A click picks a learning rate; the rules, the smoothing, the schedules with their preview
-        and the code are there. Run and Apply are not: they need a model.
+        A click picks a learning rate. The rules, the smoothing, the schedules with their preview
+        and the code work. Run and Apply are disabled, since they need a model.
 
         Args:
-            result: Of a range test, of `range_test_loop`, or of
-                `RangeTestResult.from_losses` or `RangeTestResult.load`.
-            smoothing: How strongly the curve on show is smoothed, in [0, 1).
+            result: A result of a range test, `range_test_loop`, `RangeTestResult.from_losses` or
+                `RangeTestResult.load`.
+            smoothing: How strongly the displayed curve is smoothed, in [0, 1).
 
         Raises:
-            ConfigError: `result` or `smoothing` is something else.
+            ConfigError: `result` or `smoothing` cannot be used.
         """
         check_result(result)
         check_smoothing(smoothing)
         return _ResultWidget(result, smoothing)
 
     def _make_parts(self) -> list[Widget]:
-        state, shown = self._state, Guard(self._state)
+        state, guarded = self._state, Guard(self._state)
         free = Guard(state, takes_turn=False)
-        buttons = ApplyButtons(state, self._apply_pressed, self.undo, self._show_code, shown)
+        buttons = ApplyButtons(state, self._apply_pressed, self.undo, self._show_code, guarded)
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
         return [
             style,
-            SettingsLine(state, state.take_setting, state.take_auto_range, shown),
+            SettingsLine(state, state.set_setting, state.set_auto_range, guarded),
             RunLine(state, self._run_pressed, self.stop, free),
-            Plot(state, self._pointed_at, self.show, self._show_earlier, shown),
-            RulesLine(state, self._pointed_at, shown),
+            Plot(state, self._pointed_at, self.show, self._show_earlier, guarded),
+            RulesLine(state, self._pointed_at, guarded),
             VerdictLine(state, self.extend, free),
-            PickLine(state, self.pick, self._take_kind, buttons, shown),
-            PlanPanel(state, self._take_number, self._aim, shown),
+            PickLine(state, self.pick, self._set_kind, buttons, guarded),
+            PlanPanel(state, self._set_plan_number, self._aim, guarded),
             CodeBox(state, lambda: self.code),
         ]
 
     @property
     def result(self) -> RangeTestResult | None:
-        """What the last test measured; None until one has ended."""
+        """The result of the last test; None until a test has ended."""
         return self._state.result
 
     @property
     def suggestions(self) -> dict[str, Suggestion]:
-        """What each rule suggests, by the rule's name; empty before the end of a test."""
+        """The suggestion of each rule, by its name; empty before the end of a test."""
         return dict(self._state.suggestions)
 
     @property
     def error(self) -> BaseException | None:
-        """The error on show; None where all is well."""
+        """The error shown in the widget; None if there is none."""
         return self._state.error
 
     def run(self, block: bool = False) -> None:
         """Start a range test.
 
         Args:
-            block: Wait for its end, and for that of a test that an observer of `status` starts
-                then. A keyboard interrupt stops the test.
+            block: Whether to wait for its end, and for that of a test that an observer of `status`
+                starts then. A keyboard interrupt stops the test.
 
         Raises:
-            BusyError: A test runs already. That is so within a test, too: in code of the model,
-                the data or a rule. An observer of the end of a test can run the next one.
+            BusyError: A test is running already, for instance if code of the model, the data or a
+                rule calls this within a test. An observer of the end of a test can start the
+                next one.
             LRWidgetError: The widget is closed, or has no model.
-            Exception: What the settings, the model or the data raise; from within a running test
-                only with `block`, as `error` and in the widget always.
+            Exception: Any error of the settings, the model or the data. Errors within a running
+                test are raised only with `block`; `error` and the widget always show them.
             KeyboardInterrupt: After the model is restored.
         """
         check_flag("block", block)
@@ -234,17 +235,17 @@ class LRFinderWidget(Applying, VBox):
         return test, partial(self._begin, config, test.batches_per_pass)
 
     def _begin(self, config: RangeTestConfig, batches_per_pass: int | None) -> None:
-        self._check_open()  # another thread may have closed it meanwhile
+        self._check_open()  # another thread may have closed it by now
         self._state.begin(config)
         if batches_per_pass is not None:
-            self._state.take_plan(batches=batches_per_pass)
+            self._state.set_plan(batches=batches_per_pass)
 
     def _run_pressed(self) -> None:
         if not self._state.is_busy:
             self.run()
 
     def stop(self) -> None:
-        """Ask a running test to stop; the model is then restored."""
+        """Ask a running test to stop and restore the model."""
         self._runner.stop()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -254,11 +255,11 @@ class LRFinderWidget(Applying, VBox):
             timeout: Seconds; None waits for as long as it takes.
 
         Returns:
-            Whether no test runs any more. Code that runs within a test, such as a rule, cannot
-            wait for that test: it gets False at once.
+            Whether no test is running. Code within a test, such as a rule, cannot wait for that
+            test and gets False at once.
 
         Raises:
-            ConfigError: Not a number of seconds of at least 0.
+            ConfigError: `timeout` is not a number of seconds of at least 0.
             KeyboardInterrupt: After the model is restored.
         """
         check_timeout(timeout)
@@ -272,7 +273,7 @@ class LRFinderWidget(Applying, VBox):
         return ended
 
     def _send_all(self) -> None:
-        """Send everything again: what the worker sent is lost where a notebook runs unattended."""
+        """Send all state again: in an unattended notebook, messages from the worker are lost."""
         if self._is_closed:
             return
         with self._state.turn.taken():
@@ -280,29 +281,29 @@ class LRFinderWidget(Applying, VBox):
                 part.send_state()
 
     def show(self, name: str) -> None:
-        """Put another measured curve on the plot.
+        """Display another measured curve.
 
         Args:
             name: "loss", the name of a metric, or "validation_loss".
 
         Raises:
-            ConfigError: It was not measured.
+            ConfigError: There is no such curve.
         """
         with self._state.turn.taken():
             names = list(self._state.measured.series)
             if not isinstance(name, str) or name not in names:
                 raise ConfigError(f"`name` must be one of {names}; got {text.passed(name)}.")
-            self._state.take_show(name)
+            self._state.set_show(name)
 
     def extend(self) -> None:
-        """Run again with the remedy for what the last curve did not show.
+        """Run again with the remedy for the problem of the last curve.
 
-        That is a range 100 times wider on the side that was cut off, three times the sweeps or
-        the steps where there was too much noise, or the same test where it was stopped early.
+        The remedy is a range 100 times wider on the side that was cut off, three times the sweeps
+        or the steps if there was too much noise, or the same test if it was stopped early.
 
         Raises:
-            LRWidgetError: The last test needs no remedy, or there is none, or no model.
-            BusyError: A test runs.
+            LRWidgetError: The last test needs no remedy, no test has ended, or there is no model.
+            BusyError: A test is running.
         """
         self._check_open()
         self._check_has_model(TO_RUN)
@@ -313,26 +314,26 @@ class LRFinderWidget(Applying, VBox):
                     "Nothing to extend: the last test covered enough range and steps."
                 )
             for name, value in remedied(state.result.config, state.verdict.remedy).items():
-                state.take_setting(name, value)
+                state.set_setting(name, value)
         self.run()
 
     def close(self) -> None:
-        """Stop a running test, restore the model, and remove all that the widget consists of.
+        """Stop a running test, restore the model, and remove the widget.
 
-        The widget lets go of the model and the data; what was measured stays. Within a test, as
-        in a rule of yours, this does not wait: the model is restored once the test has stopped.
+        The widget releases the model and the data; `result` stays. Within a test, such as in a
+        rule of yours, this does not wait: the model is restored once the test has stopped.
 
         Raises:
-            KeyboardInterrupt: After all of that is done.
+            KeyboardInterrupt: After the widget is removed.
         """
         self._close(waits=True)
 
     def __del__(self) -> None:
-        # Wherever the garbage collector runs, the test may be waiting for that very thread.
+        # Do not wait: the test may be waiting for the thread that runs the garbage collector.
         self._close(waits=False)
 
     def _close(self, waits: bool) -> None:
-        if "_runner" not in vars(self):  # deleted half made, after a setting that cannot be used
+        if "_runner" not in vars(self):  # the constructor failed
             return
         with interrupts_held_back():
             self._is_closed = True
@@ -364,7 +365,7 @@ class LRFinderWidget(Applying, VBox):
         self._state.code_shown = on
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        """Return what a cell keeps: the widget and, after a test, a picture of its curve."""
+        """Return the output of a cell: the widget and, after a test, a picture of its curve."""
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
         result = self.result
         picture = png_of(result, self._state.show) if result and len(result.lrs) else None
@@ -374,9 +375,9 @@ class LRFinderWidget(Applying, VBox):
         setattr(self, change.name, change.new)
 
     def notify_change(self, change: Any) -> None:
-        """Tell the browser and the observers of a change of a trait.
+        """Notify the browser and the observers of a change of a trait.
 
-        Observers of what the widget itself has changed are called as soon as its turn is over.
+        For changes by the widget itself, observers are called as soon as its turn is over.
         """
         if change["name"] not in _MIRRORED:
             super().notify_change(change)
@@ -391,7 +392,7 @@ class LRFinderWidget(Applying, VBox):
 
 
 class _ResultWidget(LRFinderWidget):
-    """What `LRFinderWidget.of_result` returns."""
+    """The widget that `LRFinderWidget.of_result` returns."""
 
     def __init__(self, result: RangeTestResult, smoothing: float) -> None:
         self._model = self._data = self._optimizer = self._learning_rate = None

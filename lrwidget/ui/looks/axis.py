@@ -13,12 +13,12 @@ MAX_DECADE_LABELS = 13
 
 
 def decade_ticks(min_lr: float, max_lr: float) -> FloatArray:
-    """Return the powers of ten from `min_lr` to `max_lr`, thinned out where they would crowd.
+    """Return the powers of ten from `min_lr` to `max_lr`, thinned out if there are too many.
 
     >>> decade_ticks(1e-3, 10.0).tolist()
     [0.001, 0.01, 0.1, 1.0, 10.0]
 
-    A range inside one decade has no power of ten; its two ends are the ticks then.
+    A range without a power of ten has its two ends as ticks.
     """
     first = math.ceil(round(math.log10(min_lr), 9))
     last = math.floor(round(math.log10(max_lr), 9))
@@ -29,10 +29,10 @@ def decade_ticks(min_lr: float, max_lr: float) -> FloatArray:
 
 
 def loss_limits(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]:
-    """Return the plot's lowest and highest loss, from the part of the curve that matters.
+    """Return the lower and upper limit of the loss axis.
 
-    That part is everything up to the smoothed minimum. The explosion to the right of it only
-    gets the room in which one sees it begin, so that it does not flatten the valley.
+    The limits fit the part of the curve up to the smoothed minimum. Of the explosion to the right
+    of it, only the beginning is visible, so that it does not flatten the valley.
 
     Args:
         losses: Raw losses, shape (n,), finite, n >= 1.
@@ -46,11 +46,11 @@ def loss_limits(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]
 
 
 def value_limits(values: FloatArray, calm: FloatArray) -> tuple[float, float]:
-    """Return the plot's lowest and highest value for a metric, whichever way is good for it.
+    """Return the lower and upper limit of the axis for a metric, whether high or low is better.
 
     Args:
         values: The metric, shape (n,), finite, n >= 1.
-        calm: The part of it before the loss explodes, shape (m,).
+        calm: The values before the loss explodes, shape (m,).
     """
     middle = float(np.percentile(values, 50))
     low, high = (float(np.percentile(calm, q)) if calm.size else middle for q in (1, 99))
@@ -60,7 +60,7 @@ def value_limits(values: FloatArray, calm: FloatArray) -> tuple[float, float]:
 
 
 def _span(low: float, high: float) -> float:
-    """Return how far apart two values are; where six digits cannot tell them apart, some room."""
+    """Return the distance of two values; a tenth of their size if they are nearly equal."""
     return high - low if high - low > 1e-5 * abs(high) else 0.1 * abs(high) or 1.0
 
 
@@ -76,23 +76,24 @@ def loss_ticks(low: float, high: float, about: int = 8) -> FloatArray:
 
 
 def _round_step(step: float) -> float:
-    """Return the step of 1, 2 or 5 times a power of ten that is nearest from above."""
+    """Round up to 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(step))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= 0.999 * step)
 
 
 def tame(losses: FloatArray, low: float, high: float) -> FloatArray:
-    """Return the losses cut far outside the plot, where a browser could not draw them."""
+    """Clip losses that are too far outside the plot for a browser to draw."""
     room = 1e3 * (high - low)
     return np.clip(losses, low - room, high + room)
 
 
 def hit_columns(ladder: FloatArray) -> FloatArray:
-    """Return the centres of equally wide columns over a test's range on the logarithmic axis.
+    """Return the centers of equally wide columns over a test's range on the logarithmic axis.
 
-    On an exponential ladder of up to 500 steps the border between two learning rates is always
-    the border of a column: an odd number of columns stands for each, and a click cannot pick
-    the wrong one. On any other ladder the columns are as fine as a browser can bear.
+    On an exponential ladder of up to 500 steps, each learning rate has an odd number of columns.
+    The border between two learning rates is then always the border of a column, and a click
+    cannot pick the wrong one. On any other ladder, there are as many columns as a browser draws
+    fast enough.
 
     Args:
         ladder: Learning rates of the test, shape (n,), increasing, n >= 2.

@@ -1,4 +1,4 @@
-"""Colours, shapes and the style sheet: all of the widget's looks in one place."""
+"""Colors, shapes and the style sheet of the widget, in one place."""
 
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -20,15 +20,15 @@ class RuleLook:
     Args:
         title: Its name on the button.
         marker: A marker of bqplot.
-        colour: Of the marker and of its picture on the button.
+        color: Color of the marker and of its picture on the button.
         outline: The same shape for the button, as a CSS `clip-path`.
         hint: What the rule does, in one sentence.
-        size: Of the marker, its area in pixels.
+        size: Area of the marker in pixels.
     """
 
     title: str
     marker: str
-    colour: str
+    color: str
     outline: str
     hint: str
     size: int = 90
@@ -43,43 +43,43 @@ RULES = {
     "auto": RuleLook(
         title="auto",
         marker="circle",
-        colour="#0ca678",
+        color="#0ca678",
         outline="circle(47%)",
-        hint="The rule to start with: a little further right than where most of the fall begins.",
+        hint="Start with this one: between where most of the fall begins and where the loss rises.",
         size=200,  # another rule's marker on top of it must not hide it
     ),
     "minimum": RuleLook(
         title="min / 10",
         marker="square",
-        colour="#9c6ade",
+        color="#9c6ade",
         outline="inset(8%)",
         hint="A tenth of the learning rate with the lowest loss.",
     ),
     "steepest": RuleLook(
         title="steepest",
         marker="triangle-down",
-        colour="#d6498f",
+        color="#d6498f",
         outline="polygon(0 8%, 100% 8%, 50% 95%)",
         hint="Where the loss falls fastest per decade of learning rate.",
     ),
     "valley": RuleLook(
         title="valley",
         marker="diamond",
-        colour="#b7860b",
+        color="#b7860b",
         outline="polygon(50% 0, 95% 50%, 50% 100%, 5% 50%)",
         hint="Two thirds into the longest fall of the loss.",
     ),
     "slide": RuleLook(
         title="slide",
         marker="triangle-up",
-        colour="#1f9fb5",
+        color="#1f9fb5",
         outline="polygon(50% 5%, 100% 92%, 0 92%)",
         hint="Where most of the fall begins.",
     ),
     "edge": RuleLook(
         title="edge",
         marker="cross",
-        colour="#7a8790",
+        color="#7a8790",
         outline="polygon(33% 0, 67% 0, 67% 33%, 100% 33%, 100% 67%, 67% 67%, 67% 100%, 33% 100%,"
         " 33% 67%, 0 67%, 0 33%, 33% 33%)",
         hint="A tenth of the learning rate at which the loss starts to rise.",
@@ -89,19 +89,19 @@ RULES = {
 OWN_RULE = RuleLook(
     title="",
     marker="rectangle",
-    colour="#c2571a",
+    color="#c2571a",
     outline="inset(25% 0)",
-    hint="A rule of your own.",
+    hint="A rule that you registered.",
 )
 
 
 def of_rule(rule: str) -> RuleLook:
-    """Return a rule's look; rules that are not from this package share one, but for the title."""
+    """Return the look of a rule; rules of the user differ only in their title."""
     return RULES.get(rule) or replace(OWN_RULE, title=plain_name(rule))
 
 
 def show_as_text(label: Label) -> Label:
-    """Let no `$` in a label start a formula: JupyterLab and its relatives would typeset it."""
+    """Keep a front end from typesetting text after a `$` in a label as a formula."""
     for css_class in ("mathjax_ignore", "tex2jax_ignore"):
         label.add_class(css_class)
     return label
@@ -111,8 +111,7 @@ def style_sheet() -> str:
     """Return the widget's style sheet, with the shapes of the rules."""
     sheet = files("lrwidget.ui.looks").joinpath("style.css").read_text(encoding="utf-8")
     shapes = (
-        f".lrw .{look.css_class}::before "
-        f"{{ background: {look.colour}; clip-path: {look.outline}; }}"
+        f".lrw .{look.css_class}::before {{ background: {look.color}; clip-path: {look.outline}; }}"
         for look in (*RULES.values(), OWN_RULE)
     )
     return "\n".join([sheet, *shapes])

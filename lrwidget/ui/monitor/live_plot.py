@@ -1,4 +1,4 @@
-"""LivePlot: learning rate and loss against the step, on one figure, while a `fit` runs."""
+"""LivePlot: one figure with learning rate and loss over the steps, while a `fit` runs."""
 
 import numpy as np
 from bqplot import Axis, Figure, LinearScale, Lines, Scatter
@@ -6,24 +6,25 @@ from bqplot import Axis, Figure, LinearScale, Lines, Scatter
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.ui.looks import axis
 from lrwidget.ui.looks import colors as looks
+from lrwidget.ui.looks.drawing import set_points
 
 MAX_POINTS = 1000
-"""More than this nobody could tell apart, and all of them are sent on every drawing."""
+"""Nobody could distinguish more points, and each redraw sends all of them."""
 
 MAX_EPOCH_MARKS = 60
 
 STEPS_AT_FIRST = 10.0
-"""What the axis shows until a step is known."""
+"""End of the step axis before the first step."""
 
 ROOM_AHEAD = 0.25
-"""Room for what is still to come, as a share of what is there."""
+"""Space for coming steps, as a fraction of the steps so far."""
 
 MOSTLY = 0.7
-"""A range that fills less than this share of its axis gets a narrower one."""
+"""An axis is narrowed if the data fill less than this fraction of it."""
 
 
 class _Figure(Figure):
-    """A figure whose text is short: bqplot's would ask all its parts for theirs on display."""
+    """A figure with a short repr; the one of bqplot would collect those of all its parts."""
 
     def __repr__(self) -> str:
         return "Learning rate and loss of a fit, drawn live by LRMonitor"
@@ -32,10 +33,10 @@ class _Figure(Figure):
 class LivePlot:
     """A bqplot figure with the loss on the left axis and the learning rate on the right one.
 
-    Of more than a thousand steps, each point drawn stands for several and is their mean.
+    With more than a thousand steps, each point is the mean of several steps.
 
     Attributes:
-        figure: What to display.
+        figure: The figure to display.
     """
 
     def __init__(self) -> None:
@@ -77,7 +78,7 @@ class LivePlot:
         self._loss_axis = Axis(
             scale=self._loss_scale,
             side="left",
-            label="loss (diamond: validation)",
+            label="loss (diamonds: validation)",
             label_color=looks.CURVE,
             label_offset="46px",
             tick_format="~g",
@@ -95,14 +96,14 @@ class LivePlot:
         self._step_axis = Axis(
             scale=self._steps,
             label="step",
-            label_color=looks.EARLIER,  # bqplot's own is orange on dark, as the learning rate is
+            label_color=looks.EARLIER,  # default: orange in dark themes, like the LR
             tick_format="~s",
             grid_lines="none",
         )
         return _Figure(
             marks=[self._marks, self._lr, self._loss, self._points],
             axes=[self._step_axis, self._loss_axis, self._lr_axis],
-            # Its own would be two widgets more to send.
+            # Its default scales would be two more widgets to send.
             scale_x=self._steps,
             scale_y=self._whole_height,
             fig_margin={"top": 12, "bottom": 48, "left": 62, "right": 72},
@@ -112,20 +113,20 @@ class LivePlot:
         )
 
     def mark_epoch(self, steps: int, validation_loss: float | None) -> None:
-        """Remember the end of an epoch, after so many steps, for the next drawing."""
+        """Remember the end of an epoch, after `steps` steps, for the next redraw."""
         self._epoch_ends.append(steps)
         if validation_loss is not None and np.isfinite(validation_loss):
             self._validation.append((steps, float(validation_loss)))
 
     def draw(self, lrs: FloatArray, losses: FloatArray, over: bool = False) -> None:
-        """Draw what is known now.
+        """Draw the steps so far.
 
-        The axes stay as they are while all fits in well: each one that moves is a message more.
+        The axes do not change while the data fit well, since each changed axis costs a message.
 
         Args:
             lrs: Learning rates of the steps so far, shape (n,), n >= 0.
-            losses: Their losses, shape (n,); what is not finite leaves a gap.
-            over: Whether no more steps will come, so that no room for them is needed.
+            losses: Their losses, shape (n,); NaN and infinite losses leave a gap.
+            over: Whether `fit` has ended, so that no space for more steps is needed.
         """
         if not len(lrs):
             return
@@ -134,22 +135,22 @@ class LivePlot:
         validation = np.array(self._validation).reshape(-1, 2)
         if _show(self._steps, 0.0, steps[-1], 0.0, ahead, over):
             self._step_axis.tick_values = axis.loss_ticks(0.0, self._steps.max)
-        seen = loss_limits(np.concatenate([losses, validation[:, 1]]))
+        seen = limits_without_spikes(np.concatenate([losses, validation[:, 1]]))
         _show(self._loss_scale, *seen, 0.05, 0.05, over)
         _show(self._lr_scale, 0.0, float(np.fmax.reduce(lrs, initial=0.0)), 0.0, ahead, over)
         low, high = self._loss_scale.min, self._loss_scale.max
         tamed = np.where(np.isfinite(losses), axis.tame(losses, low, high), np.nan)
-        _put(self._loss, thinned(steps), thinned(tamed))
-        _put(self._lr, thinned(steps), thinned(lrs))
+        set_points(self._loss, thinned(steps), thinned(tamed))
+        set_points(self._lr, thinned(steps), thinned(lrs))
         if len(self._points.x) != len(validation):
-            _put(self._points, validation[:, 0], validation[:, 1])
+            set_points(self._points, validation[:, 0], validation[:, 1])
         if self._marked != len(self._epoch_ends):
             self._marked = len(self._epoch_ends)
-            _put(self._marks, *epoch_lines(self._epoch_ends))
+            set_points(self._marks, *epoch_lines(self._epoch_ends))
 
 
 def thinned(values: FloatArray) -> FloatArray:
-    """Return at most MAX_POINTS values, each the mean of equally many neighbours.
+    """Return at most MAX_POINTS values, each the mean of equally many neighbors.
 
     >>> thinned(np.arange(2000.0))[:3]
     array([0.5, 2.5, 4.5])
@@ -161,8 +162,8 @@ def thinned(values: FloatArray) -> FloatArray:
     return np.add.reduceat(values, starts) / np.diff([*starts, len(values)])
 
 
-def loss_limits(losses: FloatArray) -> tuple[float, float]:
-    """Return the lowest and highest loss to show: single spikes are cut off."""
+def limits_without_spikes(losses: FloatArray) -> tuple[float, float]:
+    """Return the lowest and highest loss to show, without the highest 0.5 % of the losses."""
     finite = losses[np.isfinite(losses)]
     if not len(finite):
         return 0.0, 1.0
@@ -170,7 +171,7 @@ def loss_limits(losses: FloatArray) -> tuple[float, float]:
 
 
 def epoch_lines(ends: list[int]) -> tuple[FloatArray, FloatArray]:
-    """Return x and y of a line that goes up at each end of an epoch, with gaps in between."""
+    """Return x and y of vertical lines at the ends of epochs, as one line with gaps."""
     shown = np.array(ends[:: 1 + len(ends) // MAX_EPOCH_MARKS], dtype=np.float64)
     return np.repeat(shown, 3), np.tile([0.0, 1.0, np.nan], len(shown))
 
@@ -178,12 +179,12 @@ def epoch_lines(ends: list[int]) -> tuple[FloatArray, FloatArray]:
 def _show(
     scale: LinearScale, low: float, high: float, below: float, above: float, exactly: bool
 ) -> bool:
-    """Let a scale show `low` to `high`; say whether it had to move.
+    """Make a scale cover `low` to `high`; return whether it changed.
 
     Args:
-        below: Room to leave below, as a share of the range shown.
-        above: Room to leave above.
-        exactly: Whether to move although the range fits in and fills most of the scale.
+        below: Space to leave below, as a fraction of the range.
+        above: Space to leave above, as a fraction of the range.
+        exactly: Whether to change even if the range fits and fills most of the scale.
     """
     fits = scale.min <= low and high <= scale.max
     if fits and not exactly and high - low > MOSTLY * (scale.max - scale.min):
@@ -195,9 +196,3 @@ def _show(
     with scale.hold_sync():
         scale.min, scale.max = limits
     return True
-
-
-def _put(mark: Lines | Scatter, x: FloatArray, y: FloatArray) -> None:
-    """Move a mark in one message; float64, because one narrower array breaks it for good."""
-    with mark.hold_sync():
-        mark.x, mark.y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)

@@ -12,36 +12,37 @@ if TYPE_CHECKING:
     from lrwidget.ui.monitor.live_plot import LivePlot
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
-"""More often would slow down `fit`, and nobody would see it."""
+"""More frequent redraws would slow down `fit` without a visible benefit."""
 
 REST = 400
-"""So many times as long as a drawing lasts there is none: a long `fit` has more to draw.
+"""After a redraw, wait this many times as long as it took: redraws of a long `fit` take longer.
 
-By measurement, drawing costs a `fit` more than its own length; docs/benchmarks.md has the numbers.
-Of the last two drawings the shorter one counts: one that was held up says little of the next.
+A redraw slows `fit` down by more than its own duration; docs/benchmarks.md has the measurements.
+The shorter of the last two redraws counts, since one may have been delayed by chance.
 """
 
 FIRST_LENGTH = 1.0 / REST
-"""Stands for a drawing before the first, which is slow: the second is due after a second."""
+"""Assumed duration before the first redraw, so that the second comes after one second."""
 
 
 class LRMonitor(Monitor):
-    """Records learning rate and true loss of every step of a `fit`; in a notebook, draws them.
+    """Records the learning rate and true loss of every step of a `fit` and can draw them.
 
     The loss of a step is that of its batch alone, not the running mean that Keras reports. Every
-    step is recorded on every backend, with `steps_per_execution` too. Records of several `fit`
-    calls follow one another. Weights and metrics come out as without it; only what a step draws
-    with `tf.random`, rather than with `keras.random`, begins anew, as in any step traced again.
+    step is recorded on every backend, also with `steps_per_execution`. Records of several `fit`
+    calls follow one another. The monitor does not change weights and metrics. Only random numbers
+    that a step draws with `tf.random`, not with `keras.random`, start again, as in any step that
+    is traced again.
 
-    The history that `fit` returns has three more entries, each with one item for each finished
-    epoch: "step_lr" and "step_loss", the list of every step's learning rate and loss in it, and
-    "learning_rate", that of its last step. The `logs` of other callbacks get only the last.
+    The history that `fit` returns has three more entries, each with one item per finished
+    epoch: "step_lr" and "step_loss", lists with the learning rate and the loss of every step, and
+    "learning_rate", the learning rate of the last step. The `logs` of other callbacks contain only
+    "learning_rate".
 
-    With `live=True` in a notebook, each `fit` shows one figure: loss on the left axis, learning
-    rate on the right one, against the step, with a mark at each end of an epoch and a point for
-    each validation loss. It is drawn at most ten times a second, usually every one to three
-    seconds, so that `fit` does not wait for it. Outside of a notebook there is nothing to draw
-    on, and `live` changes nothing.
+    With `live=True` in a notebook, each `fit` shows one figure with the loss on the left axis and
+    the learning rate on the right axis, over the steps, with a line at each end of an epoch and a
+    point for each validation loss. It is redrawn at most ten times a second, usually every one to
+    three seconds, so that it hardly slows `fit` down. Outside a notebook, `live` has no effect.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
@@ -58,16 +59,17 @@ class LRMonitor(Monitor):
 
     Args:
         live: Whether to draw while `fit` runs.
-        optimizer: For a model that holds several, such as a GAN, the one whose learning rate is
-            recorded. Each of two monitors can record one; the history has those of the last.
-            Of a MultiOptimizer all are recorded, in `lrs_by_optimizer`; `lrs` has the default one.
-        monitor: Which of the values that the model's own `train_step` returns is the loss.
+        optimizer: For a model with several optimizers, such as a GAN, the one whose learning rate
+            is recorded. Two monitors can record one each; the history has those of the last one.
+            For a MultiOptimizer, `lrs_by_optimizer` has all learning rates and `lrs` those of the
+            default optimizer.
+        monitor: Name of the loss among the values that the model's own `train_step` returns.
         learning_rate: In place of an optimizer, for a step that keeps its learning rate
             elsewhere: the keras.Variable that it reads, or a function that sets one.
 
     Raises:
-        ModelError: When `fit` begins: the model holds several optimizers and none is chosen, or
-            not the chosen one, or one that its step does not use; its step reports no such loss;
+        ModelError: When `fit` begins: the model has several optimizers and none is chosen; the
+            chosen one is not in the model or not used by its step; its step reports no such loss;
             on the JAX backend in Keras' NNX mode, with a Keras older than 3.8, or with another
             optimizer than `model.optimizer`.
     """
@@ -87,14 +89,14 @@ class LRMonitor(Monitor):
         self._last_length = FIRST_LENGTH
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Let the steps of this `fit` be noted, and show the figure."""
+        """Start recording this `fit`, and show the figure."""
         super().on_train_begin(logs)
         self._plot = self._new_plot() if self.live else None
         self._last_length = FIRST_LENGTH
         self._next_drawing = time.monotonic() + SECONDS_BETWEEN_DRAWINGS
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Draw what is known, if that is due."""
+        """Redraw if a redraw is due."""
         super().on_train_batch_begin(batch, logs)
         if self._plot is not None and time.monotonic() > self._next_drawing:
             self._draw()
@@ -106,7 +108,7 @@ class LRMonitor(Monitor):
             self._plot.mark_epoch(self.collect(), (logs or {}).get("val_loss"))
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Draw all of it."""
+        """Draw the complete record."""
         super().on_train_end(logs)
         self._draw(over=True)
 
@@ -125,7 +127,7 @@ class LRMonitor(Monitor):
         self._next_drawing = end + max(SECONDS_BETWEEN_DRAWINGS, REST * usual)
 
     def _new_plot(self) -> "LivePlot | None":
-        """Return a plot on show, or None where nobody could see one."""
+        """Return a displayed plot; None outside a notebook."""
         if not _in_notebook():
             return None
         from IPython.display import display
@@ -142,10 +144,10 @@ class LRMonitor(Monitor):
 
 
 def _not_drawn(error: Exception) -> str:
-    """Say that `fit` goes on without its figure: a long training is not to end for a drawing."""
+    """Say that `fit` continues without its figure: a failed redraw must not end the training."""
     return (
         f"LRMonitor stopped drawing this `fit`: {type(error).__name__}: {error}. The training and "
-        "the recording go on."
+        "the recording continue."
     )
 
 

@@ -1,1 +1,1 @@
-"""What to make of a picked learning rate: a constant or a schedule, and its code."""
+"""Plans: a picked learning rate as a constant or a schedule, and the code for it."""

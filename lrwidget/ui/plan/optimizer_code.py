@@ -11,20 +11,20 @@ import keras
 from lrwidget.core.model.learning_rate import optimizers_of
 
 NOT_FOUND = "optimizer"
-"""Stands for an optimizer that no public attribute leads to."""
+"""Used for an optimizer that no public attribute leads to."""
 
 GIVEN_RATE = "learning_rate=learning_rate"
-"""Stands for what was passed to the widget in place of an optimizer."""
+"""Used for a `learning_rate` that was passed to the widget in place of an optimizer."""
 
 _DEEPEST = 3
 
 
 def code_of_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> str:
-    """Return an expression that finds an optimizer on its `model`, by public attributes only.
+    """Return an expression for an optimizer of `model` that uses only public attributes.
 
     Returns:
-        The expression; empty where the model holds only this one, so that nothing needs to be
-        said; NOT_FOUND where no public attribute leads to it.
+        The expression; empty if the model has no other optimizer, since none must be named then;
+        NOT_FOUND if no public attribute leads to it.
     """
     if optimizers_of(model) == [optimizer]:
         return ""
@@ -41,9 +41,9 @@ def code_of_optimizer(model: keras.Model, optimizer: keras.optimizers.Optimizer)
 
 
 def _members(holder: Any) -> Iterator[tuple[str, Any]]:
-    """Give the code of each step from an object to what it holds, and what that is."""
+    """Yield each object that `holder` holds, with the code that leads to it."""
     if isinstance(holder, dict):
-        # No other keys: their text would be the user's own.
+        # Skip other keys: their text would come from the user.
         yield from ((f"[{k!r}]", v) for k, v in holder.items() if type(k) in (str, int))
     elif isinstance(holder, list | tuple):
         yield from ((f"[{index}]", value) for index, value in enumerate(holder))
@@ -52,7 +52,7 @@ def _members(holder: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_public(name: str) -> bool:
-    # Python reads another name where the letters have a simpler form.
+    # Python normalizes names: letters with a simpler form would give another name.
     is_itself = unicodedata.normalize("NFKC", name) == name
     is_name = name.isidentifier() and not keyword.iskeyword(name)
     return is_name and is_itself and not name.startswith("_")

@@ -1,4 +1,4 @@
-"""Plan: what Apply will put on the model, as a value, as a preview and as code."""
+"""Plan: what Apply sets on the model, as a value, as a preview and as code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,24 +15,24 @@ from lrwidget.ui.plan.recipes import NUMBERS, RECIPES, Recipe
 from lrwidget.ui.words import kinds, text
 
 LOWER_DIVISOR = 4.0
-"""Where no curve shows the lower end of a cycle, it is a fourth of the upper one (Smith)."""
+"""If no curve shows the lower end of a cycle, it is a quarter of the upper end (Smith)."""
 
 PREVIEW_POINTS = 400
 PREVIEW_STEPS = 2**17
-"""So many steps are looked at for the preview; of longer plans not each one is."""
+"""Number of steps computed for the preview; longer plans are sampled."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How the picked learning rate is to be used.
+    """How the picked learning rate is used.
 
     Args:
         kind: One of RECIPES.
-        epochs: Passes over the data that the training will have, >= 1.
-        batches: Batches in a pass, >= 1; None where that is not known.
-        low_lr: The second pick; None for what the curve shows, or else a part of the first.
-        found_low: The lower bound for a cyclical learning rate that the curve shows, if it does.
-        typed: Numbers that a person chose, by the schedule's argument.
+        epochs: Epochs of the training, >= 1.
+        batches: Batches per epoch, >= 1; None if not known.
+        low_lr: The lower pick; None uses `found_low`, or else a quarter of the upper pick.
+        found_low: The lower bound for a cyclical learning rate that the curve shows, if any.
+        typed: Numbers that a person chose, by argument of the schedule.
     """
 
     kind: str = "constant"
@@ -49,19 +49,19 @@ class Plan:
 
     @property
     def is_schedule(self) -> bool:
-        """Whether more than a constant is applied."""
+        """Whether a schedule is applied, not a constant."""
         return bool(self.recipe.schedule)
 
     def changed(self, **values: Any) -> "Plan":
-        """Return the plan with other values; with another length, what depends on it is anew.
+        """Return the plan with other values; a new length resets the numbers that depend on it.
 
         Args:
             values: "kind", "epochs", "batches", "low_lr", or an argument of the schedule; None
-                for one that is to be filled in again.
+                fills the value in again.
 
         Raises:
             ConfigError: There is no such kind, the schedule takes no such number, or the plan
-                gets longer than steps can be counted.
+                has more steps than an optimizer can count.
         """
         own = {name: _read(name, values.pop(name)) for name in _OWN.keys() & values.keys()}
         made = replace(self, **own)
@@ -86,7 +86,7 @@ class Plan:
         return replace(made, typed={name: typed[name] for name in typed if typed[name] is not None})
 
     def lower(self, pick: float | None) -> float | None:
-        """Return the lower end of the cycles; None where the kind has none."""
+        """Return the lower end of the cycles; None if the kind has no cycles."""
         if not self.recipe.lower:
             return None
         if self.low_lr is not None or pick is None:
@@ -96,14 +96,14 @@ class Plan:
         return pick / LOWER_DIVISOR
 
     def numbers(self) -> dict[str, float]:
-        """Return the numbers besides the picks, without those of a length that is not known."""
+        """Return all numbers besides the picks, except those that need an unknown length."""
         known = self.batches is not None
         filled = self.recipe.fill(self.epochs, self.epochs * (self.batches or 1)) if known else {}
         typed = {name: self.typed[name] for name in self.typed if name in self.recipe.numbers}
         return {**filled, **self.recipe.fixed, **typed}
 
     def arguments(self, pick: float) -> dict[str, float]:
-        """Return what the schedule's class is called with."""
+        """Return the arguments for the class of the schedule."""
         ends = {self.recipe.upper: pick}
         low = self.lower(pick)
         if low is not None:
@@ -111,17 +111,17 @@ class Plan:
         return ends | self.numbers()
 
     def learning_rate(self, pick: float) -> Any:
-        """Return what is to be applied: the pick, or a schedule.
+        """Return the value to apply: the pick or a schedule.
 
         Raises:
-            ConfigError: The numbers do not go together, or the batches in a pass are missing.
+            ConfigError: The numbers do not fit together, or the batches per epoch are missing.
         """
         if not self.is_schedule:
             return pick
         if self.recipe.numbers - self.numbers().keys():
             raise ConfigError(
-                "How many batches are in an epoch is not known: type it. "
-                "For data that tell, a test fills it in."
+                "Enter the batches per epoch: this dataset does not report its length, or no test "
+                "has run yet."
             )
         low = self.lower(pick)
         if low is not None and low >= pick:
@@ -132,10 +132,10 @@ class Plan:
         return getattr(schedules, self.recipe.schedule)(**self.arguments(pick))
 
     def preview(self, pick: float) -> tuple[FloatArray, FloatArray]:
-        """Return steps and the schedule's learning rate at each, shape (n,) both.
+        """Return steps and the learning rate of the schedule at each, both of shape (n,).
 
-        Of a long plan these are the lowest and the highest of every stretch, so that no peak
-        of a cycle is missed.
+        For a long plan, they are the lowest and the highest point of each stretch, so that no
+        peak of a cycle is missed.
 
         Raises:
             ConfigError: As `learning_rate`.
@@ -149,19 +149,18 @@ class Plan:
         return steps.astype(np.float64), lrs
 
     def length(self) -> int:
-        """Return the training steps of the plan: those of all epochs, or of the schedule."""
+        """Return the training steps of the plan: of the epochs or, if longer, of the schedule."""
         numbers = self.numbers()
         parts = ("warmup_steps", "hold_steps", "decay_steps")
         own = numbers.get("total_steps") or sum(int(numbers.get(part, 0)) for part in parts)
         return int(max(own, self.epochs * (self.batches or 0), 1))
 
     def code(self, pick: float, optimizer: str = "") -> str:
-        """Return the lines of Python that do the same to a compiled `model`.
+        """Return Python code that applies the plan to a compiled `model`.
 
         Args:
-            pick: The learning rate picked.
-            optimizer: The expression that finds the one to change, for a model that holds
-                several.
+            pick: The picked learning rate.
+            optimizer: The expression for the optimizer to change, for a model with several.
 
         Raises:
             ConfigError: As `learning_rate`.
@@ -182,7 +181,7 @@ class Plan:
 
 
 def _extremes(values: FloatArray, stretches: int) -> NDArray[np.int64]:
-    """Return the places of both ends and of the lowest and highest value of each stretch."""
+    """Return the indices of both ends and of the lowest and highest value of each stretch."""
     places = np.array_split(np.arange(len(values)), stretches)
     lowest = [part[np.argmin(values[part])] for part in places]
     highest = [part[np.argmax(values[part])] for part in places]
@@ -194,7 +193,7 @@ _OWN = {"kind": None, "epochs": kinds.COUNT, "batches": kinds.COUNT, "low_lr": k
 
 
 def _read(name: str, value: Any) -> Any:
-    """Return a value of a plan as a plain number, or say what is wrong with it."""
+    """Return a value of a plan as a Python number; raise ConfigError if it cannot be used."""
     if name == "kind":
         if not isinstance(value, str) or value not in RECIPES:
             raise ConfigError(f"`kind` must be one of {list(RECIPES)}; got {text.passed(value)}.")

@@ -1,4 +1,4 @@
-"""The schedules that Apply can put on a model, and the numbers that each is filled in with."""
+"""Recipes: the schedules that Apply can set, and how their numbers are filled in."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ class Number:
     """One number of a schedule that a person can change.
 
     Args:
-        label: What it is called on its kinds.
-        kind: How it is read and written.
+        label: The description of its field.
+        kind: How it is parsed and written.
         hint: The field's tooltip.
     """
 
@@ -25,14 +25,22 @@ class Number:
 
 
 NUMBERS = {
-    "step_size": Number("Half a cycle", kinds.LENGTH, "Steps from the lower to the upper end"),
-    "gamma": Number(
-        "Gamma", kinds.GAMMA, "The cycles' height shrinks by this at every step, from the first on"
+    "step_size": Number(
+        "Half cycle (steps)", kinds.LENGTH, "Training steps from the lower to the upper end"
     ),
-    "total_steps": Number("Steps in all", kinds.COUNT, "Training steps until the end of the cycle"),
-    "warmup_fraction": Number("Warm-up share", kinds.PART, "The part of the cycle until the peak"),
-    "start_divisor": Number("Start divisor", kinds.DIVISOR, "Peak / first learning rate"),
-    "end_divisor": Number("End divisor", kinds.DIVISOR, "Peak / last learning rate"),
+    "gamma": Number(
+        "Gamma", kinds.GAMMA, "The height of the cycles is multiplied by this at every step"
+    ),
+    "total_steps": Number("Total steps", kinds.COUNT, "Training steps until the end of the cycle"),
+    "warmup_fraction": Number(
+        "Warm-up fraction", kinds.PART, "Fraction of the cycle before the peak"
+    ),
+    "start_divisor": Number(
+        "Start LR = peak /", kinds.DIVISOR, "The first learning rate is the peak divided by this"
+    ),
+    "end_divisor": Number(
+        "End LR = peak /", kinds.DIVISOR, "The last learning rate is the peak divided by this"
+    ),
     "warmup_steps": Number("Warm-up steps", kinds.WHOLE, "Training steps until the peak"),
     "hold_steps": Number("Hold steps", kinds.WHOLE, "Training steps at the peak"),
     "decay_steps": Number("Decay steps", kinds.COUNT, "Training steps from the peak to the end"),
@@ -47,11 +55,11 @@ class Recipe:
 
     Args:
         schedule: Name of a class in `lrwidget.schedules`; empty for the pick itself.
-        upper: The class's argument that the pick is for.
-        lower: Its argument that the second pick is for; empty where it has none.
-        fill: Returns what depends on the length, for (epochs, training steps in all).
-        fixed: The rest, with what is filled in whatever the length.
-        target: What the suggestions are to be for.
+        upper: Its argument for the pick.
+        lower: Its argument for the lower learning rate; empty if it has none.
+        fill: Returns the numbers that depend on the length, from (epochs, total training steps).
+        fixed: The other numbers, with their defaults.
+        target: The kind of training for which the rules make suggestions.
     """
 
     schedule: str = ""
@@ -68,7 +76,7 @@ class Recipe:
 
     @property
     def numbers(self) -> set[str]:
-        """All numbers that it takes besides the picks."""
+        """All numbers of the schedule besides the picks."""
         return self.of_length | set(self.fixed)
 
 
@@ -82,13 +90,13 @@ def _half_a_cycle(epochs: int, total: int) -> Numbers:
 
 
 def _shrinking(epochs: int, total: int) -> Numbers:
-    """Return cycles whose height is a tenth at the end."""
-    loss = float(f"{1 - 0.1 ** (1 / total):.3g}")  # three digits of what a step takes away
-    return {**_half_a_cycle(epochs, total), "gamma": round(1 - loss, 12)}
+    """Return cycles whose height shrinks to a tenth at the end."""
+    shrinkage = float(f"{1 - 0.1 ** (1 / total):.3g}")  # per step
+    return {**_half_a_cycle(epochs, total), "gamma": round(1 - shrinkage, 12)}
 
 
 def _warm_up(_epochs: int, total: int) -> Numbers:
-    """Return a tenth of the steps for the warm-up, four tenths to hold, the rest to come down."""
+    """Return a tenth of the steps for the warm-up, four tenths to hold, the rest for the decay."""
     warmup, hold = total // 10, 4 * total // 10
     return {
         "warmup_steps": warmup,

@@ -1,1 +1,1 @@
-"""What the widget knows, with one owner for each fact."""
+"""The state of the widget, with one owner for each fact."""

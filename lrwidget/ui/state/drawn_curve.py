@@ -1,4 +1,4 @@
-"""What was measured, and the one curve of it that is on show."""
+"""Measured: all curves of a test. Curve: the one that is displayed, with its smoothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.curve.smoothing import smooth
 
 LOSSES = ("loss", "validation_loss")
-"""The curves that have a lowest point to look for; of any other only its user knows."""
+"""The curves for which lower is better; for other metrics, only the user knows."""
 
 
 MOST_SMOOTHED = 4096
-"""Smoothing takes longer than a redraw may where there are many more points than this."""
+"""With many more points than this, smoothing would make a redraw too slow."""
 
 
 def _nothing() -> FloatArray:
@@ -21,10 +21,10 @@ def _nothing() -> FloatArray:
 
 
 def smooth_for_display(losses: FloatArray, amount: float) -> FloatArray:
-    """Return smoothed losses, shape (n,), in a time that long curves do not make longer.
+    """Return smoothed losses, shape (n,), in about the same time for any length.
 
-    Of a long curve, the medians of stretches far narrower than a pixel are smoothed; between
-    them lie straight lines.
+    For a long curve, it smooths the medians of groups of neighboring points, each far narrower
+    than a pixel, and interpolates linearly between them.
     """
     n = len(losses)
     if n <= MOST_SMOOTHED or amount == 0:
@@ -38,12 +38,12 @@ def smooth_for_display(losses: FloatArray, amount: float) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """The curve on show, over the learning rate; empty before a test.
+    """The displayed curve, over the learning rate; empty before a test.
 
     Args:
-        lrs: Learning rates done so far, shape (n,), increasing.
-        losses: Their losses, or what else is on show, shape (n,), finite.
-        smoothed: The losses as the smoothing slider shows them, shape (n,).
+        lrs: Learning rates tried so far, shape (n,), increasing.
+        losses: Their losses, or values of another displayed metric, shape (n,), finite.
+        smoothed: The same values after smoothing, shape (n,).
     """
 
     lrs: FloatArray = field(default_factory=_nothing)
@@ -64,9 +64,9 @@ class Curve:
         return int(np.argmin(np.abs(np.log(self.lrs) - np.log(lr))))
 
     def height(self, lr: float) -> float | None:
-        """Return the smoothed loss at `lr`, between the points by a straight line on the plot.
+        """Return the smoothed loss at `lr`, interpolated linearly over log(lr).
 
-        Outside the curve it is the loss of the curve's end; None where there is no curve.
+        Outside the curve, it is the loss at the nearest end; None if there is no curve.
         """
         if not len(self):
             return None
@@ -75,10 +75,10 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """All that a test has measured so far.
+    """Everything that a test has measured so far.
 
     Args:
-        lrs: Learning rates done so far, shape (n,), increasing.
+        lrs: Learning rates tried so far, shape (n,), increasing.
         series: Curves by name, "loss" first; shape (n,) each, NaN where not measured.
         sweeps: The losses of each sweep, shape (sweeps, n); None before the end.
     """
@@ -98,14 +98,14 @@ class Measured:
         """Return the curve called `show` through the points where it was measured."""
         values = self.series.get(show, np.full(len(self), np.nan))
         there = np.isfinite(values)
-        # Measured on the same batches every time: it has no noise to smooth away.
+        # Measured on the same batches every time, so there is no batch noise to smooth.
         amount = 0.0 if show == "validation_loss" else smoothing
         return Curve.of(self.lrs[there], values[there], amount)
 
     def band(self, smoothing: float) -> FloatArray:
         """Return the 10 % and the 90 % quantile of the smoothed sweeps, shape (2, n).
 
-        Of a single sweep there is none: shape (2, 0).
+        A single sweep has no band: shape (2, 0).
         """
         if self.sweeps is None or len(self.sweeps) < 2 or not len(self):
             return np.empty((2, 0))

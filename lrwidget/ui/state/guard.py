@@ -1,4 +1,4 @@
-"""Guard: no error in a handler may stay unseen."""
+"""Guard: shows the errors of event handlers in the widget."""
 
 import functools
 from collections.abc import Callable
@@ -11,23 +11,23 @@ from lrwidget.ui.state.state import WidgetState
 Handler = Callable[..., None]
 
 
-class NotTakenError(ConfigError):
-    """What a person typed cannot be used; the number stays as it was."""
+class RejectedInputError(ConfigError):
+    """A person typed something that cannot be used; the number keeps its value."""
 
 
-Shown = Callable[[Handler], Handler]
+Guarded = Callable[[Handler], Handler]
 """Wraps a handler so that its errors reach the user."""
 
 
 class Guard:
-    """Wraps handlers, so that their errors are shown in the widget.
+    """Wraps handlers so that their errors are shown in the widget.
 
-    Without it ipywidgets writes a handler's error to a log that nobody reads.
+    Without it, ipywidgets writes the error of a handler to a log that nobody reads.
 
     Args:
         state: Shows the errors.
-        takes_turn: Whether no other thread changes anything while a handler runs. Not for a
-            handler that may wait for the worker, or calls code of the user's, as Run does.
+        takes_turn: Whether to keep other threads from changing the widget while a handler runs.
+            False for a handler that may wait for the worker or call the user's code, such as Run.
     """
 
     def __init__(self, state: WidgetState, takes_turn: bool = True) -> None:
@@ -35,14 +35,14 @@ class Guard:
         self._turn = state.turn.taken if takes_turn else nullcontext
 
     def __call__(self, handler: Handler) -> Handler:
-        """Return `handler` with its errors shown and the views kept to one writer."""
+        """Return `handler` with its errors shown and, if asked for, in a turn."""
 
         @functools.wraps(handler)
         def guarded(*args: Any, **kwargs: Any) -> None:
             try:
                 with self._turn():
                     handler(*args, **kwargs)
-            except Exception as error:  # of an observer of the user's, too
-                self._state.refuse(error, was_typed=isinstance(error, NotTakenError))
+            except Exception as error:  # also from an observer of the user
+                self._state.refuse(error, was_typed=isinstance(error, RejectedInputError))
 
         return guarded

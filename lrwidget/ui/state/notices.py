@@ -1,4 +1,4 @@
-"""Said: the sentence of status and the error on show, and what a refusal covers of them."""
+"""Notices: the status message, the current error, and what to show after a rejected input."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +15,17 @@ WELCOME = "Ready. A test leaves the model exactly as it is."
 
 @dataclass(frozen=True)
 class Notice:
-    """The sentence of status, and whether it tells of an error."""
+    """The status message, and whether it reports an error."""
 
     text: str
     is_error: bool = False
 
 
-class Said(HasTraits):
-    """What the widget says, in one turn with all that it says it about.
+class Notices(HasTraits):
+    """The status message and the current error of the widget.
 
     Attributes:
-        turn: Held by the thread that changes anything.
+        turn: Held by the thread that changes the widget.
     """
 
     notice = Instance(Notice, (WELCOME,))
@@ -34,44 +34,44 @@ class Said(HasTraits):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.turn = Turn()
-        self._covered: tuple[BaseException | None, Notice] | None = None
+        self._replaced: tuple[BaseException | None, Notice] | None = None
         self._holds_back = False
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Take the turn, and tell the views of all changes at once at the end."""
+        """Take the turn, and notify the views of all changes together at the end."""
         with self.turn.taken(), self.hold_trait_notifications():
             yield
 
     @property
     def is_refusing(self) -> bool:
-        """Whether the sentence on show says why an input was not taken."""
-        return self._covered is not None
+        """Whether the status message says why an input was rejected."""
+        return self._replaced is not None
 
     def show_error(self, error: BaseException) -> None:
-        """Say what went wrong; the state of the test stays what it is."""
+        """Show what went wrong; the status of the test does not change."""
         with self.changing():
-            self._covered = None
+            self._replaced = None
             self.error = error
             self.notice = Notice(text.plain(text.failed(error)), is_error=True)
 
     def refuse(self, error: BaseException, was_typed: bool) -> None:
-        """Say why something was not done, until the next input that is taken.
+        """Show why something was not done, until the next accepted input.
 
         Args:
-            error: Why.
-            was_typed: Whether a number that a person typed was not taken.
+            error: The reason.
+            was_typed: Whether the rejected input is a number that a person typed.
         """
         with self.changing():
-            covered = self._covered or (self.error, self.notice)
+            replaced = self._replaced or (self.error, self.notice)
             self.show_error(error)
-            self._covered, self._holds_back = covered, was_typed
+            self._replaced, self._holds_back = replaced, was_typed
 
     def holds_back(self) -> bool:
-        """Say whether nothing is to be applied now: a number that was typed has not been taken.
+        """Return whether Apply must not act because a typed number was rejected just before.
 
-        It is said once. Leaving a field by a click on Apply types the number and applies, and
-        the refusal between the two would not be read.
+        True only once per rejected number. A click on Apply while a field has the focus first
+        submits the number and then applies; without this, nobody would see the rejection.
         """
         with self.changing():
             holds_back, self._holds_back = self._holds_back, False
@@ -81,12 +81,12 @@ class Said(HasTraits):
         return holds_back
 
     def _accept(self) -> None:
-        """Take note of an input that was taken: what a refused one covered is to be seen again."""
-        if self._covered is not None:
-            self.error, self.notice = self._covered
-        self._covered, self._holds_back = None, False
+        """An input was accepted: show the message that a rejected one had replaced."""
+        if self._replaced is not None:
+            self.error, self.notice = self._replaced
+        self._replaced, self._holds_back = None, False
 
     def _say(self, sentence: str) -> None:
-        self._covered, self._holds_back = None, False
+        self._replaced, self._holds_back = None, False
         self.error = None
         self.notice = Notice(text.plain(sentence))

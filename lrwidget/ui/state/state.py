@@ -1,8 +1,8 @@
 """WidgetState: the one owner of every fact that the views show.
 
-Every change goes through a method here, in one turn, because the worker thread and the
-notebook's own thread both make changes and a widget model bears one writer at a time. The views
-observe the facts and redraw within the same turn. Code of the user's is never called in it.
+Every change goes through a method here, in one turn, because both the worker thread and the
+notebook's main thread make changes, and a widget model allows one writer at a time. The views
+observe the facts and redraw within the same turn. The user's code is never called in a turn.
 """
 
 import time
@@ -21,7 +21,7 @@ from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ModelError
 from lrwidget.ui.plan.plan import Plan
 from lrwidget.ui.state.drawn_curve import Curve, Measured
-from lrwidget.ui.state.notices import Said
+from lrwidget.ui.state.notices import Notices
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import Verdict
 from lrwidget.ui.words import text
@@ -38,46 +38,46 @@ STATUSES = (
 )
 BUSY = ("running", "stopping")
 LEFT_TO_PROBE = {"min_lr": "probes_min", "max_lr": "probes_max"}
-"""For each limit of the range the fact that says whether a probe is to find it."""
+"""For each limit of the range, the fact that says whether a probe finds it."""
 
 SETTINGS = (*LEFT_TO_PROBE, *LEFT_TO_PROBE.values(), "steps", "mode", "sweeps", "stop_factor")
 
 EARLIER = 5
-"""So many earlier tests stay on the plot."""
+"""Number of earlier tests that stay on the plot."""
 
 
-class WidgetState(Said):
-    """What is set, what is known of the test, what is picked, what is said."""
+class WidgetState(Notices):
+    """The settings, the test, the pick and the messages of a widget."""
 
     min_lr = Float()
     max_lr = Float()
-    probes_min = Bool(help="Whether min_lr is left to a probe, which sets it at every test.")
-    probes_max = Bool(help="The same for max_lr.")
+    probes_min = Bool(help="Whether a probe finds min_lr at every test.")
+    probes_max = Bool(help="Whether a probe finds max_lr at every test.")
     steps = Int()
     smoothing = Float()
     mode = Unicode()
     sweeps = Int()
     stop_factor = Float()
 
-    has_model = Bool(True, help="Whether there is a model to run on and to apply to.")
+    has_model = Bool(True, help="Whether there is a model for Run and Apply.")
     status = Enum(STATUSES, "idle")
-    ladder = AnyTrait(None, help="Learning rates on show, shape (n,); None before the first test.")
-    progress = Float(0.0, help="Share of the test that is done, from 0 to 1.")
+    ladder = AnyTrait(None, help="Learning rates of the test, shape (n,); None before one.")
+    progress = Float(0.0, help="Fraction of the test that is done, from 0 to 1.")
     measured = Instance(Measured, ())
-    show = Unicode("loss", help="Name of the curve on show.")
+    show = Unicode("loss", help="Name of the displayed curve.")
     curve = Instance(Curve, ())
-    earlier = Tuple(help="What earlier tests measured, as Measured, the newest last.")
+    earlier = Tuple(help="Earlier tests, each as Measured, the newest last.")
     earlier_shown = Bool(True)
     result = Instance(RangeTestResult, allow_none=True)
     suggestions = Dict()
     verdict = Instance(Verdict, ())
 
     picked_lr = Float(None, allow_none=True)
-    changes = Tuple(help="What Undo can take back, as AppliedLR, the newest last.")
+    changes = Tuple(help="Changes that Undo can revert, each as AppliedLR, the newest last.")
     pick_is_applied = Bool(False)
-    plan = Instance(Plan, (), help="How the pick is to be used.")
-    aims_low = Bool(False, help="Whether the next click on the plot is for the lower end.")
-    code_shown = Bool(False, help="Whether the code of what is to be applied is on show.")
+    plan = Instance(Plan, (), help="How Apply uses the pick.")
+    aims_low = Bool(False, help="Whether the next click on the plot sets the lower LR.")
+    code_shown = Bool(False, help="Whether the code is displayed.")
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -88,16 +88,16 @@ class WidgetState(Said):
     def of(cls, config: RangeTestConfig, smoothing: float) -> "WidgetState":
         """Return the state before the first test, with these settings."""
         state = cls(**{name: _as_python(getattr(config, name)) for name in SETTINGS})
-        state.take_setting("smoothing", _as_python(smoothing))
+        state.set_setting("smoothing", _as_python(smoothing))
         return state
 
     def config(self, base: RangeTestConfig) -> RangeTestConfig:
-        """Return `base` with the settings on show; ConfigError where they do not fit together."""
+        """Return `base` with the current settings; ConfigError if they do not fit together."""
         return replace(base, **{name: getattr(self, name) for name in SETTINGS})
 
     @property
     def next_step(self) -> str:
-        """What a person would do next: "run", "extend", "pick", "apply", or "" for nothing."""
+        """The step to suggest next: "run", "extend", "pick", "apply", or "" for none."""
         if self.is_busy:
             return ""
         if self.picked_lr is not None:
@@ -111,21 +111,21 @@ class WidgetState(Said):
 
     @property
     def auto_range(self) -> bool:
-        """Whether a limit of the range is left to a probe."""
+        """Whether a probe finds at least one limit of the range."""
         return self.probes_min or self.probes_max
 
     @property
     def low_lr(self) -> float | None:
-        """The lower end of the cycles to apply; None where there are none."""
+        """The lower learning rate of the planned cycles; None without cycles."""
         return self.plan.lower(self.picked_lr)
 
     @property
     def is_busy(self) -> bool:
-        """Whether a test runs or is about to stop."""
+        """Whether a test is running or stopping."""
         return self.status in BUSY
 
-    def take_setting(self, name: str, value: Any) -> None:
-        """Take a new value for the setting called `name`; a probe leaves it alone from now on."""
+    def set_setting(self, name: str, value: Any) -> None:
+        """Set the setting called `name`; a probe no longer changes it."""
         with self.changing():
             if name in LEFT_TO_PROBE:
                 setattr(self, LEFT_TO_PROBE[name], False)
@@ -134,20 +134,20 @@ class WidgetState(Said):
             setattr(self, name, value)
             self._accept()
 
-    def take_auto_range(self, on: bool) -> None:
-        """Leave both limits of the range to a probe, or fix them where they are."""
+    def set_auto_range(self, on: bool) -> None:
+        """Let a probe find both limits of the range, or keep their current values."""
         with self.changing():
             self.probes_min = self.probes_max = on
             self._accept()
 
-    def take_show(self, name: str) -> None:
-        """Put the measured curve called `name` on show."""
+    def set_show(self, name: str) -> None:
+        """Display the measured curve called `name`."""
         with self.changing():
             self.show = name
-            self._draw_anew()
+            self._redraw()
 
     def begin(self, config: RangeTestConfig) -> None:
-        """Clear what the last test left: the next one starts."""
+        """Clear the last test and show that the next one starts."""
         with self.changing():
             self._started_at = time.monotonic()
             first = config.of_probe() if config.probes else config
@@ -165,8 +165,8 @@ class WidgetState(Said):
             self._say(text.starting(first.steps, config.probes))
             self.status = "running"
 
-    def take_range(self, config: RangeTestConfig) -> None:
-        """Take the settings of the running test, whose limits a probe has just found."""
+    def set_found_range(self, config: RangeTestConfig) -> None:
+        """Show the limits of the running test that a probe has just found."""
         with self.changing():
             self.ladder = config.ladder()
             for limit, probes in LEFT_TO_PROBE.items():
@@ -176,7 +176,7 @@ class WidgetState(Said):
                 self._say(text.found(config))
 
     def advance(self, update: Update) -> None:
-        """Take what the running test knows so far."""
+        """Show what the running test has measured so far."""
         with self.changing():
             self.progress = (update.sweep + update.step / update.steps) / update.sweeps
             self._measure(Measured(update.lrs, update.series()))
@@ -184,17 +184,17 @@ class WidgetState(Said):
                 self._say(text.running(update))
 
     def ask_to_stop(self) -> None:
-        """Say that a running test has been asked to stop."""
+        """Show that a running test was asked to stop."""
         with self.changing():
             if self.status == "running":
-                self._say("Stopping, and putting the model back as it was.")
+                self._say("Stopping and restoring the model.")
                 self.status = "stopping"
 
     def finish(self, result: RangeTestResult, suggested: Suggested) -> None:
-        """Take the result of the test that just ended, and what the rules suggest."""
+        """Show the result of the test that just ended, and what the rules suggest."""
         with self.changing():
             self.progress = 1.0 if result.stop_reason != "stopped" else self.progress
-            self._take_result(result, suggested)
+            self._set_result(result, suggested)
             seconds = time.monotonic() - self._started_at
             self._say(text.ended(result, len(self.ladder), seconds))
             if result.restored is not None and not result.restored:
@@ -204,33 +204,33 @@ class WidgetState(Said):
                 self.fail(suggested.error)
 
     def show_result(self, result: RangeTestResult, suggested: Suggested) -> None:
-        """Take a result that comes without a model, and what the rules suggest."""
+        """Show a result that comes without a model, and what the rules suggest."""
         with self.changing():
             planned = result.config.ladder()
             last = result.lrs[-1:].max(initial=0.0)
             self.ladder = np.concatenate([result.lrs, planned[planned > last * (1 + 1e-6)]])
-            self._take_result(result, suggested)
+            self._set_result(result, suggested)
             self._say(text.without_model(result))
             self.status = result.stop_reason
             if suggested.error is not None:
                 self.show_error(suggested.error)
 
     def fail(self, error: BaseException) -> None:
-        """Say that the test came to nothing because of `error`."""
+        """Show that the test failed with `error`."""
         with self.changing():
             self.show_error(error)
             self.status = "failed"
 
     def pick(self, lr: float) -> None:
-        """Take `lr`, finite and > 0, as the learning rate to apply."""
+        """Pick `lr`, finite and > 0, as the learning rate to apply."""
         with self.changing():
             self.picked_lr = lr
             self.pick_is_applied = False
             self._accept()
             self._say_pick(lr)
 
-    def take_plan(self, **values: Any) -> None:
-        """Take new values for how the pick is to be used; see `Plan.changed`."""
+    def set_plan(self, **values: Any) -> None:
+        """Change how the pick is used; see `Plan.changed`."""
         with self.changing():
             kind, target = self.plan.kind, self.plan.recipe.target
             self.plan = self.plan.changed(**values)
@@ -244,41 +244,41 @@ class WidgetState(Said):
             self.aims_low = is_aiming and bool(self.plan.recipe.lower)
 
     def pick_low(self, lr: float) -> None:
-        """Take `lr`, finite and > 0, as the lower end of the cycles."""
+        """Pick `lr`, finite and > 0, as the lower learning rate of the cycles."""
         with self.changing():
-            self.take_plan(low_lr=lr)
+            self.set_plan(low_lr=lr)
             if not self.is_busy:
                 self._say(text.picked_low(lr))
 
     def applied(self, change: AppliedLR, steps_done: int) -> None:
-        """Take note of a learning rate that was put on a model `steps_done` steps old."""
+        """Record an applied learning rate; the optimizer has done `steps_done` steps."""
         with self.changing():
             self.changes = (*self.changes, change)
             self.pick_is_applied = True
             self._say(text.applied(change, steps_done))
 
     def undone(self, change: AppliedLR) -> None:
-        """Take note that the newest change was taken back."""
+        """Record that the newest change was undone."""
         with self.changing():
             self.forget(change)
             self._say(text.undone(change))
 
     def forget(self, change: AppliedLR) -> None:
-        """Take note that a change is on the model no more."""
+        """Record that a change is no longer on the model."""
         with self.changing():
             self.changes = tuple(each for each in self.changes if each is not change)
             self.pick_is_applied = False
 
     def forget_changes(self) -> None:
-        """Forget all that Undo could take back."""
+        """Forget all changes that Undo could revert."""
         with self.changing():
             self.changes = ()
 
     def suggestion(self, rule: str) -> Suggestion | None:
-        """Return what `rule` suggests, None before the end of a test."""
+        """Return the suggestion of `rule`; None before the end of a test."""
         return self.suggestions.get(rule)
 
-    def _take_result(self, result: RangeTestResult, suggested: Suggested) -> None:
+    def _set_result(self, result: RangeTestResult, suggested: Suggested) -> None:
         self._measure(Measured(result.lrs, result.series(), result.sweep_losses))
         self.result, self._suggested = result, suggested
         self.plan = replace(self.plan, found_low=suggested.bounds.low)
@@ -304,9 +304,9 @@ class WidgetState(Said):
         self.measured = measured
         if len(measured) and self.show not in measured.series:
             self.show = "loss"
-        self._draw_anew()
+        self._redraw()
 
-    def _draw_anew(self) -> None:
+    def _redraw(self) -> None:
         self.curve = self.measured.curve(self.show, self.smoothing)
 
     def _say_pick(self, lr: float) -> None:
@@ -315,5 +315,5 @@ class WidgetState(Said):
 
 
 def _as_python(value: Any) -> Any:
-    """Return a number of numpy's as one of Python's, anything else as it is."""
+    """Return a numpy scalar as a Python number, anything else unchanged."""
     return value.item() if isinstance(value, np.generic) else value

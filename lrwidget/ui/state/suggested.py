@@ -1,4 +1,4 @@
-"""Suggested: what is read off a result, once, where no lock is held."""
+"""Suggested: all suggestions for a result, computed once and without holding a lock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ NO_BOUNDS = Bounds(None, None, "")
 
 @dataclass(frozen=True, eq=False)
 class Suggested:
-    """What the rules suggest, for each kind of training, and the bounds for a cyclical one.
+    """What the rules suggest for each kind of training, and the bounds of a cyclical schedule.
 
     Args:
-        by_target: Suggestions by rule, by what they are for.
-        bounds: For a cyclical learning rate.
-        error: What a rule of the user's raised; None where all went well.
+        by_target: For each target, the suggestions by rule.
+        bounds: Lower and upper bound for a cyclical learning rate.
+        error: The error of a rule that the user registered; None if there was none.
     """
 
     by_target: Mapping[str, Mapping[str, Suggestion]] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Suggested:
 
     @classmethod
     def of(cls, result: RangeTestResult) -> "Suggested":
-        """Ask all rules, among them the user's own, which must not run in a turn of the widget."""
+        """Ask all rules. Never call it in a turn: rules of the user run here."""
         if not len(result.lrs):
             return cls()
         try:

@@ -1,4 +1,4 @@
-"""Turn: one thread at a time changes a widget, and the user's observers are called afterwards."""
+"""Turn: lets one thread at a time change a widget, and calls the user's observers afterwards."""
 
 import threading
 from collections import deque
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 class Turn:
     """A lock for the widget's own code, with a queue of calls to the user's code.
 
-    An observer may call the widget again, and may wait for another thread that does. It must
-    not be called while the lock is held, or the two threads would wait for each other for ever.
+    An observer may call the widget again, or wait for another thread that does. If it were called
+    while the lock is held, the two threads could wait for each other forever.
     """
 
     def __init__(self) -> None:
@@ -26,13 +26,13 @@ class Turn:
 
     @contextmanager
     def taken(self, delivers: bool = True) -> Iterator[None]:
-        """Let no other thread have the turn in this block.
+        """Hold the turn in this block, so that other threads wait.
 
         Args:
-            delivers: Whether the calls that wait are made once the turn is free again.
+            delivers: Whether to make the waiting calls once the turn is free again.
 
         Raises:
-            BaseException: What one of these calls raises.
+            BaseException: The first error of these calls.
         """
         try:
             with self._lock:
@@ -47,19 +47,19 @@ class Turn:
                 self.deliver()
 
     def call_later(self, call: Callable[[], object]) -> None:
-        """Make a call in its order, once the turn is free."""
+        """Queue a call for when the turn is free."""
         self._calls.append(call)
 
     def deliver(self) -> None:
-        """Make the calls that wait, unless this thread has the turn or another one makes them.
+        """Make the waiting calls, unless this thread has the turn or another thread makes them.
 
         Raises:
-            BaseException: The first that a call raises, after all of them were made.
+            BaseException: The first error of a call, raised after all calls were made.
         """
         if self.is_mine:
             return
         errors: list[BaseException] = []
-        # Looked at again after the release: another thread may have been refused just before.
+        # Check again after the release: another thread may have failed to acquire it just before.
         while self._calls and self._delivering.acquire(blocking=False):
             try:
                 self._make_calls(errors)

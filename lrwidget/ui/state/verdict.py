@@ -1,4 +1,4 @@
-"""Verdict: what all rules together say about a curve, in a sentence or two, and the remedy."""
+"""Verdict: how far the rules agree on a curve, in a sentence or two, and the remedy."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.words import text
 
 CLOSE = 0.5
-"""Rules agree where they lie within this many decades of each other."""
+"""Rules agree if their answers are within this many decades of each other."""
 
 _LIMITS = (1e-12, 1e6)
 _MOST_STEPS = 3000
@@ -23,11 +23,11 @@ _MOST_SWEEPS = 27
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the suggestions of a test amount to.
+    """How far the suggestions of a test agree, and what would improve them.
 
     Args:
-        agreement: How far the rules agree, as a sentence; empty where none has an answer.
-        remedy: What another test needs more of; empty where no test is the remedy.
+        agreement: How far the rules agree, as a sentence; empty if fewer than two have an answer.
+        remedy: What to change in the next test; empty if no other test would help.
     """
 
     agreement: str = ""
@@ -35,12 +35,12 @@ class Verdict:
 
     @classmethod
     def of(cls, suggestions: Mapping[str, Suggestion], result: RangeTestResult) -> "Verdict":
-        """Return the verdict on the suggestions that a result gave."""
+        """Return the verdict on the suggestions for a result."""
         return cls(agreement(suggestions), _remedy(suggestions, result))
 
 
 def agreement(suggestions: Mapping[str, Suggestion]) -> str:
-    """Say how many of the rules that have an answer lie close together."""
+    """Return a sentence on how many of the rules with an answer are close together."""
     found = np.sort([each.lr for each in suggestions.values() if each.lr is not None])
     count = len(found)
     if count < 2:
@@ -58,7 +58,7 @@ def agreement(suggestions: Mapping[str, Suggestion]) -> str:
 
 
 def reason(suggestions: Mapping[str, Suggestion], picked_lr: float | None) -> str:
-    """Return what is to be doubted: of the picked rule, else of the first that is in doubt."""
+    """Return the reason for doubt: of the picked rule, or else of the first doubtful rule."""
     doubted = [each for each in suggestions.values() if each.reason]
     chosen = [each for each in suggestions.values() if each.lr is not None and each.lr == picked_lr]
     if chosen and not chosen[0].reason:
@@ -73,9 +73,9 @@ def reason(suggestions: Mapping[str, Suggestion], picked_lr: float | None) -> st
 
 
 def remedied(config: RangeTestConfig, remedy: Remedy) -> dict[str, float]:
-    """Return the settings to change for the test that is the remedy of one with these settings.
+    """Return the settings to change, from those of the last test, to apply a remedy.
 
-    That is three times the steps or the sweeps, or a range 100 times wider on a side.
+    These are three times the steps or the sweeps, or a range 100 times wider on one side.
 
     >>> remedied(RangeTestConfig(min_lr=1e-4, max_lr=1.0), "widen_above")
     {'min_lr': 0.0001, 'max_lr': 100.0}
@@ -92,7 +92,7 @@ def remedied(config: RangeTestConfig, remedy: Remedy) -> dict[str, float]:
 
 
 def _remedy(suggestions: Mapping[str, Suggestion], result: RangeTestResult) -> Remedy:
-    """Return the remedy of the first code that has one which another test can have."""
+    """Return the first remedy among the codes that another test can still apply."""
     config, (low, high) = result.config, _LIMITS
     can: dict[Remedy, bool] = {
         "": False,

@@ -1,1 +1,1 @@
-"""What the widget shows: controls, plot, rules, pick and plan."""
+"""The visible parts of the widget: controls, plot, rules, pick and plan."""

@@ -1,4 +1,4 @@
-"""CodeBox: the code that does in a script what Apply does, with a button that copies it."""
+"""CodeBox: Python code that does what Apply does, with a button that copies it."""
 
 import html
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from lrwidget.errors import ConfigError
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.words.text import plain
 
-LABEL = "The same in a script"
-NO_PICK = "Pick a learning rate: its code will stand here."
+LABEL = "Python code"
+NO_PICK = "Pick a learning rate to see its code."
 
 # `execCommand` comes first because it also works over plain http, where `navigator.clipboard` is
-# missing, and says at once whether it copied. Either way the code stays selected for Ctrl+C.
+# missing, and returns at once whether it copied. The code stays selected for Ctrl+C in any case.
 COPY = (
     "const label = this.lastChild, code = this.closest('.lrw-code').querySelector('pre'); "
     "const say = done => { label.textContent = done ? 'Copied' : 'Press Ctrl+C'; }; "
@@ -26,7 +26,7 @@ COPY = (
 
 
 class CodeBox(HTML):
-    """The code of what is to be applied, a constant or a schedule, below all else.
+    """The code for the pick, as a constant or a schedule, at the bottom of the widget.
 
     Args:
         state: Observed.
@@ -60,7 +60,7 @@ def _without_code(why: str) -> str:
 
 
 def _head(disabled: bool = False) -> str:
-    """Return the line above the code. Its button reads "Copy" again whenever it is drawn anew."""
+    """Return the line above the code. Each redraw resets the text of its button to "Copy"."""
     button = (
         f'<button type="button" class="jupyter-button lrw-copy" title="Copy the code" '
         f'aria-live="polite" {"disabled" if disabled else ""} '

@@ -1,4 +1,4 @@
-"""The two lines above the plot: settings, and Run, Stop, progress, status. Report intents."""
+"""SettingsLine: the settings of a test. RunLine: Run, Stop, progress and status."""
 
 from collections.abc import Callable
 from typing import Any, get_args
@@ -22,7 +22,7 @@ from ipywidgets import (
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.range_test.settings import PROBE_STEPS
 from lrwidget.ui.looks.colors import show_as_text
-from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import LEFT_TO_PROBE, WidgetState
 from lrwidget.ui.views import field
 from lrwidget.ui.views.setting import Setting
@@ -37,16 +37,16 @@ class SettingsLine(VBox):
     """Sliders for the range, the steps and the smoothing; the rest under "More".
 
     Args:
-        state: Gives the first values.
+        state: Observed; holds the settings.
         on_set: Called with the name of a setting and its new value.
-        on_auto: Called with whether the range is to be left to a probe.
-        shown: Wraps a handler so that its errors reach the user.
+        on_auto: Called with whether a probe finds the range.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
     def __init__(
-        self, state: WidgetState, on_set: OnSet, on_auto: Callable[[bool], None], shown: Shown
+        self, state: WidgetState, on_set: OnSet, on_auto: Callable[[bool], None], guarded: Guarded
     ) -> None:
-        self._state, self._on_set, self._on_auto, self._shown = state, on_set, on_auto, shown
+        self._state, self._on_set, self._on_auto, self._guarded = state, on_set, on_auto, guarded
         self._smoothing_setting = self._smoothing()
         main = Box([self._min_lr(), self._max_lr(), self._steps(), self._smoothing_setting])
         main.add_class("lrw-settings")
@@ -54,7 +54,7 @@ class SettingsLine(VBox):
         self._rest.add_class("lrw-rest")
         self._more = ToggleButton(description="More", tooltip="Mode, sweeps and stop factor")
         self._more.add_class("lrw-more")
-        self._more.observe(shown(self._toggle), "value")
+        self._more.observe(guarded(self._toggle), "value")
         side = VBox([self._auto_range(), self._more])
         side.add_class("lrw-settings-side")
         line = HBox([main, side])
@@ -82,7 +82,7 @@ class SettingsLine(VBox):
             name=name,
             hint=hint,
             on_change=lambda value: self._on_set(fact, value),
-            shown=self._shown,
+            guarded=self._guarded,
         )
         self._state.observe(lambda change: setattr(made, "value", change.new), fact)
         return made
@@ -122,7 +122,7 @@ class SettingsLine(VBox):
 
         self._state.observe(draw, list(LEFT_TO_PROBE.values()))
         draw()
-        control.observe(self._shown(ticked), "value")
+        control.observe(self._guarded(ticked), "value")
         return control
 
     def _steps(self) -> Setting:
@@ -132,24 +132,24 @@ class SettingsLine(VBox):
 
     def _smoothing(self) -> Setting:
         slider = FloatSlider(min=0, max=0.99, step=0.01, description="Smoothing", readout=False)
-        hint = "How much noise the strong curve leaves out; needs no new test"
+        hint = "Smoothing of the bold curve; applied at once"
         return self._setting(slider, kinds.SHARE, "smoothing", hint)
 
     def _mode(self) -> Dropdown:
         control = Dropdown(options=get_args(Mode), value=self._state.mode, description="Mode")
-        control.tooltip = "Equal ratios (exponential) or equal differences between learning rates"
+        control.tooltip = (
+            "Learning rates with equal ratios (exponential) or equal differences (linear)"
+        )
         control.add_class("lrw-mode")
-        control.observe(self._shown(lambda change: self._on_set("mode", change.new)), "value")
+        control.observe(self._guarded(lambda change: self._on_set("mode", change.new)), "value")
         return control
 
     def _sweeps(self) -> field.Field:
-        hint = "Passes over the range, each from the same weights with other batches"
+        hint = "Passes over the range, each from the same weights with different batches"
         return self._plain(kinds.COUNT, "sweeps", "Sweeps", hint)
 
     def _stop_factor(self) -> field.Field:
-        hint = (
-            "The test ends when the loss has risen by this many times its fall; inf never ends it"
-        )
+        hint = "Stop when the loss has risen by this many times its fall; inf never stops early"
         return self._plain(kinds.FACTOR, "stop_factor", "Stop factor", hint)
 
     def _plain(self, kind: kinds.Kind, fact: str, description: str, hint: str) -> field.Field:
@@ -157,7 +157,7 @@ class SettingsLine(VBox):
             self._on_set(fact, value)
 
         control = field.Field(
-            kind, on_typed=typed, shown=self._shown, description=description, tooltip=hint
+            kind, on_typed=typed, guarded=self._guarded, description=description, tooltip=hint
         )
         control.number = getattr(self._state, fact)
         self._state.observe(lambda change: setattr(control, "number", change.new), fact)
@@ -166,13 +166,13 @@ class SettingsLine(VBox):
 
 
 class RunLine(HBox):
-    """Run, Stop, the progress bar and the sentence of status.
+    """Run, Stop, the progress bar and the status message.
 
     Args:
         state: Observed.
         on_run: Called when Run is pressed.
         on_stop: Called when Stop is pressed.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
     def __init__(
@@ -180,13 +180,13 @@ class RunLine(HBox):
         state: WidgetState,
         on_run: Callable[[], None],
         on_stop: Callable[[], None],
-        shown: Shown,
+        guarded: Guarded,
     ) -> None:
         self._state = state
         self._run = Button(description="Run", icon="play", tooltip="Start a range test")
         if not state.has_model:
             self._run.tooltip = f"{NO_MODEL} to run on"
-        self._stop = Button(description="Stop", icon="stop", tooltip="End the test now")
+        self._stop = Button(description="Stop", icon="stop", tooltip="Stop the test now")
         self._progress = FloatProgress(min=0.0, max=1.0, tooltip="How much of the test is done")
         self._status = show_as_text(Label())
         parts = {
@@ -199,8 +199,8 @@ class RunLine(HBox):
             part.add_class(f"lrw-{name}")
         super().__init__(list(parts.values()))
         self.add_class("lrw-run-line")
-        self._run.on_click(shown(lambda _button: on_run()))
-        self._stop.on_click(shown(lambda _button: on_stop()))
+        self._run.on_click(guarded(lambda _button: on_run()))
+        self._stop.on_click(guarded(lambda _button: on_stop()))
         state.observe(self._draw_progress, "progress")
         state.observe(self._draw_notice, "notice")
         state.observe(self._draw_buttons, ["status", "picked_lr", "suggestions"])

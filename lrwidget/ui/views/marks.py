@@ -1,8 +1,7 @@
-"""The marks of the figure: what each looks like, from the lowest layer to the top."""
+"""The marks of the figure and their looks, from the bottom layer to the top."""
 
 from typing import Any
 
-import numpy as np
 from bqplot import Bars, LinearScale, Lines, LogScale, Mark, Scatter
 
 from lrwidget.core.curve.rules import RULES
@@ -14,11 +13,11 @@ class Marks:
 
     Attributes:
         earlier: The smoothed curves of earlier tests, with gaps between them.
-        band: Where most of the sweeps lie.
-        raw, smoothed: The curve on show.
+        band: The range of most sweeps.
+        raw, smoothed: The displayed curve.
         intervals: How far each rule's answer varies over the sweeps.
-        low_line, pick_line, pick_point: What is picked.
-        rules: A marker by rule.
+        low_line, pick_line, pick_point: The picked learning rates.
+        rules: The marker of each rule.
         hits: Transparent columns that report clicks and hovering.
     """
 
@@ -31,7 +30,7 @@ class Marks:
             "y": [],
             "enable_hover": False,
         }
-        # Full height whatever the loss is: what stands on this scale is never redrawn for it.
+        # Marks on this scale have the full height and need no redraw when the loss axis changes.
         full = {"x": self.x_scale, "y": LinearScale(min=0.0, max=1.0)}
         self._on_height = self._on_curve | {"scales": full}
         self.earlier = self._line([looks.EARLIER], 1.5, opacities=[0.55])
@@ -66,12 +65,12 @@ class Marks:
     def _rule_marker(self, rule: str) -> Scatter:
         look = looks.of_rule(rule)
         return Scatter(
-            **self._on_curve, marker=look.marker, colors=[look.colour], default_size=look.size
+            **self._on_curve, marker=look.marker, colors=[look.color], default_size=look.size
         )
 
     def _hit_columns(self) -> Bars:
-        # Nothing else in bqplot reports a click on an empty place. It draws bars up to a pixel too
-        # narrow; the stroke closes these gaps, and a wider one would cover the neighbours.
+        # No other mark of bqplot reports a click on an empty place. bqplot draws bars up to a pixel
+        # too narrow; the stroke closes the gaps, and a wider one would cover the neighbors.
         return Bars(
             scales=self._on_height["scales"],
             x=[],
@@ -87,9 +86,3 @@ class Marks:
         lines = [self.earlier, self.band, self.raw, self.smoothed, self.intervals]
         picks = [self.low_line, self.pick_line]
         return [*lines, *picks, *self.rules.values(), self.pick_point, self.hits]
-
-
-def put(mark: Mark, x: Any, y: Any) -> None:
-    """Move a mark in one message; float64, because one narrower array breaks it for good."""
-    with mark.hold_sync():
-        mark.x, mark.y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)

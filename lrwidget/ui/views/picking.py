@@ -1,4 +1,4 @@
-"""The line of the pick: typed or moved along the curve, how it is used, Apply, Undo and Code."""
+"""PickLine: the picked learning rate, how it is used, and Apply, Undo and Code."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from ipywidgets import Button, Dropdown, HBox, IntSlider, ToggleButton
 
 from lrwidget.ui.plan.recipes import RECIPES
-from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.views import field
 from lrwidget.ui.words import kinds
@@ -16,14 +16,14 @@ OnPick = Callable[[float], None]
 
 
 class PickLine(HBox):
-    """The picked learning rate, typed or moved along the curve, and how it is used.
+    """A field and a slider for the picked learning rate, and a choice of how it is used.
 
     Args:
         state: Observed.
-        on_pick: Called with a learning rate that was typed or slid to.
-        on_kind: Called with what the pick is to be applied as.
-        buttons: At the end of the line.
-        shown: Wraps a handler so that its errors reach the user.
+        on_pick: Called with a learning rate from the field or the slider.
+        on_kind: Called with the chosen kind, such as "constant".
+        buttons: Shown at the end of the line.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
     def __init__(
@@ -32,18 +32,18 @@ class PickLine(HBox):
         on_pick: OnPick,
         on_kind: Callable[[str], None],
         buttons: "ApplyButtons",
-        shown: Shown,
+        guarded: Guarded,
     ) -> None:
         self._state, self._on_pick = state, on_pick
-        self._field = _pick_field(on_pick, shown)
+        self._field = _pick_field(on_pick, guarded)
         self._slider = _pick_slider()
         self._kind = Dropdown(options=list(RECIPES), description="Apply as")
-        self._kind.tooltip = "What the pick is for: a constant, or the upper end of a schedule"
+        self._kind.tooltip = "Apply the pick as a constant or as the peak of a schedule"
         super().__init__([self._field, self._slider, self._kind, buttons])
         self.add_class("lrw-pick-line")
         self._kind.add_class("lrw-kind")
-        self._slider.observe(shown(self._slid), "value")
-        self._kind.observe(shown(lambda change: on_kind(change.new)), "value")
+        self._slider.observe(guarded(self._slid), "value")
+        self._kind.observe(guarded(lambda change: on_kind(change.new)), "value")
         state.observe(self._draw_pick, ["picked_lr", "ladder"])
         state.observe(self._draw_kind, ["plan"])
         self._draw_pick()
@@ -55,7 +55,7 @@ class PickLine(HBox):
         self._slider.value = self._position()
 
     def _position(self) -> int:
-        """Return the index of the point that the pick is nearest to, 0 without a pick."""
+        """Return the index of the point nearest to the pick; 0 without a pick."""
         lr, measured = self._state.picked_lr, self._state.measured
         return measured.nearest(lr) if lr is not None and len(measured) else 0
 
@@ -71,14 +71,14 @@ class PickLine(HBox):
 
 
 class ApplyButtons(HBox):
-    """Apply and Undo, and Code for those who would rather do the same in a script.
+    """Apply, Undo, and Code, which shows Python code that does what Apply does.
 
     Args:
         state: Observed.
         on_apply: Called when Apply is pressed.
         on_undo: Called when Undo is pressed.
         on_code: Called with whether the code is to be shown.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
     def __init__(
@@ -87,25 +87,25 @@ class ApplyButtons(HBox):
         on_apply: Callable[[], None],
         on_undo: Callable[[], None],
         on_code: Callable[[bool], None],
-        shown: Shown,
+        guarded: Guarded,
     ) -> None:
         self._state = state
         self._apply = Button(description="Apply", icon="check")
-        self._apply.tooltip = "Put the picked learning rate, or the schedule, on the model"
+        self._apply.tooltip = "Set the pick, or its schedule, on the model's optimizer"
         if not state.has_model:
             self._apply.tooltip = f"{NO_MODEL} to apply to"
         self._undo = Button(description="Undo", icon="undo")
-        self._undo.tooltip = "Take the last applied learning rate back"
+        self._undo.tooltip = "Restore the learning rate from before the last Apply"
         self._code = ToggleButton(description="Code", icon="code")
-        self._code.tooltip = "The lines that do in a script what Apply does, to be copied"
+        self._code.tooltip = "Show Python code that does what Apply does"
         super().__init__([self._apply, self._undo, self._code])
         self.add_class("lrw-apply-buttons")
         self._apply.add_class("lrw-apply")
         self._undo.add_class("lrw-undo")
         self._code.add_class("lrw-code-toggle")
-        self._apply.on_click(shown(lambda _button: on_apply()))
-        self._undo.on_click(shown(lambda _button: on_undo()))
-        self._code.observe(shown(lambda change: on_code(change.new)), "value")
+        self._apply.on_click(guarded(lambda _button: on_apply()))
+        self._undo.on_click(guarded(lambda _button: on_undo()))
+        self._code.observe(guarded(lambda change: on_code(change.new)), "value")
         state.observe(self._draw, ["picked_lr", "status", "changes", "pick_is_applied"])
         self._draw()
 
@@ -116,14 +116,14 @@ class ApplyButtons(HBox):
         self._apply.button_style = "primary" if state.next_step == "apply" else ""
 
 
-def _pick_field(on_pick: OnPick, shown: Shown) -> field.Field:
+def _pick_field(on_pick: OnPick, guarded: Guarded) -> field.Field:
     made = field.Field(
         kinds.LR,
         on_typed=on_pick,
-        shown=shown,
+        guarded=guarded,
         description="Picked LR",
         placeholder="none yet",
-        tooltip="The learning rate to apply; any value above 0 can be typed",
+        tooltip="The learning rate to apply; type any value above 0",
     )
     made.add_class("lrw-picked")
     return made
@@ -131,6 +131,6 @@ def _pick_field(on_pick: OnPick, shown: Shown) -> field.Field:
 
 def _pick_slider() -> IntSlider:
     made = IntSlider(min=0, max=1, readout=False, description="Move the pick")
-    made.tooltip = "Moves the pick along the curve; the arrow keys go point by point"
+    made.tooltip = "Move the pick along the curve; the arrow keys move it point by point"
     made.add_class("lrw-pick-slider")
     return made

@@ -1,41 +1,46 @@
-"""PlanPanel: the numbers of a schedule and its preview, below the line of the pick."""
+"""PlanPanel: the numbers of a schedule and its preview, below the pick."""
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from bqplot import Axis, Figure, LinearScale, Lines
 from ipywidgets import Box, Label, ToggleButton, VBox
 
 from lrwidget.errors import ConfigError
 from lrwidget.ui.looks import axis
 from lrwidget.ui.looks import colors as looks
+from lrwidget.ui.looks.drawing import set_points
 from lrwidget.ui.plan.recipes import NUMBERS, Number
-from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.views.field import Field
 from lrwidget.ui.words import kinds, text
 
 HEIGHT = "240px"
-NO_PICK = "Pick a learning rate: the schedule will be drawn here."
+NO_PICK = "Pick a learning rate to see its schedule."
+
+AIM = "Pick lower LR on plot"
+AIMING = "Click plot to set lower LR"
 
 OnPlan = Callable[[str, Any], None]
 
-_EPOCHS = Number("Epochs", kinds.COUNT, "Passes over the data that your training will have")
-_BATCHES = Number("Batches per epoch", kinds.COUNT, "Taken from the data where it tells")
+_EPOCHS = Number("Epochs", kinds.COUNT, "Epochs of your training")
+_BATCHES = Number("Batches per epoch", kinds.COUNT, "Filled in from the data if its size is known")
 _LOW = Number(
-    "Lower LR", kinds.LR, "Lower end of the cycles; where the loss begins to fall, until you set it"
+    "Lower LR",
+    kinds.LR,
+    "Lower end of the cycles; starts where the loss begins to fall, or at a quarter of the pick",
 )
 
 
 class PlanPanel(VBox):
-    """What is to be applied, where it is more than a constant.
+    """The schedule to apply; hidden for a constant.
 
     Args:
         state: Observed.
-        on_plan: Called with the name of a number of the plan and its new value.
-        on_aim: Called with whether the next click on the plot is for the lower end.
-        shown: Wraps a handler so that its errors reach the user.
+        on_plan: Called with the name of a number in the plan and its new value.
+        on_aim: Called with whether the next click on the plot sets the lower LR.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
     def __init__(
@@ -43,15 +48,15 @@ class PlanPanel(VBox):
         state: WidgetState,
         on_plan: OnPlan,
         on_aim: Callable[[bool], None],
-        shown: Shown,
+        guarded: Guarded,
     ) -> None:
-        self._state, self._on_plan, self._shown = state, on_plan, shown
+        self._state, self._on_plan, self._guarded = state, on_plan, guarded
         named = {"epochs": _EPOCHS, "batches": _BATCHES, "low_lr": _LOW, **NUMBERS}
         self._fields = {name: self._field(name, number) for name, number in named.items()}
-        self._aim = ToggleButton(description="Pick it on the plot", icon="crosshairs")
-        self._aim.tooltip = "The next click on the plot or on a rule is for the lower end"
+        self._aim = ToggleButton(description=AIM, icon="crosshairs")
+        self._aim.tooltip = "The next click on the plot or on a rule sets the lower LR"
         self._aim.add_class("lrw-aim")
-        self._aim.observe(shown(lambda change: on_aim(change.new)), "value")
+        self._aim.observe(guarded(lambda change: on_aim(change.new)), "value")
         numbers = VBox(
             [*list(self._fields.values())[:3], self._aim, *list(self._fields.values())[3:]]
         )
@@ -72,7 +77,7 @@ class PlanPanel(VBox):
         made = Field(
             number.kind,
             on_typed=lambda value: self._on_plan(name, value),
-            shown=self._shown,
+            guarded=self._guarded,
             description=number.label,
             tooltip=number.hint,
             placeholder="?",
@@ -116,6 +121,7 @@ class PlanPanel(VBox):
 
     def _draw_aim(self, _change: Any = None) -> None:
         self._aim.value = self._state.aims_low
+        self._aim.description = AIMING if self._state.aims_low else AIM
 
     def _draw(self, _change: Any = None) -> None:
         plan = self._state.plan
@@ -145,7 +151,7 @@ class PlanPanel(VBox):
 
     def _draw_nothing(self, why: str) -> None:
         self._problem.value = text.plain(why)
-        self._put([], [])
+        set_points(self._line, [], [])
         self._x_axis.visible = self._y_axis.visible = False
 
     def _draw_schedule(self, lr: float) -> None:
@@ -156,9 +162,4 @@ class PlanPanel(VBox):
         self._x_axis.tick_values = axis.loss_ticks(0.0, float(steps[-1]), 6)
         self._y_axis.tick_values = axis.loss_ticks(0.0, float(1.1 * lrs.max()), 5)[1:]
         self._x_axis.visible = self._y_axis.visible = True
-        self._put(steps, lrs)
-
-    def _put(self, steps: Any, lrs: Any) -> None:
-        with self._line.hold_sync():
-            self._line.x = np.asarray(steps, dtype=np.float64)
-            self._line.y = np.asarray(lrs, dtype=np.float64)
+        set_points(self._line, steps, lrs)

@@ -1,4 +1,4 @@
-"""The figure: draws the curve, the rules' markers and the pick; reports where it is pointed at."""
+"""Plot: draws the curve, the markers of the rules and the pick; reports clicks on them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,17 +10,19 @@ from ipywidgets import HTML, Box, Label
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.ui.looks import axis
 from lrwidget.ui.looks import colors as looks
+from lrwidget.ui.looks.drawing import set_points
 from lrwidget.ui.state.drawn_curve import LOSSES, Measured
-from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import LEFT_TO_PROBE, WidgetState
-from lrwidget.ui.views.marks import Marks, put
+from lrwidget.ui.views.marks import Marks
 from lrwidget.ui.views.showing import ShowLine
 from lrwidget.ui.views.thinning import COLUMNS, RAW_COLUMNS, shown_points
 from lrwidget.ui.words import text
 
 HEIGHT = "400px"
-INVITATION = "Press Run: the loss at each learning rate will be drawn here."
+INVITATION = "Press Run to draw the loss at each learning rate here."
 AUTO_INVITATION = "Press Run: a probe finds the range, then the loss is drawn here."
+AFTER_A_FAILURE = "The last run has no curve. Press Run to try again."
 KEY = (
     f'<span class="lrw-line" style="border-top: 2.5px solid {looks.CURVE}"></span>smoothed'
     f'<span class="lrw-line" style="border-top: 1px solid {looks.CURVE}; opacity: .6"></span>'
@@ -32,14 +34,14 @@ class Plot(Box):
     """The plot of a range test.
 
     Args:
-        state: Observed; never changed from here.
-        on_pick: Called with the learning rate of the point that a click is nearest to.
+        state: Observed; the plot never changes it.
+        on_pick: Called with the learning rate of the point nearest to a click.
         on_show: Called with the name of the curve to show.
         on_earlier: Called with whether earlier tests are to be shown.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
 
     Attributes:
-        marks: What is drawn.
+        marks: All marks of the figure.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Plot(Box):
         on_pick: Callable[[float], None],
         on_show: Callable[[str], None],
         on_earlier: Callable[[bool], None],
-        shown: Shown,
+        guarded: Guarded,
     ) -> None:
         self._state = state
         self._on_pick = on_pick
@@ -59,11 +61,11 @@ class Plot(Box):
         key = HTML(KEY)
         for name, part in {"hint": self._hint, "cursor": self._cursor, "key": key}.items():
             part.add_class(f"lrw-{name}")
-        show = ShowLine(state, on_show, on_earlier, shown)
+        show = ShowLine(state, on_show, on_earlier, guarded)
         super().__init__([self._make_figure(), self._hint, self._cursor, show, key])
         self.add_class("lrw-stage")
-        self.marks.hits.on_element_click(shown(self._clicked))
-        self.marks.hits.on_hover(shown(self._hovered))
+        self.marks.hits.on_element_click(guarded(self._clicked))
+        self.marks.hits.on_hover(guarded(self._hovered))
         state.observe(self._draw_range, ["ladder", "min_lr", "max_lr"])
         state.observe(self._draw_curve, ["curve"])
         state.observe(self._draw_earlier, ["earlier", "earlier_shown", "show", "smoothing"])
@@ -95,7 +97,7 @@ class Plot(Box):
         return figure
 
     def _draw_range(self, _change: Any = None) -> None:
-        """Draw the range of the test on show; before the first one, the range that is set."""
+        """Draw the range of the displayed test; before one, that of the settings."""
         state = self._state
         if state.ladder is not None:
             self._set_range(state.ladder[0], state.ladder[-1])
@@ -111,7 +113,7 @@ class Plot(Box):
 
     def _put_columns(self, ladder: FloatArray) -> None:
         self._columns = axis.hit_columns(ladder)
-        put(self.marks.hits, self._columns, np.ones(len(self._columns)))
+        set_points(self.marks.hits, self._columns, np.ones(len(self._columns)))
 
     def _draw_curve(self, _change: Any = None) -> None:
         curve, marks = self._state.curve, self.marks
@@ -119,8 +121,8 @@ class Plot(Box):
         self._y_axis.label = text.name_of(self._state.show)
         if not len(curve):
             for line in (marks.raw, marks.smoothed):
-                put(line, curve.lrs, curve.losses)
-            put(marks.band, [], [])
+                set_points(line, curve.lrs, curve.losses)
+            set_points(marks.band, [], [])
             return
         low, high = self._limits()
         self._set_limits(low, high)
@@ -130,13 +132,13 @@ class Plot(Box):
 
     def _put_line(self, line: Lines, lrs: FloatArray, values: FloatArray, columns: int) -> None:
         kept = shown_points(lrs, values, self._span(), columns)
-        put(line, lrs[kept], values[kept])
+        set_points(line, lrs[kept], values[kept])
 
     def _span(self) -> tuple[float, float]:
         return self.marks.x_scale.min, self.marks.x_scale.max
 
     def _limits(self) -> tuple[float, float]:
-        """Return the lowest and the highest value that the plot has room for."""
+        """Return the lower and the upper end of the vertical axis."""
         state, curve = self._state, self._state.curve
         if state.show in LOSSES:
             return axis.loss_limits(curve.losses, curve.smoothed)
@@ -148,12 +150,12 @@ class Plot(Box):
         state = self._state
         band = state.measured.band(state.smoothing)
         if state.show != "loss" or not band.size:
-            put(self.marks.band, [], [])
+            set_points(self.marks.band, [], [])
             return
         lrs = state.measured.lrs
-        # Where the band is narrowest and where it is widest.
+        # Keep the narrowest and the widest place in each column.
         kept = shown_points(lrs, band[1] - band[0], self._span(), COLUMNS // 2)
-        put(self.marks.band, lrs[kept], axis.tame(band[:, kept], low, high))
+        set_points(self.marks.band, lrs[kept], axis.tame(band[:, kept], low, high))
 
     def _set_limits(self, low: float, high: float) -> None:
         scale = self.marks.y_scale
@@ -164,8 +166,8 @@ class Plot(Box):
         self._y_axis.tick_values = axis.loss_ticks(low, high)
 
     def _draw_earlier(self, _change: Any = None) -> None:
-        shown = self._state.earlier if self._state.earlier_shown else ()
-        put(self.marks.earlier, *self._chain(shown))
+        visible = self._state.earlier if self._state.earlier_shown else ()
+        set_points(self.marks.earlier, *self._chain(visible))
 
     def _chain(self, tests: tuple[Measured, ...]) -> tuple[FloatArray, FloatArray]:
         """Return the smoothed curves of several tests as one, with a gap after each."""
@@ -185,10 +187,12 @@ class Plot(Box):
         state = self._state
         is_empty = len(state.curve) < 2 and not state.is_busy
         invitation = AUTO_INVITATION if state.auto_range else INVITATION
+        if state.status != "idle":
+            invitation = AFTER_A_FAILURE
         self._hint.value = invitation if is_empty and state.has_model else ""
 
     def _draw_rules(self, _change: Any = None) -> None:
-        spans, heights, colours = [], [], []
+        spans, heights, colors = [], [], []
         for rule, marker in self.marks.rules.items():
             suggestion = self._state.suggestion(rule)
             self._put_point(marker, suggestion.lr if suggestion else None)
@@ -198,22 +202,22 @@ class Plot(Box):
             if height is not None:
                 spans.append([suggestion.low, suggestion.high])
                 heights.append([height, height])
-                colours.append(looks.of_rule(rule).colour)
-        self.marks.intervals.colors = colours or [looks.EARLIER]
-        put(self.marks.intervals, spans, heights)
+                colors.append(looks.of_rule(rule).color)
+        self.marks.intervals.colors = colors or [looks.EARLIER]
+        set_points(self.marks.intervals, spans, heights)
 
     def _draw_pick(self, _change: Any = None) -> None:
         lr, low = self._state.picked_lr, self._state.low_lr
         self._put_point(self.marks.pick_point, lr)
         for line, at in ((self.marks.pick_line, lr), (self.marks.low_line, low)):
-            put(line, *(([], []) if at is None else ([at, at], [0.0, 1.0])))
+            set_points(line, *(([], []) if at is None else ([at, at], [0.0, 1.0])))
 
     def _put_point(self, mark: Scatter, lr: float | None) -> None:
         height = None if lr is None else self._state.curve.height(lr)
-        put(mark, *(([], []) if height is None else ([lr], [height])))
+        set_points(mark, *(([], []) if height is None else ([lr], [height])))
 
     def _lr_under(self, content: dict[str, Any]) -> float | None:
-        """Return the learning rate of the column that a message names."""
+        """Return the learning rate of the column in a message from the browser."""
         column = content.get("data", {}).get("index")
         if column is None or not len(self._columns):
             return None

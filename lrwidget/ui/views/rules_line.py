@@ -1,4 +1,4 @@
-"""The rules below the plot: a button for each, and what they say together."""
+"""RulesLine: a button for each rule. VerdictLine: how far they agree, and the remedy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from lrwidget.core.curve.rules import RULES
 from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.state import verdict
-from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.words import text
 
@@ -18,21 +18,21 @@ OnPick = Callable[[float], None]
 
 
 class RulesLine(Box):
-    """A button for each rule: its marker's shape, its name, its LR, how far to trust it.
+    """A button for each rule with its marker, its name, its LR and how reliable it is.
 
     Args:
         state: Observed.
-        on_pick: Called with the learning rate of the rule that is pressed.
-        shown: Wraps a handler so that its errors reach the user.
+        on_pick: Called with the learning rate of the rule whose button is pressed.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
-    def __init__(self, state: WidgetState, on_pick: OnPick, shown: Shown) -> None:
+    def __init__(self, state: WidgetState, on_pick: OnPick, guarded: Guarded) -> None:
         self._state = state
         self._buttons = {rule: Button() for rule in RULES}
         for rule, button in self._buttons.items():
             button.add_class("lrw-rule")
             button.add_class(looks.of_rule(rule).css_class)
-            button.on_click(shown(self._presser(rule, on_pick)))
+            button.on_click(guarded(self._presser(rule, on_pick)))
         super().__init__(list(self._buttons.values()))
         self.add_class("lrw-rules")
         state.observe(self._draw, ["suggestions", "status", "picked_lr"])
@@ -51,7 +51,7 @@ class RulesLine(Box):
             self._draw_one(rule, button)
 
     def _details(self, suggestion: Suggestion) -> list[str]:
-        """Return how far to trust a suggestion, why, and its interval."""
+        """Return how reliable a suggestion is, why, and its interval."""
         result = self._state.result
         sweeps = 0 if result is None else len(result.sweep_losses)
         trust = f"{_TRUST[suggestion.confidence]} {suggestion.reason}".strip()
@@ -72,13 +72,13 @@ class RulesLine(Box):
 
 
 def _interval(suggestion: Suggestion, sweeps: int) -> list[str]:
-    """Say how far a suggestion would move, as far as that is known."""
+    """Say how far a suggestion may vary, if that is known."""
     if suggestion.low is None or suggestion.high is None:
         return []
     span = f"{text.format_lr(suggestion.low)} to {text.format_lr(suggestion.high)}"
     if sweeps > 1:
-        return [f"10 to 90 % of the sweeps: {span}."]
-    return [f"Other noise or another seed: {span}."]
+        return [f"10 % to 90 % of the sweeps: {span}."]
+    return [f"With other noise or another seed: {span}."]
 
 
 def _mark(button: Button, css_class: str, on: bool) -> None:
@@ -86,7 +86,7 @@ def _mark(button: Button, css_class: str, on: bool) -> None:
 
 
 def _worth(suggestion: Suggestion | None) -> str:
-    """Say what a rule suggests and how far to trust it."""
+    """Say what a rule suggests and how reliable it is."""
     if suggestion is None:
         return "–"  # noqa: RUF001 (a dash, as in a table)
     if suggestion.lr is None:
@@ -96,8 +96,8 @@ def _worth(suggestion: Suggestion | None) -> str:
 
 
 _TRUST = {
-    "high": "Reliable: nothing speaks against it.",
-    "medium": "Reliable, but note:",
+    "high": "Reliable: the curve shows no reason for doubt.",
+    "medium": "Reliable, with one caveat:",
     "low": "Doubtful:",
     "none": "",
 }
@@ -120,15 +120,15 @@ _FACES["widen_above"] = _FACES[""] = _FACES["widen_below"]
 
 
 class VerdictLine(HBox):
-    """What the rules say together and what is to be doubted, and a button with the remedy.
+    """How far the rules agree, the main reason for doubt, and a button for the remedy.
 
     Args:
         state: Observed.
         on_extend: Called when the button is pressed.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
-    def __init__(self, state: WidgetState, on_extend: Callable[[], None], shown: Shown) -> None:
+    def __init__(self, state: WidgetState, on_extend: Callable[[], None], guarded: Guarded) -> None:
         self._state = state
         self._said = looks.show_as_text(Label())
         self._extend = Button()
@@ -136,7 +136,7 @@ class VerdictLine(HBox):
         self._extend.add_class("lrw-extend")
         super().__init__([self._said, self._extend])
         self.add_class("lrw-verdict")
-        self._extend.on_click(shown(lambda _button: on_extend()))
+        self._extend.on_click(guarded(lambda _button: on_extend()))
         state.observe(self._draw, ["verdict", "suggestions", "status", "picked_lr"])
         self._draw()
 

@@ -1,4 +1,4 @@
-"""Setting: one setting as a slider with a field beside it that takes exact values."""
+"""Setting: a slider for one setting, with a field beside it for exact values."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 from ipywidgets import FloatLogSlider, FloatSlider, HBox, IntSlider
 from traitlets import Any as AnyTrait
 
-from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.views.field import Field
 from lrwidget.ui.words.kinds import Kind
 
@@ -16,13 +16,13 @@ class Setting(HBox):
     """A slider and a field for one number.
 
     Args:
-        slider: Shows the value; its range widens where a value lies outside.
-        kind: How the value is read and written.
+        slider: Shows the value; its range grows to include a value outside it.
+        kind: How the value is parsed and written.
         value: The first value.
-        name: The class of the box is "lrw-" and this.
+        name: The CSS class of the box is "lrw-" followed by this name.
         hint: The tooltip of slider and field.
-        on_change: Called with a value that a person typed or slid to, not with one set from Python.
-        shown: Wraps a handler so that its errors reach the user.
+        on_change: Called with a value that a person set; not called for one set from Python.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
     value = AnyTrait(help="The exact value, as it was typed.")
@@ -36,14 +36,14 @@ class Setting(HBox):
         name: str,
         hint: str,
         on_change: Callable[[float], None],
-        shown: Shown,
+        guarded: Guarded,
     ) -> None:
         self._slider, self._on_change = slider, on_change
         slider.tooltip = hint
         self._field = Field(
             kind,
-            on_typed=self._take,
-            shown=shown,
+            on_typed=self._set,
+            guarded=guarded,
             description=slider.description,
             tooltip=f"{hint}; type any value",
         )
@@ -52,17 +52,17 @@ class Setting(HBox):
         self.add_class(f"lrw-{name}")
         self.observe(self._show, "value")
         self.value = value
-        slider.observe(shown(self._slid), "value")
+        slider.observe(guarded(self._slid), "value")
 
-    def _take(self, value: float) -> None:
+    def _set(self, value: float) -> None:
         self.value = value
         self._on_change(value)
 
     def _slid(self, change: Any) -> None:
-        # The browser rounds what Python sets to the slider's step and sends that back: that is
-        # not a person's doing and must not spoil an exact value.
+        # The browser rounds a value set from Python to the slider's step and sends it back. That
+        # is no input of a person and must not replace the exact value.
         if self._steps_to(change.new) > 0.501:
-            self._take(change.new)
+            self._set(change.new)
 
     def _show(self, _change: Any = None) -> None:
         self._field.number = self.value
@@ -70,7 +70,7 @@ class Setting(HBox):
         self._slider.value = self._position()
 
     def _widen(self) -> None:
-        """Make room on the slider: without it, a value outside would be clamped in silence."""
+        """Extend the slider to the value; otherwise it would be clamped without notice."""
         slider, value = self._slider, self.value
         if isinstance(slider, FloatLogSlider):
             slider.min = min(slider.min, math.floor(math.log10(value)))
@@ -79,14 +79,14 @@ class Setting(HBox):
             slider.max = max(slider.max, value)
 
     def _steps_to(self, position: float) -> float:
-        """Return how many of the slider's steps lie between the value and a position."""
+        """Return the distance from the value to a position, in steps of the slider."""
         here = self._position()
         if isinstance(self._slider, FloatLogSlider):
             here, position = math.log10(here), math.log10(position)
         return float(abs(position - here) / self._slider.step)
 
     def _position(self) -> float:
-        """Return where the slider stands for the value, at its end where it cannot reach it."""
+        """Return the slider position of the value, clipped to the ends of the slider."""
         low, high = self._slider.min, self._slider.max
         if isinstance(self._slider, FloatLogSlider):
             low, high = 10.0**low, 10.0**high

@@ -1,23 +1,23 @@
-"""ShowLine: which curve is on the plot, and whether earlier tests are; below the axis."""
+"""ShowLine: chooses the displayed curve and whether earlier runs are shown; below the axis."""
 
 from collections.abc import Callable
 from typing import Any
 
 from ipywidgets import Checkbox, Dropdown, HBox
 
-from lrwidget.ui.state.guard import Shown
+from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.words import text
 
 
 class ShowLine(HBox):
-    """Two small controls, each there only once it has something to choose.
+    """Two small controls, each visible only when there is something to choose.
 
     Args:
         state: Observed.
         on_show: Called with the name of the curve to show.
         on_earlier: Called with whether earlier tests are to be shown.
-        shown: Wraps a handler so that its errors reach the user.
+        guarded: Wraps a handler so that its errors reach the user.
     """
 
     def __init__(
@@ -25,19 +25,19 @@ class ShowLine(HBox):
         state: WidgetState,
         on_show: Callable[[str], None],
         on_earlier: Callable[[bool], None],
-        shown: Shown,
+        guarded: Guarded,
     ) -> None:
         self._state, self._on_show, self._on_earlier = state, on_show, on_earlier
         self._choice = Dropdown(options=[("loss", "loss")], description="Show")
-        self._choice.tooltip = "The curve on the plot; needs no new test"
+        self._choice.tooltip = "Which curve to show"
         self._choice.add_class("lrw-show")
-        self._earlier = Checkbox(value=True, indent=False, description="earlier runs")
-        self._earlier.tooltip = "The curves of earlier tests, in grey"
+        self._earlier = Checkbox(value=True, indent=False, description="Earlier runs")
+        self._earlier.tooltip = "Show the curves of earlier runs in gray"
         self._earlier.add_class("lrw-earlier")
         super().__init__([self._choice, self._earlier])
         self.add_class("lrw-show-line")
-        self._choice.observe(shown(self._chosen), "value")
-        self._earlier.observe(shown(self._ticked), "value")
+        self._choice.observe(guarded(self._chosen), "value")
+        self._earlier.observe(guarded(self._ticked), "value")
         state.observe(self._draw, ["measured", "show", "earlier", "earlier_shown"])
         self._draw()
 
@@ -52,10 +52,10 @@ class ShowLine(HBox):
     def _draw(self, _change: Any = None) -> None:
         state = self._state
         names = list(state.measured.series)
-        if names:  # none for the moment between two tests: nothing is to flicker
+        if names:  # empty for a moment between two tests; avoid flicker
             options = tuple((text.name_of(name), name) for name in names)
             if options != self._choice.options:
-                # Kept apart from `value`, which a change of the options resets.
+                # A change of the options resets `value`.
                 with self._choice.hold_sync(), self._choice.hold_trait_notifications():
                     self._choice.options = options
                     self._choice.value = state.show

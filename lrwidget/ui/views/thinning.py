@@ -1,4 +1,4 @@
-"""Thinning: as many points of a curve as a plot can show; each redraw sends all of them."""
+"""Thinning: keeps only the points of a curve that a plot can show, since each redraw sends all."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,19 +6,19 @@ from numpy.typing import NDArray
 from lrwidget.core.curve.ladder import FloatArray
 
 RAW_COLUMNS = 400
-"""So many columns show the losses of the batches; each column has two points."""
+"""Number of columns for the losses of the batches; each column has two points."""
 
 COLUMNS = 240
-"""The same for what is smooth: the smoothed curve, the band, all earlier tests together."""
+"""Number of columns for the smoothed curve, for the band, and for all earlier tests together."""
 
 
 def shown_points(
     lrs: FloatArray, values: FloatArray, limits: tuple[float, float], columns: int
 ) -> NDArray[np.intp]:
-    """Return the indices of the points that a plot of so many columns needs.
+    """Return the indices of the points that a plot of `columns` columns needs.
 
-    These are the ends of the curve and, in each column, its lowest and its highest value, so
-    that no spike is lost. A curve with no more points than that keeps all of them.
+    These are the ends of the curve and the lowest and highest value in each column, so that no
+    spike is lost. A curve of at most two points per column keeps all its points.
 
     >>> shown_points(np.array([1.0, 2, 3, 4, 5]), np.array([7.0, 9, 8, 8, 8]), (1.0, 5.0), 1)
     array([0, 1, 4])
@@ -27,7 +27,7 @@ def shown_points(
         lrs: Shape (n,), increasing, > 0.
         values: Shape (n,), finite.
         limits: First and last learning rate on the logarithmic axis.
-        columns: How many columns of equal width there are between the limits.
+        columns: Number of columns of equal width between the limits.
     """
     if len(lrs) <= 2 * columns:
         return np.arange(len(lrs))

@@ -1,4 +1,4 @@
-"""Every widget model that a widget is made of, with layouts, styles, scales, axes and marks."""
+"""All widget models within a widget: also layouts, styles, scales, axes and marks."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from ipywidgets import Widget
 
 
 def descendants(root: Widget) -> list[Widget]:
-    """Return `root` and every model that its synchronised traits lead to, each once, top down.
+    """Return `root` and all widget models reachable by synchronized traits, each once, top down.
 
-    `VBox.children` alone misses layouts and styles and all that a bqplot figure is made of.
+    `VBox.children` alone misses layouts, styles and the parts of a bqplot figure.
     """
     found: dict[int, Widget] = {}
     waiting = deque([root])

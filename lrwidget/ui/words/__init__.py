@@ -1,1 +1,1 @@
-"""The sentences and numbers that a person reads."""
+"""The sentences and number formats of the widget."""

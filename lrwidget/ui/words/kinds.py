@@ -1,4 +1,4 @@
-"""Kinds of numbers: how each is read from what a person typed, and written."""
+"""Kind: how a number of a field is parsed from typed text, and how it is written."""
 
 import math
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from lrwidget.ui.words import text
 
 
 class Kind(NamedTuple):
-    """What sort of number a field takes.
+    """The kind of number that a field accepts.
 
     Args:
-        read: Turns what was typed into a number; ValueError where it cannot.
-        write: Turns a number into what the field shows.
-        noun: What the error message asks for.
+        read: Parses typed text; raises ValueError if it is not such a number.
+        write: Formats a number for the field.
+        noun: Names this kind of number in an error message.
     """
 
     read: Callable[[str], float]

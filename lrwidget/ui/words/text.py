@@ -1,4 +1,4 @@
-"""How numbers read and what the widget says, in one place."""
+"""Number formats and status messages of the widget, in one place."""
 
 import reprlib
 import unicodedata
@@ -13,7 +13,7 @@ from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import LRWidgetError
 
 _UNCHANGED = "Your model is unchanged."
-HELD_BACK = "Nothing was applied; press Apply again for the numbers on show."
+HELD_BACK = "Nothing was applied. Press Apply again to use the numbers shown."
 
 NO_MODEL = "This widget shows a result and has no model"
 
@@ -24,10 +24,10 @@ _TURNS_TEXT = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 
 
 def plain(said: str, longest: int = LONGEST_MESSAGE) -> str:
-    """Return text that every display and every message to the browser can take.
+    """Return text that is safe to display and to send to the browser.
 
-    Control characters, lone surrogates and characters that turn the direction of the text are
-    written as in a Python string; only line feeds stay. Text that is too long is cut.
+    Control characters except line feeds, lone surrogates and characters that change the text
+    direction are escaped as in a Python string. Text that is too long is cut.
 
     >>> plain("a\\x07b"), plain("abcdef", longest=4)
     ('a\\\\x07b', 'abc…')
@@ -47,7 +47,7 @@ def _escaped(char: str) -> str:
 
 
 def plain_name(name: str) -> str:
-    """Return the name of a metric, a rule or a class as a display can take it, in one line.
+    """Return the name of a metric, a rule or a class, safe to display on one line.
 
     >>> plain_name("two\\nlines")
     'two\\\\nlines'
@@ -56,7 +56,7 @@ def plain_name(name: str) -> str:
 
 
 def passed(value: Any) -> str:
-    """Return how an error message names a value that was passed, whatever it is.
+    """Return how an error message shows any value that was passed.
 
     >>> passed("abc"), passed("x" * 1000)[:3]
     ("'abc'", "'xx")
@@ -81,7 +81,7 @@ def format_loss(loss: float) -> str:
 
 
 def name_of(show: str) -> str:
-    """Return what a curve is called where a person reads it.
+    """Return the display name of a curve.
 
     >>> name_of("validation_loss"), name_of("accuracy")
     ('validation loss', 'accuracy')
@@ -90,7 +90,7 @@ def name_of(show: str) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Write a duration with as many digits as a person needs.
+    """Write a duration for a person.
 
     >>> format_seconds(1.234), format_seconds(75.0)
     ('1.2 s', '1 min 15 s')
@@ -101,20 +101,20 @@ def format_seconds(seconds: float) -> str:
 
 
 def starting(steps: int, is_probe: bool) -> str:
-    """Say that a test, or the probe before it, has been started and has not done a step yet."""
+    """Say that a test, or the probe before it, has started and has not done a step yet."""
     if is_probe:
         return f"Looking for the range: a probe of {steps} steps."
-    return f"Starting {steps} steps: compiling the training step takes longest."
+    return f"Starting {steps} steps. The first run compiles the training step, which takes a while."
 
 
 def found(config: RangeTestConfig) -> str:
-    """Say what range the probe has found."""
+    """Say which range the probe has found."""
     ends = f"{format_lr(config.min_lr)} to {format_lr(config.max_lr)}"
     return f"Range found: {ends}. Starting its {config.steps} steps."
 
 
 def running(update: Update) -> str:
-    """Say how far a test is, how fast it goes and how long it will take."""
+    """Say how far a test is, how fast it runs and how long it will take."""
     sweep = f"sweep {update.sweep + 1} of {update.sweeps}, " if update.sweeps > 1 else ""
     done = f"Running: {sweep}step {update.step} of {update.steps}"
     if update.steps_per_second <= 0:
@@ -130,13 +130,13 @@ def ended(result: RangeTestResult, steps: int, seconds: float) -> str:
         return f"Stopped after {len(result.lrs)} of {steps} steps. {_UNCHANGED}"
     notes = " ".join(result.notes)
     if not len(result.lrs):
-        return f"No curve: {notes or 'the very first loss is not finite.'} {_UNCHANGED}"
+        return f"No curve: {notes or 'the first loss is NaN or infinite.'} {_UNCHANGED}"
     said = f"{_how(result, seconds)} {notes}" if notes else _how(result, seconds)
     return f"{said} Click the curve or a rule to pick a learning rate."
 
 
 def without_model(result: RangeTestResult) -> str:
-    """Say that a result is on show without a model, and what can be done with it."""
+    """Say that a result is displayed without a model, and how to use it."""
     said = f"{NO_MODEL}, so Run and Apply are off."
     if not len(result.lrs):
         return f"{said} The result has no curve."
@@ -144,11 +144,11 @@ def without_model(result: RangeTestResult) -> str:
 
 
 def changed(restored: Restored) -> str:
-    """Say that the proof of an unchanged model failed."""
+    """Say that a range test changed the model."""
     return (
-        "The model is not what it was before the test: the fingerprint of its state was "
-        f"{restored.before} and is {restored.after}. Build or load it anew before you train it, "
-        "and report this as a bug of lrwidget, please."
+        "The range test changed the model: the fingerprint of its state was "
+        f"{restored.before} and is {restored.after}. Build or load the model again before you "
+        "train it, and please report this as a bug in lrwidget."
     )
 
 
@@ -163,7 +163,7 @@ def _how(result: RangeTestResult, seconds: float) -> str:
 
 
 def picked(lr: float, height: float | None, show: str, has_model: bool) -> str:
-    """Say what is picked, how high the smoothed curve on show is there, and what comes next."""
+    """Say what is picked, the height of the displayed smoothed curve there, and what to do next."""
     place = "" if height is None else f" (smoothed {name_of(show)} {format_loss(height)})"
     following = (
         "Press Apply to set it on the model's optimizer."
@@ -174,27 +174,27 @@ def picked(lr: float, height: float | None, show: str, has_model: bool) -> str:
 
 
 def other_target(kind: str, lr: float, picked: float) -> str:
-    """Say that the rule whose answer is picked has another one for another kind of training."""
+    """Say that "auto", whose old answer is picked, suggests another for this kind of schedule."""
     return (
         f"auto suggests {format_lr(lr)} for {kind}. Your pick is still {format_lr(picked)}. Click "
-        "auto to use the new one."
+        f"auto to use {format_lr(lr)}."
     )
 
 
 def picked_low(lr: float) -> str:
-    """Say what is picked as the lower end."""
+    """Say what is picked as the lower learning rate."""
     return f"Picked {format_lr(lr)} as the lower learning rate."
 
 
 def applied(change: AppliedLR, steps_done: int) -> str:
     """Say what Apply did to an optimizer that has done `steps_done` steps."""
     said = f"Learning rate was {_named(change.previous)}, now {_named(change.current)}."
-    if not steps_done or isinstance(change.current, float):
-        return said
-    return (
-        f"{said} The optimizer has done {steps_done} steps; the schedule starts at its step 0 "
-        "with the next one."
-    )
+    if steps_done and not isinstance(change.current, float):
+        said += (
+            f" The optimizer has done {steps_done} steps; the schedule starts at its step 0 with "
+            "the next one."
+        )
+    return f"{said} Next, call model.fit(...)."
 
 
 def undone(change: AppliedLR) -> str:
@@ -208,7 +208,7 @@ def _named(lr: object) -> str:
 
 
 def failed(error: BaseException) -> str:
-    """Say what went wrong; an error of ours speaks for itself, others carry their name."""
+    """Say what went wrong; errors other than ours begin with the name of their class."""
     try:
         message = str(error)
     except Exception:
@@ -216,12 +216,12 @@ def failed(error: BaseException) -> str:
     if isinstance(error, LRWidgetError):
         return message
     if isinstance(error, KeyboardInterrupt):
-        return "Interrupted by you, model unchanged."
+        return f"You interrupted the test. {_UNCHANGED}"
     return f"{plain_name(type(error).__name__)}: {_gist(message) or 'no message'}"
 
 
 def _gist(message: str) -> str:
-    """Return a message without the stack of the framework that TensorFlow writes into it.
+    """Return a message without the stack trace that TensorFlow writes into it.
 
     >>> _gist("Graph execution error:\\n\\nDetected at node A\\n  File a.py, line 1\\nBad label.")
     'Bad label.'
