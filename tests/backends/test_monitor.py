@@ -315,7 +315,7 @@ def test_a_running_mean_of_the_users_own_kind_is_listened_to(kind, factor):
 def test_a_running_mean_of_which_there_is_no_second_is_refused():
     model = OwnTrainStep(True, True, "running mean")
     model.tracker = Doubled()
-    with pytest.raises(ModelError, match=r"second Doubled.*get_config"):
+    with pytest.raises(ModelError, match=r"cannot copy Doubled.*get_config"):
         trained_on_own_step(lambda: model, Monitor())
 
 

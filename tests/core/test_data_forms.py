@@ -366,4 +366,4 @@ def test_a_first_loss_that_is_not_finite_is_no_matter_of_the_rate():
     model.compile("sgd", lambda y, predicted: keras.ops.log(predicted))
     result = lrwidget.range_test(model, (np.ones((8, 1)), np.ones((8, 1))), batch_size=8)
     assert len(result.losses) == 0
-    assert "very first loss" in result.notes[0]
+    assert "first loss is NaN or infinite" in result.notes[0]

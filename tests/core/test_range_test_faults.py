@@ -94,6 +94,7 @@ class Scene:
                 self.model,
                 Data(),
                 steps=STEPS,
+                min_lr=1e-7,
                 max_lr=1e-3,
                 stop_factor=None,
                 on_update=self.updated,

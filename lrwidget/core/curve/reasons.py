@@ -59,7 +59,7 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "bad_loss": Meaning(
         "low",
-        refusal="No suggestion: the very first loss is not finite, before any update. Look at the "
+        refusal="No suggestion: the first loss is NaN or infinite, before any update. Look at the "
         "labels and at the loss function, for a logarithm of 0 or a division by 0.",
     ),
     "bad_gradient": Meaning(

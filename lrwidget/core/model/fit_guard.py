@@ -59,26 +59,29 @@ def check_not_in_use(callback: keras.callbacks.Callback) -> None:
         LRWidgetError: It is in the list of this `fit` twice, or in use by another running `fit`.
     """
     name = type(callback).__name__
-    places = [sum(each is callback for each in held) for held in _callbacks_of_running_fits()]
+    fits = _running_fits()
+    places = [sum(each is callback for each in held) for _, held in fits]
     if max(places, default=0) > 1:
         raise LRWidgetError(
             f"The callbacks of this `fit` hold the same {name} {max(places)} times. Pass it once."
         )
     if sum(places) > 1:
+        # Keras has already told the callback to follow the model of this `fit`.
+        callback.set_model(next(model for model, held in reversed(fits) if callback in held))
         raise LRWidgetError(
             f"This {name} is in use by another `fit` that is still running. Create one for each "
             "`fit`."
         )
 
 
-def _callbacks_of_running_fits() -> list[list[keras.callbacks.Callback]]:
-    """Return the callbacks of each `fit` that is being executed, in any thread."""
+def _running_fits() -> list[tuple[keras.Model, list[keras.callbacks.Callback]]]:
+    """Return model and callbacks of each `fit` that is being executed, the innermost first."""
     found = []
     for frame in _executed_frames():
         if frame.f_code.co_name == "fit":
             held = frame.f_locals.get("callbacks")
             if isinstance(held, keras.callbacks.CallbackList):
-                found.append(held.callbacks)
+                found.append((frame.f_locals["self"], held.callbacks))
     return found
 
 

@@ -34,7 +34,7 @@ def why_non_finite(curve: SweepCurve, batches: Batches, gathered: int) -> NonFin
     if curve.count == 0:
         return NonFinite(
             "first_loss",
-            "The very first loss is not finite, before any update: look at the labels and at the "
+            "The first loss is NaN or infinite, before any update: look at the labels and at the "
             "loss function, for a logarithm of 0 or a division by 0. The learning rate is not the "
             "reason.",
         )
