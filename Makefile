@@ -21,7 +21,7 @@ demo: $(VENV)/.demo ## open the quickstart in JupyterLab (PORT=8888, BROWSER=no 
 
 test: $(VENV)/.test $(VENV)/.chromium lint ## run all checks and tests
 	$(BIN)/python -m pytest $(or $(PYTEST_FLAGS),-n 2 --dist loadfile --ignore=tests/browser)
-	$(if $(PYTEST_FLAGS),,KERAS_BACKEND=jax $(BIN)/python -m pytest tests/backends)
+	$(if $(PYTEST_FLAGS),,KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile tests/backends)
 	$(if $(PYTEST_FLAGS),,$(BIN)/python -m pytest tests/browser)
 
 test-torch: $(VENV)/.torch ## run the tests of all backends on PyTorch

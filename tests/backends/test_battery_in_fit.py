@@ -1,7 +1,4 @@
-"""LRRangeTest and LRMonitor in the `fit` of every model of the battery.
-
-On every backend: test_other_backends.py runs this file again.
-"""
+"""LRRangeTest and LRMonitor in the `fit` of every model of the battery."""
 
 import keras
 import numpy as np

@@ -1,7 +1,4 @@
-"""Whatever happens in a `fit` with LRRangeTest, the model is restored and the user learns of it.
-
-On every backend: test_other_backends.py runs this file again.
-"""
+"""Whatever happens in a `fit` with LRRangeTest, the model is restored and the user learns of it."""
 
 import gc
 import pathlib

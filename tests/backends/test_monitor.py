@@ -1,7 +1,4 @@
-"""The monitor records the true loss and learning rate of every step, and changes no number.
-
-On every backend: test_other_backends.py runs this file again.
-"""
+"""The monitor records the true loss and learning rate of every step, and changes no number."""
 
 import json
 import os

@@ -64,6 +64,8 @@ def _as_torch(values: Any) -> Any:
 class Pipeline:
     """A tf.data.Dataset; every stream has its own shuffles and caches."""
 
+    is_one_shot = False
+
     def __init__(self, dataset: Any, class_weight: ClassWeight) -> None:
         # TensorFlow is loaded already, because the data are a tf.data.Dataset.
         from lrwidget.core.data.tensorflow import Pipeline as OnTensorFlow
@@ -80,6 +82,7 @@ class Pipeline:
 class Arrays:
     """Arrays in memory, shared by all streams, in a different order for each seed and epoch."""
 
+    is_one_shot = False
     variables: list[Any] = []  # noqa: RUF012
 
     def __init__(self, arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> None:
@@ -121,9 +124,9 @@ class PythonData:
 
     def __init__(self, data: Any, class_weight: ClassWeight) -> None:
         self._new_pass, self._class_weight = pass_starter(data), class_weight
-        self._is_one_shot = isinstance(data, Iterator)
+        self.is_one_shot = isinstance(data, Iterator)
         self.per_pass = len(data) if isinstance(data, Sized) else None
 
     def stream(self, seed: int) -> ArrayBatches:  # noqa: ARG002
-        python = PythonStream(self._new_pass, self._class_weight, self._is_one_shot)
+        python = PythonStream(self._new_pass, self._class_weight, self.is_one_shot)
         return ArrayBatches(python.batches(lambda batch: batch), python.close)

@@ -41,10 +41,12 @@ class Source(Protocol):
 
     Attributes:
         per_pass: Batches until the data repeat; None if unknown.
+        is_one_shot: Whether the data are an iterator, which can be read only once.
         variables: Variables that reading the data changes, such as an augmentation's seeds.
     """
 
     per_pass: int | None
+    is_one_shot: bool
     variables: list[Any]
 
     def stream(self, seed: int) -> Batches:

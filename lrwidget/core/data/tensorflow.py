@@ -79,6 +79,8 @@ def _is_finite(part: Any) -> bool:
 class Pipeline:
     """A tf.data.Dataset; every stream has its own shuffles and caches."""
 
+    is_one_shot = False
+
     def __init__(self, dataset: tf.data.Dataset, class_weight: ClassWeight) -> None:
         cardinality = int(dataset.cardinality())
         if cardinality == 0:
@@ -100,6 +102,7 @@ class Pipeline:
 class Arrays:
     """Arrays in memory, shared by all streams, in a different order for each seed and epoch."""
 
+    is_one_shot = False
     variables: list[tf.Variable] = []  # noqa: RUF012
 
     def __init__(self, arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> None:
@@ -155,11 +158,11 @@ class PythonData:
     def __init__(self, data: Any, class_weight: ClassWeight) -> None:
         self._new_pass = pass_starter(data)
         self._class_weight = class_weight
-        self._is_one_shot = isinstance(data, Iterator)
+        self.is_one_shot = isinstance(data, Iterator)
         self.per_pass = len(data) if isinstance(data, Sized) else None
 
     def stream(self, seed: int) -> TensorBatches:  # noqa: ARG002
-        python = PythonStream(self._new_pass, self._class_weight, self._is_one_shot)
+        python = PythonStream(self._new_pass, self._class_weight, self.is_one_shot)
         # Sizes that differ in the first batches are unspecified.
         with refusals_named():
             spec = data_adapter_utils.get_tensor_spec(python.first)

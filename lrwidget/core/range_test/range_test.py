@@ -72,7 +72,8 @@ def range_test(
             PyDataset, a DataLoader, a generator function or any iterable of batches. Data
             shorter than the test is repeated.
         min_lr: First learning rate, > 0. None, the default, leaves it to a probe: a sweep of 30
-            steps before the test, which finds the range in which the loss changes.
+            steps before the test, which finds the range in which the loss changes. An iterator,
+            which can be read only once, is not probed: the range is then 1e-7 to 10.
         max_lr: Last learning rate, > min_lr; None leaves it to the probe.
         steps: Learning rates tried, one optimizer update each, >= 2.
         mode: "exponential" for equal ratios, "linear" for equal differences.
@@ -164,6 +165,10 @@ class RangeTest:
         self._rate = rate_of(model, optimizer, learning_rate)
         check_free(model)
         finish_left_fit(model)
+        self._source = source_of(data, config.batch_size, class_weight)
+        self._is_range_assumed = config.probes and self._source.is_one_shot
+        if self._is_range_assumed:
+            config = config.without_probe()
         seed = secrets.randbits(31) if config.seed is None else config.seed
         self._model, self._data = model, [data, validation_data]
         self._config = replace(config, seed=seed)
@@ -171,7 +176,6 @@ class RangeTest:
         if config.probes:
             # The probe has its own data, so that the first sweep does not depend on it.
             self._seeds.insert(0, seed + config.sweeps)
-        self._source = source_of(data, config.batch_size, class_weight)
         self._validation_source = (
             None if validation_data is None else source_of(validation_data, config.batch_size)
         )
@@ -233,7 +237,7 @@ class RangeTest:
         result = result_of(curves, restored, kind, ("keras", keras.backend.backend()))
         return replace(
             result,
-            notes=(*engine.rate.notes, *dict.fromkeys(sweeps.notes)),
+            notes=(*engine.rate.notes, *dict.fromkeys(sweeps.notes), *self._notes()),
             # The model is restored at this point.
             updates_before=None if leader is None else updates_of(leader),
         )
@@ -250,12 +254,26 @@ class RangeTest:
         streams = self._streams(first)
 
         def run_probe(curve: SweepCurve) -> SweepCurve:
-            return sweeps.run(curve, next(streams))
+            probe = sweeps.run(curve, next(streams))
+            sweeps.notes.clear()  # the test itself meets what is worth a note
+            return probe
 
         def run_sweep(curve: SweepCurve) -> SweepCurve:
             return sweeps.run(curve, next(streams), validation, on_update)
 
+        if self._is_range_assumed and on_range is not None:
+            on_range(self._config)
         return curves_of(self._config, run_probe, run_sweep, on_range)
+
+    def _notes(self) -> list[str]:
+        if not self._is_range_assumed:
+            return []
+        config = self._config
+        return [
+            "The data can be read only once, so no probe looked for the range: the test ran from "
+            f"min_lr={config.min_lr:.3g} to max_lr={config.max_lr:.3g}. Pass both limits, or data "
+            "that start again, such as a generator function."
+        ]
 
     def _streams(self, first: Batches) -> Iterator[Batches]:
         """Yield the data of the probe, if any, then of each sweep; each starts when needed."""

@@ -127,6 +127,10 @@ class RangeTestConfig:
             probes_max=False,
         )
 
+    def without_probe(self) -> "RangeTestConfig":
+        """Return the settings with 1e-7 to 10 on the sides that were left to a probe."""
+        return self.with_found(min(1e-7, self.max_lr / 10), max(10.0, self.min_lr * 10))
+
     def _warn_of_skipped_decades(self) -> None:
         """Warn if a linear ladder between fixed limits skips whole decades."""
         if self.probes or not skips_decades(ladder := self.ladder()):
