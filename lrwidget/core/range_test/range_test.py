@@ -45,8 +45,8 @@ def range_test(
     model: keras.Model,
     data: Any,
     *,
-    min_lr: float | None = None,
-    max_lr: float | None = None,
+    min_lr: float | None = 1e-7,
+    max_lr: float | None = 10.0,
     steps: int = 100,
     mode: Mode = "exponential",
     batch_size: int = 32,
@@ -71,8 +71,8 @@ def range_test(
         data: A batched tf.data.Dataset, arrays as (x, y) or (x, y, sample_weight), a
             PyDataset, a DataLoader, a generator function or any iterable of batches. Data
             shorter than the test is repeated.
-        min_lr: First learning rate, > 0. None, the default, leaves it to a probe: a sweep of 30
-            steps before the test, which finds the range in which the loss changes. An iterator,
+        min_lr: First learning rate, > 0; if None, a probe finds it: a sweep of 30 steps before the
+            test that looks for the range in which the loss changes. An iterator,
             which can be read only once, is not probed: the range is then 1e-7 to 10.
         max_lr: Last learning rate, > min_lr; None leaves it to the probe.
         steps: Learning rates tried, one optimizer update each, >= 2.

@@ -65,7 +65,7 @@ class LRFinderWidget(Applying, VBox):
     Args:
         model: A compiled keras.Model.
         data: Data as for `lrwidget.range_test`: a batched tf.data.Dataset, arrays (x, y), ...
-        min_lr: First learning rate, > 0. If None, a probe finds it: a sweep of 30 steps before each
+        min_lr: First learning rate, > 0; if None, a probe finds it: a sweep of 30 steps before each
             test that looks for the range in which the loss changes.
         max_lr: Last learning rate, > min_lr; if None, the probe finds it.
         steps: Learning rates to try, one training step each, >= 2.
@@ -95,8 +95,8 @@ class LRFinderWidget(Applying, VBox):
         model: keras.Model,
         data: Any,
         *,
-        min_lr: float | None = None,
-        max_lr: float | None = None,
+        min_lr: float | None = 1e-7,
+        max_lr: float | None = 10.0,
         steps: int = 100,
         smoothing: float = DEFAULT_SMOOTHING,
         mode: Mode = "exponential",
