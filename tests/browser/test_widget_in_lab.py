@@ -27,7 +27,7 @@ def finished(show):
 
 def run_to_the_end(notebook):
     notebook.find(".lrw-run").click()
-    expect(notebook.find(".lrw-status")).to_contain_text("pick one")
+    expect(notebook.find(".lrw-status")).to_contain_text("pick a learning rate")
 
 
 def plot_area(notebook):
