@@ -298,7 +298,7 @@ def test_the_result_names_the_backend():
 
 def test_a_sweep_that_was_stopped_does_not_count_beside_a_whole_one():
     tested, stop = made("plain"), threading.Event()
-    settings = {"steps": 20, "seed": 5, "batch_size": BATCH, "max_lr": 1e-3}
+    settings = {"steps": 2000, "seed": 5, "batch_size": BATCH, "max_lr": 1e-3}
     alone = lrwidget.range_test(tested, arrays(), **settings)
 
     def stop_in_the_second(update):

@@ -417,7 +417,7 @@ def trained(name: str, tests: int) -> list[bytes]:
     if isinstance(data, tf.data.Dataset | keras.utils.PyDataset):
         model.fit(data, epochs=2, verbose=0, shuffle=False)
     else:
-        model.fit(data(), epochs=2, verbose=0, steps_per_epoch=4)
+        model.fit(data(), epochs=2, verbose=0, steps_per_epoch=4, shuffle=False)
     return [weights.tobytes() for weights in model.get_weights()]
 
 
