@@ -303,7 +303,8 @@ SPEC = (tf.TensorSpec((None, 6)), tf.TensorSpec((None,), tf.int64))
 @case
 def a_python_generator_in_a_pipeline():
     data = tf.data.Dataset.from_generator(Loader().batches, output_signature=SPEC)
-    return compiled(), data.map(lambda x, y: (2 * x, y)).take(6)
+    data = data.map(lambda x, y: (2 * x, y)).take(6)
+    return compiled(), data.apply(tf.data.experimental.assert_cardinality(6))
 
 
 @case
