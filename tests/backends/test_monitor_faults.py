@@ -229,6 +229,7 @@ def test_a_fault_in_a_drawing_loses_no_step_and_an_error_of_it_is_told_once(
     scene.start()
     monitor = LRMonitor(live=True)
     with warnings.catch_warnings(record=True) as told:
+        warnings.filterwarnings("always", "LRMonitor stopped drawing")
         error = raised_by(scene.watched, [monitor])
     settle(scene.watched)
     assert len(drawn) >= DRAWINGS[moment], "the fault never happened"

@@ -27,7 +27,7 @@ def test_notebook_without_a_person_keeps_the_whole_curve():
         ].values()
     ]
     said = [each["value"] for each in states if "lrw-status" in each.get("_dom_classes", ())]
-    assert "pick one" in said[0]
+    assert "pick a learning rate" in said[0]
     curves = [each for each in states if each["_model_name"] == "LinesModel"]
     assert max(each["x"]["shape"][0] for each in curves) >= 20
     (output,) = notebook.cells[1].outputs
