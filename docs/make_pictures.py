@@ -48,7 +48,9 @@ def take(browser: Browser, theme: str) -> Path:
             notebook.run_cell(0)
             notebook.run_cell(1)
             notebook.find(".lrw-run").click()
-            expect(notebook.find(".lrw-status")).to_contain_text("pick a learning rate", timeout=30_000)
+            expect(notebook.find(".lrw-status")).to_contain_text(
+                "pick a learning rate", timeout=30_000
+            )
             notebook.find(".lrw-rule").first.click()
             expect(notebook.find(".lrw-status")).to_contain_text("Picked")
             page.evaluate("document.activeElement.blur()")
