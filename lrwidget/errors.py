@@ -8,7 +8,6 @@
     ├── TooLargeError        (also a MemoryError)  no second copy of the model fits into memory
     ├── FileError            (also an OSError)     a file that cannot be read or written
     ├── MissingPackageError  (also an ImportError) a package that is not installed
-    ├── BackendError         (also a RuntimeError) Keras' backend does not support this
     └── NotRestoredError     (also a RuntimeError) a variable of the model could not be restored
 
 Errors of the user's own model or data pass through unchanged.
@@ -47,10 +46,6 @@ class FileError(LRWidgetError, OSError):
 
 class MissingPackageError(LRWidgetError, ImportError):
     """A required package is not installed."""
-
-
-class BackendError(LRWidgetError, RuntimeError):
-    """Keras runs on a backend that does not support this."""
 
 
 class NotRestoredError(LRWidgetError, RuntimeError):

@@ -135,7 +135,7 @@ class Trainer:
         flat, others = start[0], start[1:]
         slots = [tf.zeros_like(flat)] * 3
         end, k = SAMPLE_BATCHES * self._size, tf.constant(0)
-        # Not a loop over a range: XLA would compile each length anew.
+        # Not a loop over a range: XLA would compile each length again.
         while k < n:
             x, y = tf.gather(self._x, batches[k]), tf.gather(self._y, batches[k])
             with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""The rule "auto" hardly depends on the steps of a test, and heeds those of the training."""
+"""The rule "auto" hardly depends on the steps of a test, and uses those of the training."""
 
 import keras
 import numpy as np
