@@ -12,6 +12,7 @@ import keras
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind
 from lrwidget.core.data.python_state import PythonState, state_of_data
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.data.source import Batches, source_of
 from lrwidget.core.engine.additions import added_by_building
 from lrwidget.core.engine.choice import engine_for
@@ -27,7 +28,6 @@ from lrwidget.core.model.strategy import scope_of
 from lrwidget.core.model.thread_state import KerasThreadState
 from lrwidget.core.model.values import is_tensorflow
 from lrwidget.core.range_test.growing_curve import (
-    StopFlag,
     SweepCurve,
     Update,
     curves_of,
@@ -35,7 +35,7 @@ from lrwidget.core.range_test.growing_curve import (
 )
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.core.range_test.sweeps import Sweeps
+from lrwidget.core.range_test.sweeps import Sweeps, stopped_waiting
 
 # Number of batches on which the validation loss is measured.
 _VALIDATION_BATCHES = 8
@@ -206,7 +206,11 @@ class RangeTest:
         self._thread_state.enter()
         model = self._model
         random_state = RandomState()
-        with UninterruptedExit() as stack:
+        notes: list[str] = []
+        own = state_variables(model)
+        empty = SweepCurve(self._config.of_probe() if self._config.probes else self._config)
+        curves, rate = [empty], self._rate
+        with stopped_waiting(empty, notes), UninterruptedExit() as stack:
             stack.enter_context(scope_of(model))
             stack.enter_context(reserved(model))
             stack.enter_context(own_seed_generator())
@@ -220,24 +224,26 @@ class RangeTest:
             for state in states:
                 stack.callback(state.restore)
                 snapshot.include(state.variables)
-            first = stack.enter_context(closing(self._source.stream(self._seeds[0])))
+            first = stack.enter_context(closing(self._source.stream(self._seeds[0], stop)))
             engine = engine_for(model, self._rate, self._config.monitor)
             additions = stack.enter_context(added_by_building(model, first.spec, engine))
             own = state_variables(model)
             snapshot.include([*own, *engine.rate.variables])
             stack.enter_context(engine.rate.handed_over())
-            validation = self._validation_batches()
+            rate = engine.rate
+            validation = self._validation_batches(stop)
             sweeps = Sweeps(engine, snapshot, additions.finish, stop)
             curves = self._curves(first, sweeps, validation, on_update, on_range)
+            notes += sweeps.notes
         known = {id(variable) for variable in own}
         left_behind = [each for each in state_variables(model) if id(each) not in known]
         restored = snapshot.restored(left_behind)
-        leader = engine.rate.leader
+        leader = rate.leader
         kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
         result = result_of(curves, restored, kind, ("keras", keras.backend.backend()))
         return replace(
             result,
-            notes=(*engine.rate.notes, *dict.fromkeys(sweeps.notes), *self._notes()),
+            notes=(*rate.notes, *dict.fromkeys(notes), *self._notes()),
             # The model is restored at this point.
             updates_before=None if leader is None else updates_of(leader),
         )
@@ -251,15 +257,19 @@ class RangeTest:
         on_range: Callable[[RangeTestConfig], object] | None,
     ) -> list[SweepCurve]:
         """Return the curve of every sweep, or that of the probe if stopped during the probe."""
-        streams = self._streams(first)
+        streams = self._streams(first, sweeps.stop)
 
         def run_probe(curve: SweepCurve) -> SweepCurve:
-            probe = sweeps.run(curve, next(streams))
-            sweeps.notes.clear()  # the test itself meets what is worth a note
-            return probe
+            with stopped_waiting(curve, sweeps.notes):
+                sweeps.run(curve, next(streams))
+            if curve.stop_reason != "stopped":
+                sweeps.notes.clear()  # the test itself meets what is worth a note
+            return curve
 
         def run_sweep(curve: SweepCurve) -> SweepCurve:
-            return sweeps.run(curve, next(streams), validation, on_update)
+            with stopped_waiting(curve, sweeps.notes):
+                sweeps.run(curve, next(streams), validation, on_update)
+            return curve
 
         if self._is_range_assumed and on_range is not None:
             on_range(self._config)
@@ -275,17 +285,17 @@ class RangeTest:
             "that start again, such as a generator function."
         ]
 
-    def _streams(self, first: Batches) -> Iterator[Batches]:
+    def _streams(self, first: Batches, stop: StopFlag | None) -> Iterator[Batches]:
         """Yield the data of the probe, if any, then of each sweep; each starts when needed."""
         yield first
         for seed in self._seeds[1:]:
-            yield self._source.stream(seed)
+            yield self._source.stream(seed, stop)
 
-    def _validation_batches(self) -> list[Any]:
+    def _validation_batches(self, stop: StopFlag | None) -> list[Any]:
         """Return the first batches of the validation data, in memory."""
         if self._validation_source is None:
             return []
-        with closing(self._validation_source.stream(self._seeds[-1])) as batches:
+        with closing(self._validation_source.stream(self._seeds[-1], stop)) as batches:
             count = min(
                 _VALIDATION_BATCHES, self._validation_source.per_pass or _VALIDATION_BATCHES
             )

@@ -1,17 +1,34 @@
 """Sweeps: runs the passes over the ladder, in groups of steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from lrwidget.core.curve.ladder import FloatArray
+from lrwidget.core.data.reader import SECONDS_AFTER_STOP, StopFlag, StoppedWaiting
 from lrwidget.core.data.source import Batches
 from lrwidget.core.engine.protocol import Engine
 from lrwidget.core.model.snapshot import Snapshot
-from lrwidget.core.range_test.growing_curve import StopFlag, SweepCurve, Update
+from lrwidget.core.range_test.growing_curve import SweepCurve, Update
 from lrwidget.core.range_test.non_finite import why_non_finite
+
+LEFT = (
+    f"The data gave no batch for {SECONDS_AFTER_STOP:g} s after the test was stopped, so the test "
+    "did not wait any longer. What the code of the data still changes is not restored."
+)
 
 # Approximate number of validation losses in a sweep.
 _VALIDATIONS = 20
+
+
+@contextmanager
+def stopped_waiting(curve: SweepCurve, notes: list[str]) -> Iterator[None]:
+    """End a curve as "stopped", with a note, where a stopped test gave up waiting for the data."""
+    try:
+        yield
+    except StoppedWaiting:
+        curve.stop_reason = "stopped"
+        notes.append(LEFT)
 
 
 class Sweeps:
@@ -24,6 +41,7 @@ class Sweeps:
         stop: Checked after every group of steps.
 
     Attributes:
+        stop: The same object.
         notes: Sentences that explain the end of a curve, if needed.
     """
 
@@ -35,7 +53,7 @@ class Sweeps:
         stop: StopFlag | None,
     ) -> None:
         self._engine, self._snapshot, self._on_traced = engine, snapshot, on_traced
-        self._stop = stop
+        self.stop = stop
         self._is_first = True
         self.notes: list[str] = []
 
@@ -64,7 +82,7 @@ class Sweeps:
             self._engine.start(batches)
             self._on_traced()
             self._snapshot.include(self._engine.variables)
-            while not curve.ended_by(self._stop):
+            while not curve.ended_by(self.stop):
                 lrs = _lrs_until_validation(curve) if validation else curve.lrs_to_come
                 curve.add(self._engine.run(lrs))
                 if validation and _is_validated(curve):
@@ -77,6 +95,8 @@ class Sweeps:
         finally:
             self._engine.finish()
             batches.close()
+            if batches.was_left:
+                self.notes.append(LEFT)
 
     def _explain_end(self, curve: SweepCurve, batches: Batches) -> None:
         leader = self._engine.rate.leader
