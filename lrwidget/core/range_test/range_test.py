@@ -276,13 +276,15 @@ class RangeTest:
         return curves_of(self._config, run_probe, run_sweep, on_range)
 
     def _notes(self) -> list[str]:
+        notes = [*self._source.notes, *getattr(self._validation_source, "notes", ())]
         if not self._is_range_assumed:
-            return []
+            return notes
         config = self._config
         return [
+            *notes,
             "The data can be read only once, so no probe looked for the range: the test ran from "
             f"min_lr={config.min_lr:.3g} to max_lr={config.max_lr:.3g}. Pass both limits, or data "
-            "that start again, such as a generator function."
+            "that start again, such as a generator function.",
         ]
 
     def _streams(self, first: Batches, stop: StopFlag | None) -> Iterator[Batches]:
