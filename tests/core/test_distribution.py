@@ -24,7 +24,9 @@ def trained(model):
     return [*model.get_weights(), *(variable.numpy() for variable in model.optimizer.variables)]
 
 data = batches().take(4)
-mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+# As in a notebook whose cell is run again: a strategy of an earlier test is still alive.
+earlier, mirrored = (tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]) for _ in range(2))
+assert lrwidget.range_test(model(earlier), data, steps=5).restored
 one, two = model(tf.distribute.get_strategy()), model(mirrored)
 settings = {"steps": 40, "max_lr": 0.1}
 alone, spread = (lrwidget.range_test(each, data, **settings) for each in (one, two))

@@ -78,37 +78,50 @@ def _parts() -> dict[str, _Part]:
     return parts
 
 
-_clones: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
-_first_generator: list[Any] = []
+class _Clones:
+    """Copies of Keras' global seed generators for the tests of one model.
+
+    A compiled step of this model may have captured one, so each is used again.
+    """
+
+    def __init__(self) -> None:
+        self.by_original: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self.first: Any = None
+
+
+# For each model, because the variable of a clone belongs to the model's tf.distribute strategy.
+_clones: weakref.WeakKeyDictionary[keras.Model, _Clones] = weakref.WeakKeyDictionary()
 
 
 @contextmanager
-def own_seed_generator() -> Iterator[None]:
+def own_seed_generator(model: keras.Model) -> Iterator[None]:
     """Give this thread a Keras seed generator that draws the same numbers as the global one.
 
-    Other cells of a notebook may draw from the global one at the same time. One copy is kept for
-    each, so that a compiled step that has captured the copy can be used again.
+    Other cells of a notebook may draw from the global one at the same time.
+
+    Args:
+        model: The model of the test; call this in the scope of its strategy.
     """
     original = global_state.get_global_attribute(_SEED_GENERATOR)
-    global_state.set_global_attribute(_SEED_GENERATOR, _clone_of(original))
+    clones = _clones.setdefault(model, _Clones())
+    global_state.set_global_attribute(_SEED_GENERATOR, _clone_of(original, clones))
     try:
         yield
     finally:
         global_state.set_global_attribute(_SEED_GENERATOR, original)
 
 
-def _clone_of(original: Any) -> Any:
+def _clone_of(original: Any, clones: _Clones) -> Any:
     if original is None:
         seed = _next_default_seed()
-        if not _first_generator:
-            _first_generator.append(keras.random.SeedGenerator(seed))
-        clone = _first_generator[0]
-        clone.state.assign(np.array([seed, 0]))
-        return clone
-    if original not in _clones:
-        _clones[original] = keras.random.SeedGenerator(0)
-    clone = _clones[original]
-    clone.state.assign(original.state)
+        if clones.first is None:
+            clones.first = keras.random.SeedGenerator(seed)
+        clones.first.state.assign(np.array([seed, 0]))
+        return clones.first
+    if original not in clones.by_original:
+        clones.by_original[original] = keras.random.SeedGenerator(0)
+    clone = clones.by_original[original]
+    clone.state.assign(np.array(keras.ops.convert_to_numpy(original.state)))
     return clone
 
 

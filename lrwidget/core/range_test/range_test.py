@@ -213,7 +213,7 @@ class RangeTest:
         with stopped_waiting(empty, notes), UninterruptedExit() as stack:
             stack.enter_context(scope_of(model))
             stack.enter_context(reserved(model))
-            stack.enter_context(own_seed_generator())
+            stack.enter_context(own_seed_generator(model))
             if alone and model.run_eagerly and is_tensorflow():
                 stack.enter_context(own_operation_seeds())
             snapshot = Snapshot(self._source.variables, random_state, alone)

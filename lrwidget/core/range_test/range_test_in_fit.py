@@ -9,6 +9,8 @@ import keras
 import numpy as np
 
 from lrwidget.core.curve.purpose import OptimizerKind
+from lrwidget.core.data.python_state import PythonState
+from lrwidget.core.model.attributes import ModelAttributes, python_objects_of
 from lrwidget.core.model.fit_guard import FitCall, FitGuard
 from lrwidget.core.model.given_rate import is_setter, variable_of
 from lrwidget.core.model.interrupts import UninterruptedExit
@@ -79,6 +81,13 @@ class RangeTestInFit:
         )
         self._own_value = self._last_value = float("nan")
         self._snapshot = Snapshot(state_variables(model))
+        self._restores_python: list[Callable[[], None]] = []
+        if model.run_eagerly:
+            # The Python code of an eager step runs at each step. Of what it reaches outside of the
+            # model, only random generators are saved: other callbacks may change the rest.
+            held = PythonState(python_objects_of(model), alone=False)
+            self._snapshot.include(held.variables)
+            self._restores_python = [ModelAttributes(model).undo, held.restore]
         if self._optimizer is None:
             self._snapshot.include([self._rate])
         self.guard = FitGuard(model, fit, self)
@@ -207,6 +216,8 @@ class RangeTestInFit:
             stack.callback(self._restore_rate, new_rate)
             if restores_state:
                 stack.callback(self._snapshot.restore)
+                for restore in self._restores_python:
+                    stack.callback(restore)
             stack.callback(_forget_detached_state, self._model)
 
     def _restore_rate(self, new_rate: Any) -> None:
