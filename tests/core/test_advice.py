@@ -143,8 +143,9 @@ def test_made_up_curve_that_only_rises_gets_a_rate_for_fine_tuning_well_below_th
         assert found.low <= found.lr <= found.high
         assert "fine-tune" in found.reason
         assert "labels" not in found.reason
-    # Fifty points are few: noise hides the rise of some.
-    assert hinted <= (4 if n == 50 else 2)
+    # Fifty points are few: over 40 seeds, noise of 2 or 20 % hides the rise of 15 to 20 % of them,
+    # with 100 points of 2.5 %; without noise, of none.
+    assert hinted <= {(50, 0.02): 3, (50, 0.2): 1}.get((n, share), 0)
 
 
 def test_only_auto_suggests_a_rate_for_a_curve_that_only_rises():

@@ -77,15 +77,18 @@ def ended_by_an_interrupt(model: keras.Model, data: Any) -> bool:
         if not timer.is_alive() and not timer.finished.is_set():
             timer.start()
 
-    finished = False
     try:
-        lrwidget.range_test(model, data, steps=20_000, max_lr=1e-3, on_update=soon)
-        finished = True
-        timer.join()
-        time.sleep(0.1)
+        try:
+            lrwidget.range_test(model, data, steps=20_000, max_lr=1e-3, on_update=soon)
+        finally:
+            # Whatever happened, no interrupt may meet a later test.
+            timer.cancel()
+            if timer.ident is not None:
+                timer.join()
+            time.sleep(0.01)
     except KeyboardInterrupt:
-        pass
-    return not finished
+        return True
+    return False
 
 
 @way_out
