@@ -7,7 +7,7 @@ import pytest
 import lrwidget
 from lrwidget.core.model.random_state import RandomState
 from tests.backends.test_battery_in_fit import built, trained
-from tests.core.battery import BACKEND, MODELS
+from tests.core.battery import BACKEND, MODELS, compiled, crossentropy, features, labels
 from tests.core.faults import bytes_of
 
 pytestmark = pytest.mark.skipif(
@@ -31,6 +31,40 @@ def test_a_range_test_leaves_no_trace_and_training_afterwards_equals_training_wi
     assert bytes_of(variables) == before
     assert random.checksum() == random.checksum_now()
     assert trained(model, data) == trained(*built(name))
+
+
+class Shuffled(keras.utils.PyDataset):
+    """Batches in another order each time that a thread starts to read them, as in a pipeline."""
+
+    def __init__(self):
+        super().__init__(workers=2, use_multiprocessing=False)
+        self.starts = 0
+
+    def __len__(self):
+        return 5
+
+    def on_epoch_begin(self):
+        self.starts += 1
+
+    def __getitem__(self, index):
+        rows = np.random.default_rng([self.starts, index]).integers(0, 48, 8)
+        return features()[rows], labels()[rows]
+
+
+@pytest.mark.parametrize("layers", [[], [keras.layers.Dense(3)]], ids=["built", "not built"])
+def test_a_first_fit_reads_the_data_as_often_as_without_a_test(layers):
+    def losses(tests):
+        keras.utils.set_random_seed(3)
+        model, data = compiled("adam", metrics=["accuracy"]), Shuffled()
+        if layers:
+            model = keras.Sequential([keras.layers.Dense(3)])
+            model.compile("adam", crossentropy(), metrics=["accuracy"])
+        for _ in range(tests):
+            lrwidget.range_test(model, data, steps=4, max_lr=1e-2, validation_data=data)
+        data.starts = 0
+        return model.fit(data, epochs=2, verbose=0, shuffle=False).history["loss"], data.starts
+
+    assert losses(0) == losses(1) == losses(2)
 
 
 @pytest.mark.parametrize("name", MODELS)

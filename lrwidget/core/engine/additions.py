@@ -10,6 +10,7 @@ from lrwidget.core.engine.protocol import Engine
 from lrwidget.core.model.attributes import ModelAttributes
 from lrwidget.core.model.building import Built, UnbuiltLayers, build
 from lrwidget.core.model.learning_rate import optimizers_of
+from lrwidget.core.model.values import is_tensorflow
 
 
 class Additions:
@@ -53,7 +54,7 @@ def added_by_building(model: keras.Model, batch_spec: Any, engine: Engine) -> It
         engine: The engine of the test; if it is reused, it holds the slots of an earlier test.
     """
     layers = UnbuiltLayers(model)
-    built = Built(_with_inner(optimizers_of(model)))
+    built = Built([*_with_inner(optimizers_of(model)), *_parts_of_compile(model)])
     build(model, batch_spec)
     built = engine.adopt(built)
     additions = Additions(built, ModelAttributes(model), layers, bool(model.run_eagerly))
@@ -61,6 +62,18 @@ def added_by_building(model: keras.Model, batch_spec: Any, engine: Engine) -> It
         yield additions
     finally:
         additions.undo()
+
+
+def _parts_of_compile(model: keras.Model) -> list[Any]:
+    """Return the loss and the metrics of `compile`, if `fit` reads a batch to build them.
+
+    On JAX and PyTorch, the first `fit` does so before its first epoch. If a range test left them
+    built, that `fit` would not, and data that shuffle would come in another order.
+    """
+    if is_tensorflow():
+        return []
+    parts = (getattr(model, name, None) for name in ("_compile_loss", "_compile_metrics"))
+    return [part for part in parts if part is not None]
 
 
 def _with_inner(optimizers: list[Any]) -> list[Any]:
