@@ -10,7 +10,7 @@ import pytest
 
 from lrwidget import LRFinderWidget
 from lrwidget.errors import BusyError
-from lrwidget.ui.finder.runner import at_most_every
+from lrwidget.ui.finder.pace import at_most_every
 from lrwidget.ui.views.tree import descendants
 from tests.ui.conftest import (
     classes_of,
@@ -256,3 +256,14 @@ def test_the_data_see_the_context_of_the_cell_that_pressed_run(make):
     setting.set("of this cell")
     make(data=data).run(block=True)
     assert seen[0] == "of this cell"  # TensorFlow's own threads start the later passes
+
+
+def test_a_fit_right_after_run_is_refused():
+    model = new_model()
+    widget = LRFinderWidget(model, slow_batches(), min_lr=1e-5, max_lr=1.0)
+    for _ in range(5):
+        widget.run()
+        with pytest.raises(BusyError):
+            model.fit(*new_data(), verbose=0)
+        widget.stop()
+        widget.wait()

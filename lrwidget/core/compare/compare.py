@@ -225,6 +225,7 @@ class Comparing:
         on_update: Callable[[CompareUpdate], object] | None = None,
         stop: StopFlag | None = None,
         alone: bool = True,
+        on_reserved: Callable[[], object] = lambda: None,
     ) -> Comparison:
         """Run everything and restore the model; see `compare`.
 
@@ -232,11 +233,16 @@ class Comparing:
             on_update: As for `compare`.
             stop: As for `compare`.
             alone: Whether no other code runs meanwhile; see `borrowed`.
+            on_reserved: Called as soon as other uses of the model are refused.
         """
         self._thread_state.enter()
         any_source = next(iter(self._sources.values()))
         with borrowed(
-            self.model, [self.data, self.validation_data], any_source.variables, alone=alone
+            self.model,
+            [self.data, self.validation_data],
+            any_source.variables,
+            alone=alone,
+            on_reserved=on_reserved,
         ) as loan:
             local = _Local(self, loan, ValidationData.of(self._validation_source, 0), stop)
             runs, done = in_rounds(self, local.run, on_update, lambda: _is_set(stop))

@@ -185,6 +185,7 @@ class RangeTest:
         stop: StopFlag | None = None,
         on_range: Callable[[RangeTestConfig], object] | None = None,
         alone: bool = True,
+        on_reserved: Callable[[], object] = lambda: None,
     ) -> RangeTestResult:
         """Run the test and restore the model; see `range_test`.
 
@@ -195,6 +196,7 @@ class RangeTest:
             alone: Whether no other code runs during the test. If not, the global random state of
                 Python, numpy and TensorFlow is not restored: another cell of the notebook may
                 have set a seed or drawn from it.
+            on_reserved: Called as soon as other uses of the model are refused.
         """
         self._thread_state.enter()
         with UninterruptedExit() as stack:
@@ -204,6 +206,7 @@ class RangeTest:
                     self._data,
                     self._source.variables,
                     alone=alone,
+                    on_reserved=on_reserved,
                 )
             )
             first = stack.enter_context(closing(self._source.stream(self._seeds[0])))

@@ -215,6 +215,18 @@ class WidgetState(Notices):
             if suggested.error is not None:
                 self.show_error(suggested.error)
 
+    def begin_comparing(self, sentence: str) -> None:
+        """Show that a comparison starts; the last range test stays."""
+        with self.changing():
+            self._say(sentence)
+            self.status = "running"
+
+    def end_comparing(self, status: str, sentence: str) -> None:
+        """Show how a comparison ended."""
+        with self.changing():
+            self._say(sentence)
+            self.status = status
+
     def fail(self, error: BaseException) -> None:
         """Show that the test failed with `error`."""
         with self.changing():
