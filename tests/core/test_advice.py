@@ -191,7 +191,7 @@ def test_real_tests_whose_range_begins_in_the_fall_are_all_doubtful(digits):
     model = network(64, 10)
     for seed in range(12):
         begin_again(model, seed)
-        found = lrwidget.range_test(model, digits, min_lr=1e-3, seed=seed).suggest()
+        found = lrwidget.range_test(model, digits, min_lr=1e-3, max_lr=10.0, seed=seed).suggest()
         assert found.codes == ("cut_off_below",)
         assert found.confidence == "low"
         assert "Lower min_lr=0.001" in found.reason

@@ -180,7 +180,7 @@ def curves_of(
         probe = run_probe(SweepCurve(config.of_probe()))
         if probe.stop_reason == "stopped":
             return [probe]
-        config = config.with_found(*found_range(probe.config.ladder(), probe.losses))
+        config = config.after_probe(*found_range(probe.config.ladder(), probe.losses))
         if on_range is not None:
             on_range(config)
     curves: list[SweepCurve] = []
