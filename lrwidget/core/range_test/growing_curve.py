@@ -135,6 +135,10 @@ class SweepCurve:
         elif self.count == self.config.steps:
             self.stop_reason = "finished"
 
+    def end_before(self, step: int) -> None:
+        """End the curve before a 0-based step, as if the loss of that step were not finite."""
+        self.count, self.stop_reason = step, "non_finite"
+
     def add_validation(self, loss: float) -> None:
         """Add the validation loss after the last step so far."""
         if np.isfinite(loss):
