@@ -115,7 +115,7 @@ MEANINGS: dict[str, Meaning] = {
     "cut_off_above": Meaning(
         "low",
         doubt="The loss had not risen again at max_lr={last:.3g}. Raise max_lr to see where it "
-        "does.",
+        "does. If it never does, scale the inputs and the targets.",
         refusal="No suggestion: the loss did not move by more than its noise up to "
         "max_lr={last:.3g}. Raise max_lr, or use a larger batch.",
         remedy="widen_above",

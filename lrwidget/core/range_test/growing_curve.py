@@ -132,6 +132,7 @@ class SweepCurve:
             self.stop_reason = "diverged"
         elif not finite.all():
             self.stop_reason = "non_finite"
+            self.non_finite_cause = None if self.count else "first_loss"
         elif self.count == self.config.steps:
             self.stop_reason = "finished"
 
