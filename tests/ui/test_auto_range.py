@@ -177,7 +177,8 @@ def test_range_is_fixed_unless_it_is_left_to_the_probe(make):
 
 
 def test_probe_says_what_it_does_and_the_plot_bears_the_mouse(probing):
-    assert part(probing, "status").value == "Looking for the range: a probe of 30 of the 60 steps."
+    said = part(probing, "status").value
+    assert said.startswith("Looking for the range: a probe of 30 of the 60 steps. The first run")
     assert part(probing, "progress").value == 0
     assert axis_of(probing) == (LOWEST, HIGHEST)
     hits = marks_of(probing).hits

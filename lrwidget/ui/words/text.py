@@ -102,9 +102,10 @@ def format_seconds(seconds: float) -> str:
 
 def starting(steps: int, is_probe: bool) -> str:
     """Say that a test, or the probe before it, has started and has not done a step yet."""
+    said = f"Starting {steps} steps."
     if is_probe:
-        return f"Looking for the range: a probe of {PROBE_STEPS} of the {steps} steps."
-    return f"Starting {steps} steps. The first run compiles the training step, which takes a while."
+        said = f"Looking for the range: a probe of {PROBE_STEPS} of the {steps} steps."
+    return f"{said} The first run compiles the training step, which takes a while."
 
 
 def found(config: RangeTestConfig) -> str:
