@@ -60,6 +60,11 @@ class Snapshot:
             value = _value(variable)
             self._saved[id(_native(variable))] = _Saved(variable, value, _checksum(value))
 
+    def exclude(self, variables: Iterable[Variable]) -> None:
+        """Drop variables and their saved values."""
+        for variable in variables:
+            self._saved.pop(id(_native(variable)), None)
+
     def keep_random_state(self) -> None:
         """Save the current global random state, instead of the one at the start."""
         self._random = RandomState()

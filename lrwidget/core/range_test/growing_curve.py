@@ -16,7 +16,7 @@ from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.probe import found_range
 from lrwidget.core.range_test.result import RangeTestResult, series_of
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.core.range_test.versions import versions_of
+from lrwidget.core.versions import versions_of
 
 
 class StopFlag(Protocol):

@@ -11,21 +11,14 @@ import keras
 
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind
-from lrwidget.core.data.python_state import PythonState, state_of_data
 from lrwidget.core.data.source import Batches, source_of
-from lrwidget.core.engine.additions import added_by_building
-from lrwidget.core.engine.choice import engine_for
-from lrwidget.core.model.attributes import python_objects_of
+from lrwidget.core.engine.borrowed import borrowed
 from lrwidget.core.model.fit_guard import finish_left_fit
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.learning_rate import optimizer_kind, updates_of
-from lrwidget.core.model.random_state import RandomState, own_operation_seeds, own_seed_generator
 from lrwidget.core.model.rate_choice import rate_of
-from lrwidget.core.model.reserve import check_free, reserved
-from lrwidget.core.model.snapshot import Snapshot, state_variables
-from lrwidget.core.model.strategy import scope_of
+from lrwidget.core.model.reserve import check_free
 from lrwidget.core.model.thread_state import KerasThreadState
-from lrwidget.core.model.values import is_tensorflow
 from lrwidget.core.range_test.growing_curve import (
     StopFlag,
     SweepCurve,
@@ -207,40 +200,30 @@ class RangeTest:
                 have set a seed or drawn from it.
         """
         self._thread_state.enter()
-        model = self._model
-        random_state = RandomState()
         with UninterruptedExit() as stack:
-            stack.enter_context(scope_of(model))
-            stack.enter_context(reserved(model))
-            stack.enter_context(own_seed_generator())
-            if alone and model.run_eagerly and is_tensorflow():
-                stack.enter_context(own_operation_seeds())
-            snapshot = Snapshot(self._source.variables, random_state, alone)
-            stack.callback(snapshot.restore)
-            states = [state_of_data(data, alone) for data in self._data]
-            if alone or model.run_eagerly:
-                states.append(PythonState(python_objects_of(model), alone))
-            for state in states:
-                stack.callback(state.restore)
-                snapshot.include(state.variables)
+            loan = stack.enter_context(
+                borrowed(
+                    self._model,
+                    self._data,
+                    self._source.variables,
+                    alone=alone,
+                )
+            )
             first = stack.enter_context(closing(self._source.stream(self._seeds[0])))
-            engine = engine_for(model, self._rate, self.config.monitor)
-            additions = stack.enter_context(added_by_building(model, first.spec, engine))
-            own = state_variables(model)
-            snapshot.include([*own, *engine.rate.variables])
-            stack.enter_context(engine.rate.handed_over())
+            training = stack.enter_context(
+                loan.training(self._rate, self.config.monitor, first.spec)
+            )
             validation = self._validation_batches()
-            sweeps = Sweeps(engine, snapshot, additions.finish, stop)
+            sweeps = Sweeps(training, stop)
             curves = self._curves(first, sweeps, validation, on_update, on_range)
-        known = {id(variable) for variable in own}
-        left_behind = [each for each in state_variables(model) if id(each) not in known]
-        restored = snapshot.restored(left_behind)
-        leader = engine.rate.leader
+        restored = loan.restored()
+        rate = training.engine.rate
+        leader = rate.leader
         kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
         result = result_of(curves, restored, kind, ("keras", keras.backend.backend()))
         return replace(
             result,
-            notes=(*engine.rate.notes, *dict.fromkeys(sweeps.notes), *self._notes),
+            notes=(*rate.notes, *dict.fromkeys(sweeps.notes), *self._notes),
             # The model is restored at this point.
             updates_before=None if leader is None else updates_of(leader),
         )
