@@ -7,7 +7,6 @@ import keras
 
 from lrwidget.core.advice.found import FoundLR
 from lrwidget.core.advice.spread import ROUNDS, answer_of, rates_to_try, with_present
-from lrwidget.core.checks import as_count
 from lrwidget.core.compare.compare import CompareUpdate, StopFlag, compare
 from lrwidget.core.compare.neighbors import neighbors
 from lrwidget.core.curve.purpose import Purpose, Target
@@ -100,15 +99,13 @@ def find_lr(
     result = range_test(
         model,
         data,
-        min_lr=None,
-        max_lr=None,
-        steps=_without_probe(steps),
+        steps=steps,
         validation_data=sample,
         **shared,
     )
     suggestion = result.suggest("auto", target, train_steps=train_steps)
     if result.stop_reason == "stopped" or is_one_shot or not needs_trials(model, suggestion):
-        return _from_curve(result, suggestion, target)
+        return _from_curve(result, suggestion, target, steps)
     rates = with_present(rates_to_try(result, suggestion), _present_rate(model, optimizer))
     variants = {name: _variant(rate, purpose.target) for name, rate in rates.items()}
     comparison = compare(
@@ -120,10 +117,10 @@ def find_lr(
         validation_data=validation_data,
         **shared,
     )
-    done = _steps_of(result) + comparison.steps
+    done = _steps_of(result, steps) + comparison.steps
     answer = answer_of(comparison, rates)
     if answer is None:
-        return _from_curve(result, suggestion, target, comparison)
+        return _from_curve(result, suggestion, target, steps, comparison)
     confidence: Confidence = "low" if answer.is_at_edge or answer.is_tied else "medium"
     return FoundLR(
         lr=answer.lr,
@@ -144,12 +141,10 @@ def needs_trials(model: keras.Model, suggestion: Suggestion) -> bool:
     return misleads or not suggestion.reliable
 
 
-def _without_probe(steps: int) -> int:
-    return max(2, as_count("steps", steps, at_least=2) - PROBE_STEPS)
-
-
-def _steps_of(result: RangeTestResult) -> int:
-    return PROBE_STEPS + len(result.lrs)
+def _steps_of(result: RangeTestResult, steps: int) -> int:
+    """Return the training steps of a range test of at most `steps` steps."""
+    has_probed = result.config.steps == steps - PROBE_STEPS
+    return len(result.lrs) + (PROBE_STEPS if has_probed else 0)
 
 
 def _variant(rate: float, target: Target) -> Any:
@@ -166,6 +161,7 @@ def _from_curve(
     result: RangeTestResult,
     suggestion: Suggestion,
     target: Target,
+    steps: int,
     comparison: Any = None,
 ) -> FoundLR:
     reason = suggestion.reason or "The curve of the range test is clear."
@@ -179,7 +175,7 @@ def _from_curve(
         reason=reason,
         range_test=result,
         comparison=comparison,
-        steps=_steps_of(result) + (0 if comparison is None else comparison.steps),
+        steps=_steps_of(result, steps) + (0 if comparison is None else comparison.steps),
         target=target,
     )
 

@@ -32,6 +32,9 @@ class Batches(Protocol):
     def holds_non_finite(self, first: int, count: int) -> bool:
         """Return whether any of `count` batches, from number `first` on, holds NaN or infinity."""
 
+    def first_non_finite(self, count: int) -> int | None:
+        """Return the number of the first of `count` batches that holds NaN or infinity, or None."""
+
     def close(self) -> None:
         """Release the data."""
 

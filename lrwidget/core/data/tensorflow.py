@@ -57,13 +57,24 @@ class TensorBatches:
             return self._non_finite.among(first, count)
         if first + count > _MOST_BATCHES_AGAIN:
             return False
-        again = itertools.islice(self.dataset, first, first + count)
-        return any(not _is_finite(part) for batch in again for part in keras.tree.flatten(batch))
+        return any(map(_holds_non_finite, itertools.islice(self.dataset, first, first + count)))
+
+    def first_non_finite(self, count: int) -> int | None:
+        """Return the number of the first of `count` batches that is not finite; None if all are."""
+        if self._non_finite is not None:
+            return self._non_finite.first(count)
+        again = itertools.islice(self.dataset, min(count, _MOST_BATCHES_AGAIN))
+        bad = (number for number, batch in enumerate(again) if _holds_non_finite(batch))
+        return next(bad, None)
 
     def close(self) -> None:
         """Release the Python data: TensorFlow keeps the function that reads them forever."""
         if self._python is not None:
             self._python.close()
+
+
+def _holds_non_finite(batch: Any) -> bool:
+    return any(not _is_finite(part) for part in keras.tree.flatten(batch))
 
 
 def _is_finite(part: Any) -> bool:

@@ -66,6 +66,10 @@ class Training:
             self.engine.finish()
             batches.close()
 
+    def is_spoilt(self) -> bool:
+        """Return whether a variable that was finite at the start contains NaN or infinity now."""
+        return self._snapshot.is_spoilt()
+
 
 class Borrowed:
     """A model that is reserved and will be restored; create it with `borrowed`.

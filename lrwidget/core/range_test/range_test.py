@@ -38,8 +38,8 @@ def range_test(
     model: keras.Model,
     data: Any,
     *,
-    min_lr: float | None = 1e-7,
-    max_lr: float | None = 10.0,
+    min_lr: float | None = None,
+    max_lr: float | None = None,
     steps: int = 100,
     mode: Mode = "exponential",
     batch_size: int = 32,
@@ -64,11 +64,13 @@ def range_test(
         data: A batched tf.data.Dataset, arrays as (x, y) or (x, y, sample_weight), a
             PyDataset, a DataLoader, a generator function or any iterable of batches. Data
             shorter than the test is repeated.
-        min_lr: First learning rate, > 0; if None, a probe finds it: a sweep of 30 steps before the
-            test that looks for the range in which the loss changes. An iterator,
-            which can be read only once, is not probed: the range is then 1e-7 to 10.
+        min_lr: First learning rate, > 0. None, the default, leaves it to a probe: the first 30 of
+            the steps look for the range in which the loss changes, and the model is restored
+            before the others. Without a probe, for fewer than 60 steps and for an iterator that
+            can be read only once, the range is 1e-7 to 10, and a note in the result says so.
         max_lr: Last learning rate, > min_lr; None leaves it to the probe.
-        steps: Learning rates tried, one optimizer update each, >= 2.
+        steps: Optimizer updates in a sweep, >= 2: one for each learning rate, and 30 for the
+            probe. 100 steps try 100 learning rates between fixed limits, and 70 after a probe.
         mode: "exponential" for equal ratios, "linear" for equal differences.
         batch_size: Samples in a batch, if the data are arrays.
         stop_factor: Stop when the loss has risen above its best by this many thirds of its
@@ -93,7 +95,7 @@ def range_test(
             set, the test ends as "stopped".
 
     Returns:
-        The result.
+        The result. Its `config` has the range that the probe found and the steps after it.
 
     Raises:
         LRWidgetError: A setting, the model or the data cannot be used. The model is unchanged.
@@ -140,6 +142,9 @@ class RangeTest:
         optimizer: As for `range_test`.
         learning_rate: As for `range_test`.
 
+    Attributes:
+        config: The settings, with the seed; without a probe if the data or the steps allow none.
+
     Raises:
         LRWidgetError: The model or the data cannot be used. The model is unchanged.
     """
@@ -159,12 +164,10 @@ class RangeTest:
         check_free(model)
         finish_left_fit(model)
         self._source = source_of(data, config.batch_size, class_weight)
-        self._is_range_assumed = config.probes and self._source.is_one_shot
-        if self._is_range_assumed:
-            config = config.without_probe()
+        config, self._notes = config.or_without_probe(self._source.is_one_shot)
         seed = secrets.randbits(31) if config.seed is None else config.seed
         self._model, self._data = model, [data, validation_data]
-        self._config = replace(config, seed=seed)
+        self.config = replace(config, seed=seed)
         self._seeds = [seed + sweep for sweep in range(config.sweeps)]
         if config.probes:
             # The probe has its own data, so that the first sweep does not depend on it.
@@ -211,7 +214,7 @@ class RangeTest:
             )
             first = stack.enter_context(closing(self._source.stream(self._seeds[0])))
             training = stack.enter_context(
-                loan.training(self._rate, self._config.monitor, first.spec)
+                loan.training(self._rate, self.config.monitor, first.spec)
             )
             validation = self._validation_batches()
             sweeps = Sweeps(training, stop)
@@ -223,7 +226,7 @@ class RangeTest:
         result = result_of(curves, restored, kind, ("keras", keras.backend.backend()))
         return replace(
             result,
-            notes=(*rate.notes, *dict.fromkeys(sweeps.notes), *self._notes()),
+            notes=(*rate.notes, *dict.fromkeys(sweeps.notes), *self._notes),
             # The model is restored at this point.
             updates_before=None if leader is None else updates_of(leader),
         )
@@ -247,19 +250,7 @@ class RangeTest:
         def run_sweep(curve: SweepCurve) -> SweepCurve:
             return sweeps.run(curve, next(streams), validation, on_update)
 
-        if self._is_range_assumed and on_range is not None:
-            on_range(self._config)
-        return curves_of(self._config, run_probe, run_sweep, on_range)
-
-    def _notes(self) -> list[str]:
-        if not self._is_range_assumed:
-            return []
-        config = self._config
-        return [
-            "The data can be read only once, so no probe looked for the range: the test ran from "
-            f"min_lr={config.min_lr:.3g} to max_lr={config.max_lr:.3g}. Pass both limits, or data "
-            "that start again, such as a generator function."
-        ]
+        return curves_of(self.config, run_probe, run_sweep, on_range)
 
     def _streams(self, first: Batches) -> Iterator[Batches]:
         """Yield the data of the probe, if any, then of each sweep; each starts when needed."""

@@ -54,16 +54,33 @@ class Sweeps:
                     curve.add_validation(engine.evaluate(validation))
                 if on_update is not None:
                     on_update(curve.update())
+            self._end_at_bad_data(curve, batches)
             if curve.stop_reason == "non_finite":
                 self._explain_end(curve, batches)
             return curve
 
+    def _end_at_bad_data(self, curve: SweepCurve, batches: Batches) -> None:
+        """End a curve before the batch that made the weights NaN, if its losses are finite.
+
+        Some fused operations turn NaN into 0: with TensorFlow on a CPU, the loss of a network whose
+        first layer is NaN can be that of a network that ignores its inputs.
+        """
+        if curve.stop_reason == "non_finite" or not self._training.is_spoilt():
+            return
+        gathered = self._gathered()
+        bad = batches.first_non_finite(curve.count * gathered)
+        if bad is not None:
+            curve.end_before(bad // gathered)
+
     def _explain_end(self, curve: SweepCurve, batches: Batches) -> None:
-        leader = self._training.engine.rate.leader
-        gathered = 1 if leader is None else leader.gradient_accumulation_steps or 1
-        curve.non_finite_cause, note = why_non_finite(curve, batches, gathered)
+        curve.non_finite_cause, note = why_non_finite(curve, batches, self._gathered())
         if note:
             self.notes.append(note)
+
+    def _gathered(self) -> int:
+        """Return the number of batches in one optimizer update."""
+        leader = self._training.engine.rate.leader
+        return 1 if leader is None else leader.gradient_accumulation_steps or 1
 
 
 def _lrs_until_validation(curve: SweepCurve) -> FloatArray:

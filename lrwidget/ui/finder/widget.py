@@ -1,6 +1,8 @@
 """LRFinderWidget: connects the parts of the widget and has its Python methods."""
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +12,7 @@ from traitlets import Enum, TraitType
 
 from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.curve.ladder import Mode
+from lrwidget.core.curve.purpose import Purpose
 from lrwidget.core.curve.smoothing import DEFAULT_SMOOTHING
 from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.core.model.apply import apply_lr
@@ -46,7 +49,7 @@ from lrwidget.ui.views.plan_panel import PlanPanel
 from lrwidget.ui.views.plot import Plot
 from lrwidget.ui.views.rules_line import RulesLine, VerdictLine
 from lrwidget.ui.views.tree import descendants
-from lrwidget.ui.words import text
+from lrwidget.ui.words import kinds, text
 
 TO_RUN = "To run a test, make another one with `LRFinderWidget(model, data)`."
 
@@ -71,10 +74,11 @@ class LRFinderWidget(Applying, VBox):
     Args:
         model: A compiled keras.Model.
         data: Data as for `lrwidget.range_test`: a batched tf.data.Dataset, arrays (x, y), ...
-        min_lr: First learning rate, > 0; if None, a probe finds it: a sweep of 30 steps before each
-            test that looks for the range in which the loss changes.
-        max_lr: Last learning rate, > min_lr; if None, the probe finds it.
-        steps: Learning rates to try, one training step each, >= 2.
+        min_lr: First learning rate, > 0. None, the default, leaves it to a probe: the first 30 of
+            the steps of every test look for the range in which the loss changes. Without a probe,
+            for fewer than 60 steps and for data that can be read only once, it is 1e-7 to 10.
+        max_lr: Last learning rate, > min_lr; None leaves it to the probe.
+        steps: Training steps in a sweep, >= 2: one for each learning rate, and 30 for the probe.
         smoothing: How strongly the displayed curve is smoothed, in [0, 1).
         mode: "exponential" for equal ratios, "linear" for equal differences.
         batch_size: Samples in a batch, for data given as arrays.
@@ -87,6 +91,9 @@ class LRFinderWidget(Applying, VBox):
         optimizer: For a model with several optimizers, the one whose learning rate is changed.
         learning_rate: In place of an optimizer, a keras.Variable that the training step reads as
             its learning rate, or a function that sets it; see `lrwidget.range_test`.
+        train_steps: Number of steps of the planned training, for which "auto" then suggests; see
+            `lrwidget.suggest`. For a schedule under "Apply as", "auto" uses its epochs times the
+            batches per epoch instead; the epochs then start with those of `train_steps`.
         monitor: Which of the values that the model's own `train_step` returns is the loss.
 
     Raises:
@@ -101,8 +108,8 @@ class LRFinderWidget(Applying, VBox):
         model: keras.Model,
         data: Any,
         *,
-        min_lr: float | None = 1e-7,
-        max_lr: float | None = 10.0,
+        min_lr: float | None = None,
+        max_lr: float | None = None,
         steps: int = 100,
         smoothing: float = DEFAULT_SMOOTHING,
         mode: Mode = "exponential",
@@ -114,6 +121,7 @@ class LRFinderWidget(Applying, VBox):
         class_weight: dict[int, float] | None = None,
         optimizer: keras.optimizers.Optimizer | None = None,
         learning_rate: Any = None,
+        train_steps: int | None = None,
         monitor: str = "loss",
     ) -> None:
         config = RangeTestConfig.of(
@@ -130,6 +138,7 @@ class LRFinderWidget(Applying, VBox):
         check_model(model)
         check_optimizer(optimizer)
         check_smoothing(smoothing)
+        train_steps = Purpose(train_steps=train_steps).train_steps
         self._model, self._data = model, data
         self._options = {
             "validation_data": validation_data,
@@ -139,6 +148,7 @@ class LRFinderWidget(Applying, VBox):
         }
         self._optimizer, self._learning_rate = optimizer, learning_rate
         self._set_up(config, smoothing, has_model=True)
+        self._state.train_steps = train_steps
 
     def _set_up(self, config: RangeTestConfig, smoothing: float, has_model: bool) -> None:
         """Make the state and the views."""
@@ -267,13 +277,19 @@ class LRFinderWidget(Applying, VBox):
     def _prepare(self) -> tuple[Job, Callable[[], None]]:
         config = self._state.config(self._config)
         test = RangeTest(self._model, self._data, config, **self._options)
-        return RangeTestJob(self._state, test), partial(self._begin, config, test.batches_per_pass)
+        begin = partial(self._begin, test.config, test.batches_per_pass)
+        return RangeTestJob(self._state, test), begin
 
     def _begin(self, config: RangeTestConfig, batches_per_pass: int | None) -> None:
         self._check_open()  # another thread may have closed it by now
         self._state.begin(config)
-        if batches_per_pass is not None:
-            self._state.set_plan(batches=batches_per_pass)
+        if batches_per_pass is None:
+            return
+        planned: dict[str, int] = {"batches": batches_per_pass}
+        if self._state.train_steps is not None and self._state.plan.batches is None:
+            epochs = math.ceil(self._state.train_steps / batches_per_pass)
+            planned["epochs"] = min(epochs, kinds.MOST // batches_per_pass)
+        self._state.set_plan(**planned)
 
     def _run_pressed(self) -> None:
         if not self._state.is_busy:
@@ -425,7 +441,8 @@ class LRFinderWidget(Applying, VBox):
                 raise LRWidgetError(
                     "Nothing to extend: the last test covered enough range and steps."
                 )
-            for name, value in remedied(state.result.config, state.verdict.remedy).items():
+            last = replace(state.result.config, steps=state.steps_of_test)
+            for name, value in remedied(last, state.verdict.remedy).items():
                 state.set_setting(name, value)
         self.run()
 

@@ -58,6 +58,7 @@ class WidgetState(Notices):
     mode = Unicode()
     sweeps = Int()
     stop_factor = Float()
+    train_steps = Int(None, allow_none=True, help="Steps of the planned training, if known.")
 
     has_model = Bool(True, help="Whether there is a model for Run and Apply.")
     status = Enum(STATUSES, "idle")
@@ -82,6 +83,7 @@ class WidgetState(Notices):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._started_at = 0.0
+        self.steps_of_test = 0  # of the last test, with its probe
         self._suggested = Suggested()
 
     @classmethod
@@ -120,6 +122,13 @@ class WidgetState(Notices):
         return self.plan.lower(self.picked_lr)
 
     @property
+    def planned_steps(self) -> int | None:
+        """Training steps for which "auto" suggests: of the schedule, or else `train_steps`."""
+        if self.plan.is_schedule and self.plan.batches is not None:
+            return self.plan.epochs * self.plan.batches
+        return self.train_steps
+
+    @property
     def is_busy(self) -> bool:
         """Whether a test is running or stopping."""
         return self.status in BUSY
@@ -150,6 +159,8 @@ class WidgetState(Notices):
         """Clear the last test and show that the next one starts."""
         with self.changing():
             self._started_at = time.monotonic()
+            self.steps_of_test = config.steps
+            self._show_limits(config)
             first = config.of_probe() if config.probes else config
             self.ladder = first.ladder()
             self.progress = 0.0
@@ -162,18 +173,22 @@ class WidgetState(Notices):
             self.plan = replace(self.plan, low_lr=None, found_low=None)
             self.aims_low = False
             self.pick_is_applied = False
-            self._say(text.starting(first.steps, config.probes))
+            self._say(text.starting(config.steps, config.probes))
             self.status = "running"
 
     def set_found_range(self, config: RangeTestConfig) -> None:
         """Show the limits of the running test that a probe has just found."""
         with self.changing():
             self.ladder = config.ladder()
-            for limit, probes in LEFT_TO_PROBE.items():
-                if getattr(self, probes):
-                    setattr(self, limit, getattr(config, limit))
+            self._show_limits(config)
             if self.status == "running":
                 self._say(text.found(config))
+
+    def _show_limits(self, config: RangeTestConfig) -> None:
+        """Show the limits of a test on the sides that are not set by hand."""
+        for limit, probes in LEFT_TO_PROBE.items():
+            if getattr(self, probes) and not getattr(config, probes):
+                setattr(self, limit, getattr(config, limit))
 
     def advance(self, update: Update) -> None:
         """Show what the running test has measured so far."""
@@ -244,14 +259,14 @@ class WidgetState(Notices):
     def set_plan(self, **values: Any) -> None:
         """Change how the pick is used; see `Plan.changed`."""
         with self.changing():
-            kind, target = self.plan.kind, self.plan.recipe.target
+            kind, purpose = self.plan.kind, (self.plan.recipe.target, self.planned_steps)
             self.plan = self.plan.changed(**values)
             self.pick_is_applied = False
             self._accept()
             if self.plan.kind != kind and self.picked_lr is not None:
                 self._say_pick(self.picked_lr)
-            if self.plan.recipe.target != target:
-                self._suggest_for_another_target()
+            if (self.plan.recipe.target, self.planned_steps) != purpose:
+                self._suggest_for_another_purpose()
             is_aiming = self.aims_low and "low_lr" not in values
             self.aims_low = is_aiming and bool(self.plan.recipe.lower)
 
@@ -297,20 +312,23 @@ class WidgetState(Notices):
         self._suggest()
 
     def _suggest(self) -> None:
-        found = self._suggested.by_target.get(self.plan.recipe.target)
-        if self.result is not None and found is not None:
-            self.suggestions = dict(found)
+        found = self._suggested.by_rule
+        if self.result is not None and found:
+            # Only "auto" depends on what its learning rate is for; no code of the user runs here.
+            target, steps = self.plan.recipe.target, self.planned_steps
+            auto = self.result.suggest("auto", target, train_steps=steps)
+            self.suggestions = {**found, "auto": auto}
             verdict = Verdict.of(self.suggestions, self.result)
             self.verdict = verdict if self.has_model else replace(verdict, remedy="")
 
-    def _suggest_for_another_target(self) -> None:
+    def _suggest_for_another_purpose(self) -> None:
         before, picked = self.suggestion("auto"), self.picked_lr
         self._suggest()
         now = self.suggestion("auto")
         if picked is None or not (before and now) or now.lr is None:
             return
         if before.lr == picked != now.lr:
-            self._say(text.other_target(self.plan.kind, now.lr, picked))
+            self._say(text.other_purpose(self.plan.kind, self.planned_steps, now.lr, picked))
 
     def _measure(self, measured: Measured) -> None:
         self.measured = measured
