@@ -49,10 +49,10 @@ def find_lr(
     """Return one learning rate: from a range test, and from short trainings where needed.
 
     The range test comes first. If its suggestion has low confidence or none, or if the model has
-    recurrent or attention layers, whose curves often mislead, eight learning rates over what the
-    curve leaves open, and the present one, are trained: all for 20 steps, the better half for 40,
-    and the better half of these for 80. Every training starts from the model's present state. The
-    model is restored bit for bit.
+    recurrent or attention layers, whose curves often mislead, five learning rates from a tenth of
+    the suggestion to ten times it, and the present one, are trained: all for 40 steps, and the
+    better half for 80. The answer is the geometric mean of the best of them and the suggestion.
+    Every training starts from the model's present state. The model is restored bit for bit.
 
     Args:
         model: A compiled Keras model.
@@ -118,7 +118,7 @@ def find_lr(
         **shared,
     )
     done = _steps_of(result, steps) + comparison.steps
-    answer = answer_of(comparison, rates)
+    answer = answer_of(comparison, rates, suggestion.lr)
     if answer is None:
         return _from_curve(result, suggestion, target, steps, comparison)
     confidence: Confidence = "low" if answer.is_at_edge or answer.is_tied else "medium"
@@ -188,6 +188,8 @@ def _reason(suggestion: Suggestion, comparison: Any, is_at_edge: bool) -> str:
     )
     trials = len(comparison.ranking)
     text = f"{why}, so {trials} rates were trained: {comparison.summary}"
+    if suggestion.lr is not None:
+        text += " The answer lies halfway between that rate and the one the curve suggests."
     if is_at_edge:
-        text += " It is the outermost rate that was tried: a better one may lie beyond."
+        text += " The best is the outermost rate that was tried: a better one may lie beyond."
     return text
