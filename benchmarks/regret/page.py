@@ -135,3 +135,36 @@ below the edge. One weight and one limit for all optimizers did as well as one f
 The models are small and train for 250 to 1000 steps. Few tasks were measured; a difference of a
 few hundredths between two rows says nothing. Log-averages with a smoothed minimum were not tried.
 """
+
+SEARCHES = """\
+# What do short trainings add to a curve?
+
+`find_lr` spends training steps only where the curve of a range test does not decide. Is its answer
+better than the curve alone, and than the searches that people would run with as many steps? The
+tasks, the seeds and the definition of regret are those of [the study](regret.md); here only with
+Adam. The page is made by
+
+    python -m benchmarks.regret measure --optimizers adam
+    python -m benchmarks.regret searches > docs/searches.md
+
+Every trial is a training on other batches than the one that regret is measured with; its score is
+the training loss of its last tenth. Trials run at the rates of the study's grid, three a decade,
+nearest to those that a search asks for. Steps count everything, the range test included.
+
+{regret}
+
+The intervals hold 95 % of the means when the pairs of data and model are drawn again. How the
+trials are spread and that the answer is the geometric mean of both were chosen on the tasks of
+"tuned on", one seed each. Optimizers that need no learning rate, such as Prodigy, were not
+measured here; the [older page](regret_before.md) has them.
+
+## What the confidence of find_lr means
+
+{confidence}
+
+## What `stop_early` saves in `compare`
+
+Five rates around the suggestion, 250 steps each, constant and one-cycle:
+
+{early}
+"""
