@@ -162,3 +162,28 @@ def test_closing_during_a_comparison_restores_the_model():
     widget.close()
     now = [each.numpy() for each in model.variables]
     assert all(np.array_equal(a, b) for a, b in zip(before, now, strict=True))
+
+
+def test_a_doubtful_suggestion_is_checked_by_training_and_the_answer_picked():
+    labels = np.random.default_rng(1).integers(0, 3, 640)
+    widget = LRFinderWidget(new_model(), (new_data()[0], labels), seed=0, min_lr=1e-5, max_lr=1.0)
+    widget.run(block=True)
+    auto = widget.suggestions["auto"]
+    assert not auto.reliable
+    assert auto.lr is not None
+    assert "about" in part(widget, "check").description
+    part(widget, "check").click()
+    assert widget.wait(60)
+    assert part(widget, "tabs").selected_index == 1
+    best = widget.comparison.runs[
+        [run.name for run in widget.comparison.runs].index(widget.comparison.best)
+    ].lrs[0]
+    assert widget.picked_lr == pytest.approx(np.sqrt(best * auto.lr), rel=1e-6)
+    assert "Picked" in part(widget, "compare-status").value
+
+
+def test_a_clear_suggestion_needs_no_check():
+    widget = new_widget()
+    widget.run(block=True)
+    assert widget.suggestions["auto"].reliable
+    assert part(widget, "check").layout.display == "none"

@@ -6,8 +6,10 @@ from typing import Any
 
 import keras
 
+from lrwidget.core.advice.spread import ROUNDS, answer_of, rates_to_try, with_present
 from lrwidget.core.checks import as_count, plain_number
 from lrwidget.core.compare.compare import CompareSettings, Comparing
+from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.compare.neighbors import neighbors
 from lrwidget.core.compare.variants import variants_of
 from lrwidget.core.curve.ladder import format_lr
@@ -32,6 +34,7 @@ class CompareDesk:
 
     def __init__(self, state: WidgetState, compare_state: CompareState) -> None:
         self._state, self._comparing = state, compare_state
+        self._tried: dict[str, float] = {}
 
     def add_typed(self, lr: float) -> None:
         """Add a constant learning rate."""
@@ -72,6 +75,33 @@ class CompareDesk:
         plan = self._state.plan
         self._comparing.set_entries([_planned(plan, each) for each in neighbors(lr).values()])
 
+    def fill_for_check(self, present: float | None) -> None:
+        """Replace the list by the rates that `find_lr` tries after a doubtful curve.
+
+        Args:
+            present: The learning rate of the model now, if known.
+
+        Raises:
+            LRWidgetError: No range test has ended.
+        """
+        result, auto = self._state.result, self._state.suggestion("auto")
+        if result is None or auto is None:
+            raise LRWidgetError("There is no suggestion to check yet: run a range test first.")
+        plan = self._state.plan
+        rates = with_present(rates_to_try(result, auto), present)
+        self._comparing.set_entries([_planned(plan, rate, name) for name, rate in rates.items()])
+        self._comparing.set_number("steps", ROUNDS[-1])
+        self._comparing.set_number("seeds", 1)
+        self._tried = rates
+
+    def pick_answer(self, comparison: Comparison) -> None:
+        """Pick the answer of a check, as `find_lr` reads it."""
+        auto = self._state.suggestion("auto")
+        answer = answer_of(comparison, self._tried, None if auto is None else auto.lr)
+        if answer is not None and not any(r.stop_reason == "stopped" for r in comparison.runs):
+            self._state.pick(answer.lr)
+            self._comparing.say(compare_text.checked(comparison, answer.lr))
+
     def fill_with(self, variants: Any, present: keras.optimizers.Optimizer | None) -> None:
         """Replace the list by variants as `lrwidget.compare` takes them.
 
@@ -97,9 +127,23 @@ class CompareDesk:
             self._comparing.set_number("seeds", as_count("seeds", seeds, at_least=1))
 
     def prepare(
-        self, model: keras.Model, data: Any, batch_size: int, seed: int | None, options: Any
+        self,
+        model: keras.Model,
+        data: Any,
+        batch_size: int,
+        seed: int | None,
+        options: Any,
+        is_check: bool = False,
     ) -> tuple[CompareJob, Callable[[], None]]:
         """Return the job of the next comparison, and a function that reports its start.
+
+        Args:
+            model: The model.
+            data: The training data.
+            batch_size: As for `compare`.
+            seed: As for `compare`.
+            options: The other settings of `compare` that the widget was made with.
+            is_check: Whether this is the check of a suggestion, in rounds, whose answer is picked.
 
         Raises:
             LRWidgetError: The list is empty, or a setting, the model or the data cannot be used.
@@ -119,7 +163,7 @@ class CompareDesk:
             seed=seed,
             monitor=options["monitor"],
             stop_early=True,
-            rounds=None,
+            rounds=ROUNDS if is_check else None,
         )
         comparing = Comparing(
             model,
@@ -131,7 +175,8 @@ class CompareDesk:
             optimizer=options["optimizer"],
         )
         planned = settings.steps * settings.seeds * len(state.entries)
-        return CompareJob(state, comparing), partial(state.begin, planned)
+        after = self.pick_answer if is_check else None
+        return CompareJob(state, comparing, after), partial(state.begin, planned)
 
     def winner(self) -> Entry:
         """Return the best variant of the last comparison.

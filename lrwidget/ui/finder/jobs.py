@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from lrwidget.core.compare.compare import Comparing, StopFlag
+from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.range_test.range_test import RangeTest
 from lrwidget.ui.finder.pace import REDRAW_SECONDS, at_most_every
 from lrwidget.ui.state.compare_state import CompareState
@@ -62,10 +63,21 @@ class RangeTestJob:
 
 
 class CompareJob:
-    """A comparison; see `Job`."""
+    """A comparison; see `Job`.
 
-    def __init__(self, state: CompareState, comparing: Comparing) -> None:
-        self._state = state
+    Args:
+        state: Shows its progress and its end.
+        comparing: The comparison.
+        after: Called with the result once it is shown; None for nothing.
+    """
+
+    def __init__(
+        self,
+        state: CompareState,
+        comparing: Comparing,
+        after: Callable[[Comparison], None] | None = None,
+    ) -> None:
+        self._state, self._after = state, after
         self._comparisons = [comparing]
 
     def run(
@@ -77,7 +89,12 @@ class CompareJob:
 
     def outcome(self, result: Any) -> Callable[[], None]:
         """Return a function that shows the ranking."""
-        return partial(self._state.finish, result)
+        return partial(self._show, result)
+
+    def _show(self, result: Comparison) -> None:
+        self._state.finish(result)
+        if self._after is not None:
+            self._after(result)
 
     def fail(self, error: BaseException) -> None:
         """Show an error."""

@@ -17,6 +17,7 @@ from lrwidget.core.curve.smoothing import DEFAULT_SMOOTHING
 from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.core.model.apply import apply_lr
 from lrwidget.core.model.interrupts import interrupts_held_back
+from lrwidget.core.model.learning_rate import rate_value
 from lrwidget.core.range_test.range_test import RangeTest
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
@@ -199,7 +200,7 @@ class LRFinderWidget(Applying, VBox):
                 RunLine(state, self._run_pressed, self.stop, free),
                 Plot(state, self._pointed_at, self.show, self._show_earlier, guarded),
                 RulesLine(state, self._pointed_at, guarded),
-                VerdictLine(state, self.extend, free),
+                VerdictLine(state, self.extend, self._check_pressed, free),
                 PickLine(state, self.pick, self._set_kind, buttons, guarded),
                 PlanPanel(state, self._set_plan_number, self._aim, guarded),
                 CodeBox(state, lambda: self.code),
@@ -348,11 +349,11 @@ class LRFinderWidget(Applying, VBox):
             self._state.applied(change, self._steps_done())
             self._desk.applied(change)
 
-    def _prepare_comparison(self) -> tuple[Job, Callable[[], None]]:
+    def _prepare_comparison(self, is_check: bool = False) -> tuple[Job, Callable[[], None]]:
         config = self._config
         options = {**self._options, "monitor": config.monitor}
         job, begin = self._desk.prepare(
-            self._model, self._data, config.batch_size, config.seed, options
+            self._model, self._data, config.batch_size, config.seed, options, is_check
         )
 
         def begin_if_open() -> None:
@@ -371,6 +372,14 @@ class LRFinderWidget(Applying, VBox):
         self._desk.fill_with_neighbors()
         self._tabs.selected_index = 1
         self.compare()
+
+    def _check_pressed(self) -> None:
+        if self._state.is_busy:
+            return
+        optimizer = self._optimizer or getattr(self._model, "optimizer", None)
+        self._desk.fill_for_check(None if optimizer is None else rate_value(optimizer))
+        self._tabs.selected_index = 1
+        self._start(partial(self._prepare_comparison, is_check=True), block=False)
 
     def stop(self) -> None:
         """Ask a running test to stop and restore the model."""

@@ -42,6 +42,9 @@ LEFT_TO_PROBE = {"min_lr": "probes_min", "max_lr": "probes_max"}
 
 SETTINGS = (*LEFT_TO_PROBE, *LEFT_TO_PROBE.values(), "steps", "mode", "sweeps", "stop_factor")
 
+CHECK_STEPS = 480
+"""Training steps of the check of a suggestion, at most."""
+
 EARLIER = 5
 """Number of earlier tests that stay on the plot."""
 
@@ -83,6 +86,7 @@ class WidgetState(Notices):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._started_at = 0.0
+        self._steps_per_second = 0.0
         self.steps_of_test = 0  # of the last test, with its probe
         self._suggested = Suggested()
 
@@ -99,7 +103,7 @@ class WidgetState(Notices):
 
     @property
     def next_step(self) -> str:
-        """The step to suggest next: "run", "extend", "pick", "apply", or "" for none."""
+        """The step to suggest next: "run", "extend", "check", "pick", "apply", or ""."""
         if self.is_busy:
             return ""
         if self.picked_lr is not None:
@@ -107,9 +111,22 @@ class WidgetState(Notices):
         auto = self.suggestion("auto")
         if auto is not None and not auto.reliable and self.verdict.remedy:
             return "extend"
+        if self.is_doubtful:
+            return "check"
         if auto is not None and auto.lr is not None:
             return "pick"
         return "run" if self.has_model else ""
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether "auto" has an answer with low confidence, which training can check."""
+        auto = self.suggestion("auto")
+        return self.has_model and auto is not None and auto.lr is not None and not auto.reliable
+
+    @property
+    def check_seconds(self) -> float | None:
+        """How long a check by training may take; None before a test has run."""
+        return None if not self._steps_per_second else CHECK_STEPS / self._steps_per_second
 
     @property
     def auto_range(self) -> bool:
@@ -193,6 +210,7 @@ class WidgetState(Notices):
     def advance(self, update: Update) -> None:
         """Show what the running test has measured so far."""
         with self.changing():
+            self._steps_per_second = update.steps_per_second
             self.progress = (update.sweep + update.step / update.steps) / update.sweeps
             self._measure(Measured(update.lrs, update.series()))
             if self.status == "running" and not self.is_refusing:

@@ -176,7 +176,8 @@ class CompareTab(VBox):
         self._stop.disabled = widget.status != "running"
         has_winner = state.comparison is not None and state.comparison.best is not None
         self._apply.disabled = not (is_ready and has_winner)
-        self._run.button_style = "primary" if is_ready and not has_winner else ""
+        can_run = is_ready and bool(state.entries) and not has_winner
+        self._run.button_style = "primary" if can_run else ""
         self._apply.button_style = "primary" if has_winner and is_ready else ""
         if not widget.has_model:
             self._run.tooltip = f"{NO_MODEL} to run on"

@@ -5,6 +5,7 @@ import math
 from lrwidget.core.compare.compare import CompareUpdate
 from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.compare.ranking import Rank
+from lrwidget.core.curve.ladder import format_lr
 from lrwidget.ui.words.text import plain_name
 
 WELCOME = "Add what to compare, then press Run. The model stays exactly as it is."
@@ -45,3 +46,19 @@ def place(row: Rank, is_best: bool) -> str:
 def number(value: float) -> str:
     """Return a loss for the ranking."""
     return "" if math.isnan(value) else f"{value:.4g}"
+
+
+def checked(comparison: Comparison, lr: float) -> str:
+    """Return what a check by training found, and what to do next."""
+    return (
+        f"{comparison.summary} Picked {format_lr(lr)}, halfway between the best trial and the "
+        "curve's suggestion. Go back to Range test and press Apply."
+    )
+
+
+def check_button(seconds: float | None) -> str:
+    """Return the label of the button that checks a suggestion by training."""
+    if seconds is None:
+        return "Check by training"
+    rounded = max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)
+    return f"Check by training (about {rounded} s)"
