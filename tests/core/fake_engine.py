@@ -28,6 +28,7 @@ class FakeBatches:
     """Data that nobody reads."""
 
     spec = None
+    was_left = False
 
     def __init__(self) -> None:
         self.is_closed = False

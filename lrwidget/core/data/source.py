@@ -12,6 +12,7 @@ import keras
 from keras.src.trainers.data_adapters import array_slicing
 
 from lrwidget.core.data.misfit import FORMS, refusals_named
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.errors import DataError
 
 ClassWeight = dict[int, float] | None
@@ -22,9 +23,14 @@ class Batches(Protocol):
 
     Attributes:
         spec: The structure of a batch: its shapes and types, or the first batch.
+        was_left: Whether a stopped test no longer waited for the data, so that their code still
+            runs.
     """
 
     spec: Any
+
+    @property
+    def was_left(self) -> bool: ...
 
     def __iter__(self) -> Iterator[Any]:
         """Return an iterator over the batches for one sweep."""
@@ -52,12 +58,16 @@ class Source(Protocol):
     is_one_shot: bool
     variables: list[Any]
 
-    def stream(self, seed: int) -> Batches:
+    def stream(self, seed: int, stop: StopFlag | None = None) -> Batches:
         """Return a stream that starts at the beginning of the data.
 
         Args:
             seed: Seed for the order of arrays and of pipelines that shuffle; other data keep
                 their own order.
+            stop: Once it is set, the stream waits a few seconds at most for Python data.
+
+        Raises:
+            StoppedWaiting: Python data block, and `stop` is set.
         """
 
 

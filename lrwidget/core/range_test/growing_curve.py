@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
@@ -12,17 +11,12 @@ from lrwidget.core.curve.ending import NonFiniteCause, StopReason
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.curve.purpose import OptimizerKind
 from lrwidget.core.curve.stop_rule import DivergenceRule
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.probe import found_range
 from lrwidget.core.range_test.result import RangeTestResult, series_of
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.core.versions import versions_of
-
-
-class StopFlag(Protocol):
-    """Anything that says whether to stop, such as a `threading.Event`."""
-
-    def is_set(self) -> bool: ...
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import numpy as np
 from lrwidget.core.checks import as_any_float, as_function
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind, Purpose
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.growing_curve import (
-    StopFlag,
     SweepCurve,
     Update,
     curves_of,

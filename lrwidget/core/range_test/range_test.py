@@ -11,6 +11,7 @@ import keras
 
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.data.source import Batches, source_of
 from lrwidget.core.engine.borrowed import borrowed
 from lrwidget.core.model.fit_guard import finish_left_fit
@@ -20,7 +21,6 @@ from lrwidget.core.model.rate_choice import rate_of
 from lrwidget.core.model.reserve import check_free
 from lrwidget.core.model.thread_state import KerasThreadState
 from lrwidget.core.range_test.growing_curve import (
-    StopFlag,
     SweepCurve,
     Update,
     curves_of,
@@ -28,7 +28,7 @@ from lrwidget.core.range_test.growing_curve import (
 )
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.core.range_test.sweeps import Sweeps
+from lrwidget.core.range_test.sweeps import Sweeps, stopped_waiting
 
 # Number of batches on which the validation loss is measured.
 _VALIDATION_BATCHES = 8
@@ -202,7 +202,10 @@ class RangeTest:
             on_reserved: Called as soon as other uses of the model are refused.
         """
         self._thread_state.enter()
-        with UninterruptedExit() as stack:
+        notes: list[str] = []
+        empty = SweepCurve(self.config.of_probe() if self.config.probes else self.config)
+        curves, rate = [empty], self._rate
+        with stopped_waiting(empty, notes), UninterruptedExit() as stack:
             loan = stack.enter_context(
                 borrowed(
                     self._model,
@@ -212,21 +215,22 @@ class RangeTest:
                     on_reserved=on_reserved,
                 )
             )
-            first = stack.enter_context(closing(self._source.stream(self._seeds[0])))
+            first = stack.enter_context(closing(self._source.stream(self._seeds[0], stop)))
             training = stack.enter_context(
                 loan.training(self._rate, self.config.monitor, first.spec)
             )
-            validation = self._validation_batches()
+            rate = training.engine.rate
+            validation = self._validation_batches(stop)
             sweeps = Sweeps(training, stop)
             curves = self._curves(first, sweeps, validation, on_update, on_range)
+            notes += sweeps.notes
         restored = loan.restored()
-        rate = training.engine.rate
         leader = rate.leader
         kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
         result = result_of(curves, restored, kind, ("keras", keras.backend.backend()))
         return replace(
             result,
-            notes=(*rate.notes, *dict.fromkeys(sweeps.notes), *self._notes),
+            notes=(*rate.notes, *dict.fromkeys(notes), *self._notes),
             # The model is restored at this point.
             updates_before=None if leader is None else updates_of(leader),
         )
@@ -240,29 +244,33 @@ class RangeTest:
         on_range: Callable[[RangeTestConfig], object] | None,
     ) -> list[SweepCurve]:
         """Return the curve of every sweep, or that of the probe if stopped during the probe."""
-        streams = self._streams(first)
+        streams = self._streams(first, sweeps.stop)
 
         def run_probe(curve: SweepCurve) -> SweepCurve:
-            probe = sweeps.run(curve, next(streams))
-            sweeps.notes.clear()  # the test itself meets what is worth a note
-            return probe
+            with stopped_waiting(curve, sweeps.notes):
+                sweeps.run(curve, next(streams))
+            if curve.stop_reason != "stopped":
+                sweeps.notes.clear()  # the test itself meets what is worth a note
+            return curve
 
         def run_sweep(curve: SweepCurve) -> SweepCurve:
-            return sweeps.run(curve, next(streams), validation, on_update)
+            with stopped_waiting(curve, sweeps.notes):
+                sweeps.run(curve, next(streams), validation, on_update)
+            return curve
 
         return curves_of(self.config, run_probe, run_sweep, on_range)
 
-    def _streams(self, first: Batches) -> Iterator[Batches]:
+    def _streams(self, first: Batches, stop: StopFlag | None) -> Iterator[Batches]:
         """Yield the data of the probe, if any, then of each sweep; each starts when needed."""
         yield first
         for seed in self._seeds[1:]:
-            yield self._source.stream(seed)
+            yield self._source.stream(seed, stop)
 
-    def _validation_batches(self) -> list[Any]:
+    def _validation_batches(self, stop: StopFlag | None) -> list[Any]:
         """Return the first batches of the validation data, in memory."""
         if self._validation_source is None:
             return []
-        with closing(self._validation_source.stream(self._seeds[-1])) as batches:
+        with closing(self._validation_source.stream(self._seeds[-1], stop)) as batches:
             count = min(
                 _VALIDATION_BATCHES, self._validation_source.per_pass or _VALIDATION_BATCHES
             )
