@@ -8,8 +8,9 @@ import keras
 from lrwidget.core.advice.found import FoundLR
 from lrwidget.core.advice.spread import ROUNDS, answer_of, rates_to_try, with_present
 from lrwidget.core.checks import as_count
-from lrwidget.core.compare.compare import CompareUpdate, StopFlag, compare
+from lrwidget.core.compare.compare import compare
 from lrwidget.core.compare.neighbors import neighbors
+from lrwidget.core.compare.settings import CompareUpdate, StopFlag
 from lrwidget.core.curve.purpose import Purpose, Target
 from lrwidget.core.curve.reasons import Confidence
 from lrwidget.core.curve.suggest import Suggestion

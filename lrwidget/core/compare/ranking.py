@@ -61,7 +61,8 @@ def ranking_of(runs: Sequence[Run]) -> tuple[Rank, ...]:
 
     With several seeds, the intervals come from the differences between a variant and the best one
     with the same seed. With one seed they come from the differences on the same batches: of the
-    validation data, or else of the last steps, whose noise may be correlated. An interval holds
+    validation data, or else of the last steps, whose noise may be correlated. Several seeds that
+    gave the same losses, because the data keep their own order, are one. An interval holds
     for one variant with 95 %; of four and more variants, the intervals are widened so that all
     hold together (Bonferroni, one-sided, as in Hsu's comparison with the best, 1984).
 
@@ -82,6 +83,12 @@ def ranking_of(runs: Sequence[Run]) -> tuple[Rank, ...]:
     return (*rows, *(_unfinished(own, most_steps) for own in rest))
 
 
+def are_seeds_alike(runs: Sequence[Run]) -> bool:
+    """Return whether all seeds gave the same losses, because the data keep their own order."""
+    first = {run.name: run.losses for run in reversed(runs)}
+    return all(np.array_equal(run.losses, first[run.name]) for run in runs)
+
+
 def _rows(finished: dict[str, list[Run]]) -> list[Rank]:
     names = list(finished)
     scores, errors = _scores_and_errors(list(finished.values()))
@@ -90,6 +97,7 @@ def _rows(finished: dict[str, list[Run]]) -> list[Rank]:
     level = min(_LEVEL, _TOGETHER / max(1, len(names) - 1))
     quantile = t_quantile(1 - level, degrees) if degrees else math.inf
     probabilities = _probabilities(scores, errors)
+    is_alike = are_seeds_alike([run for own in finished.values() for run in own])
     seeds = len(next(iter(finished.values())))
     rows = []
     for index in np.argsort(scores, kind="stable"):
@@ -107,7 +115,9 @@ def _rows(finished: dict[str, list[Run]]) -> list[Rank]:
                 high=behind + reach,
                 tied=bool(tied),
                 probability=float(probabilities[index]),
-                more_seeds=_more_seeds(behind, error, seeds) if tied else None,
+                more_seeds=_more_seeds(behind, error, seeds)
+                if tied and not (is_alike and seeds > 1)
+                else None,
             )
         )
     return rows
@@ -120,6 +130,8 @@ def _scores_and_errors(runs: list[list[Run]]) -> tuple[FloatArray, FloatArray]:
         Shapes (variants,) and (variants, degrees of freedom). The differences between rows of the
         errors are paired, so that the noise that all variants share cancels.
     """
+    if are_seeds_alike([run for own in runs for run in own]):
+        runs = [own[:1] for own in runs]
     by_seed = np.array([[run.scored.mean() for run in own] for own in runs])
     scores = by_seed.mean(axis=1)
     if by_seed.shape[1] > 1:
@@ -141,8 +153,10 @@ def _probabilities(scores: FloatArray, errors: FloatArray) -> FloatArray:
     random = np.random.default_rng(0)
     normal = errors @ random.standard_normal((degrees, _DRAWS)) / math.sqrt(degrees)
     scale = np.sqrt(random.chisquare(degrees, _DRAWS) / degrees)
-    best = np.argmin(scores[:, None] + normal / scale, axis=0)
-    return np.bincount(best, minlength=len(scores)) / _DRAWS
+    drawn = scores[:, None] + normal / scale
+    # Identical variants share the probability.
+    is_best = drawn == drawn.min(axis=0)
+    return (is_best / is_best.sum(axis=0)).mean(axis=1)
 
 
 def _more_seeds(behind: float, error: float, seeds: int) -> int | None:

@@ -17,7 +17,7 @@ _NOT_SETTINGS = ("name", "learning_rate")
 
 def settings_of(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     """Return the numbers in an optimizer's config by name; those that are not set are None."""
-    config = holder_of(optimizer).get_config()
+    config = _config_of(holder_of(optimizer))
     return {
         name: value
         for name, value in config.items()
@@ -52,7 +52,7 @@ def fresh_copy(
 def _copy_of(
     optimizer: keras.optimizers.Optimizer, changes: Mapping[str, Any]
 ) -> keras.optimizers.Optimizer:
-    config = {**optimizer.get_config(), **changes}
+    config = {**_config_of(optimizer), **changes}
     rate = get_learning_rate(optimizer)
     if "inner_optimizer" in changes:
         return type(optimizer)(**config)
@@ -60,6 +60,22 @@ def _copy_of(
     if not isinstance(rate, keras.Variable):
         config["learning_rate"] = rate
     return type(optimizer).from_config(config)
+
+
+def _config_of(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    """Return the config of an optimizer.
+
+    A schedule and an inner optimizer are left out, because a user's own class may not be
+    serializable.
+    """
+    attributes = dict(vars(optimizer))
+    if "inner_optimizer" in attributes:
+        attributes["inner_optimizer"] = keras.optimizers.SGD()
+    if not isinstance(attributes.get("_learning_rate"), keras.Variable):
+        attributes["_learning_rate"] = None
+    stand_in = object.__new__(type(optimizer))
+    vars(stand_in).update(attributes)
+    return stand_in.get_config()
 
 
 def with_slots_of(
