@@ -127,7 +127,7 @@ class Comparing:
             settings=self.settings_for_file(),
             steps_done=done,
             restored=loan.restored(),
-            backend=keras.backend.backend(),
+            packages=("keras", keras.backend.backend()),
         )
 
     def settings_for_file(self) -> dict[str, Any]:

@@ -60,9 +60,17 @@ class Comparison:
         settings: dict[str, Any],
         steps_done: int,
         restored: Restored | None,
-        backend: str,
+        packages: Sequence[str] = (),
     ) -> "Comparison":
-        """Return the comparison of complete runs."""
+        """Return the comparison of complete runs.
+
+        Args:
+            runs: The runs, by variant and then by seed.
+            settings: The settings as plain values.
+            steps_done: Training steps done in all runs.
+            restored: The fingerprints of the model.
+            packages: The packages that trained, whose versions are stored.
+        """
         return cls(
             runs=tuple(runs),
             ranking=ranking_of(runs),
@@ -70,7 +78,7 @@ class Comparison:
             settings=settings,
             steps=steps_done,
             seconds=sum(run.seconds for run in runs),
-            versions=versions_of("keras", backend),
+            versions=versions_of(*packages),
         )
 
     @property

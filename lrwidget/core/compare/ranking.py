@@ -1,6 +1,7 @@
 """ranking_of: which variant is best, by how much, and how sure that is."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,10 @@ from lrwidget.core.compare.significance import contrasts_of, independent_contras
 _LEVEL = 0.025
 # Together, the intervals of several variants miss with at most twice this probability.
 _TOGETHER = 0.05
-# The noise of consecutive losses is estimated from at least this many of them.
+# The noise of the scored losses is estimated from this many times as many of the last losses: the
+# more there are, the lower the frequencies that tell it, and the less their correlation matters.
+_NOISE_WINDOW = 3
+# It is estimated from at least this many.
 _FEWEST = 20
 _DRAWS = 4000
 _MOST_SEEDS = 1_000
@@ -140,7 +144,7 @@ def _scores_and_errors(runs: list[list[Run]]) -> tuple[FloatArray, FloatArray]:
     if all(len(run.validation_batches) for run in first):
         return scores, independent_contrasts(np.stack([run.validation_batches for run in first]))
     scored = len(first[0].scored)
-    width = min(max(scored, _FEWEST), *(len(run.losses) for run in first))
+    width = min(max(_NOISE_WINDOW * scored, _FEWEST), *(len(run.losses) for run in first))
     errors = contrasts_of(np.stack([run.losses[-width:] for run in first]))
     return scores, errors * math.sqrt(width / scored)
 
@@ -170,10 +174,13 @@ def _more_seeds(behind: float, error: float, seeds: int) -> int | None:
     if behind <= 0 or not math.isfinite(error):
         return None
     deviation = error * math.sqrt(seeds)
-    for total in range(max(2, seeds + 1), _MOST_SEEDS + seeds + 1):
-        if behind > t_quantile(1 - _LEVEL, total - 1) * deviation / math.sqrt(total):
-            return total - seeds
-    return None
+    totals = range(max(2, seeds + 1), _MOST_SEEDS + seeds + 1)
+
+    def separate(total: int) -> bool:
+        return behind > t_quantile(1 - _LEVEL, total - 1) * deviation / math.sqrt(total)
+
+    first = bisect_left(totals, True, key=separate)
+    return totals[first] - seeds if first < len(totals) else None
 
 
 def _unfinished(runs: list[Run], most_steps: int) -> Rank:

@@ -147,3 +147,8 @@ def legend_above(ax: "Axes", *others: "Axes") -> None:
 def _make_plain(legend: "Legend") -> None:
     for text in legend.get_texts():
         text.set_parse_math(False)  # a `$` in the name of a metric or a rule is no math
+
+
+def shown_label(name: str) -> str:
+    """Return a label that the legend shows: matplotlib leaves out labels that start with "_"."""
+    return f" {name}" if name.startswith("_") else name
