@@ -73,7 +73,8 @@ class RangeTests(Mapping[str, RangeTestResult]):
             found = (
                 "no suggestion" if suggestion.lr is None else f"auto: {format_lr(suggestion.lr)}"
             )
-            axes.plot(result.lrs, curves[name], label=f"{shown_label(name)} ({found})", linewidth=1.8, **style)
+            label = f"{shown_label(name)} ({found})"
+            axes.plot(result.lrs, curves[name], label=label, linewidth=1.8, **style)
             if suggestion.lr is not None and suggestion.index is not None:
                 height = curves[name][suggestion.index]
                 axes.plot(suggestion.lr, height, "*", markersize=13, color=style["color"])

@@ -21,6 +21,8 @@ _SIZE = (9.0, 4.2)
 
 # However large a legend is, the axes keep this share of their size.
 _LEAST = 0.4
+# A label in a legend is shortened to this many letters.
+_MOST_LETTERS = 40
 
 
 def axes_of(ax: Any, what: str) -> "Axes":
@@ -150,5 +152,6 @@ def _make_plain(legend: "Legend") -> None:
 
 
 def shown_label(name: str) -> str:
-    """Return a label that the legend shows: matplotlib leaves out labels that start with "_"."""
-    return f" {name}" if name.startswith("_") else name
+    """Return a label for a legend, shortened; matplotlib leaves out those that start with "_"."""
+    short = name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}…"
+    return f" {short}" if short.startswith("_") else short
