@@ -13,8 +13,8 @@ import tensorflow as tf
 from lrwidget import LRFinderWidget
 from lrwidget.core.data import reader
 from lrwidget.errors import BusyError
-from lrwidget.ui.finder.pace import at_most_every
 from lrwidget.ui.finder import runner
+from lrwidget.ui.finder.pace import at_most_every
 from lrwidget.ui.views.tree import descendants
 from tests.ui.conftest import (
     classes_of,
@@ -317,8 +317,7 @@ def test_the_data_see_the_context_of_the_cell_that_pressed_run(make):
 
     setting.set("of this cell")
     make(data=data).run(block=True)
-<<<<<<< HEAD
-    assert seen[0] == "of this cell"  # TensorFlow's own threads start the later passes
+    assert set(seen) == {"of this cell"}
 
 
 def test_a_fit_right_after_run_is_refused():
@@ -330,6 +329,3 @@ def test_a_fit_right_after_run_is_refused():
             model.fit(*new_data(), verbose=0)
         widget.stop()
         widget.wait()
-=======
-    assert set(seen) == {"of this cell"}
->>>>>>> trust

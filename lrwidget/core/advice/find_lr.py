@@ -7,11 +7,13 @@ import keras
 
 from lrwidget.core.advice.found import FoundLR
 from lrwidget.core.advice.spread import ROUNDS, answer_of, rates_to_try, with_present
-from lrwidget.core.compare.compare import CompareUpdate, StopFlag, compare
+from lrwidget.core.compare.compare import compare
 from lrwidget.core.compare.neighbors import neighbors
+from lrwidget.core.compare.settings import CompareUpdate
 from lrwidget.core.curve.purpose import Purpose, Target
 from lrwidget.core.curve.reasons import Confidence
 from lrwidget.core.curve.suggest import Suggestion
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.data.source import source_of
 from lrwidget.core.model.learning_rate import optimizers_of, rate_value
 from lrwidget.core.range_test.growing_curve import Update

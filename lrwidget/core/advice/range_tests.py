@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from lrwidget.core.compare.variants import Variant, variants_of
-from lrwidget.core.curve.drawing import Room, axes_of, legend_at_right, line_styles
+from lrwidget.core.curve.drawing import Room, axes_of, legend_at_right, line_styles, shown_label
 from lrwidget.core.curve.ladder import format_lr
 from lrwidget.core.curve.purpose import Target
 from lrwidget.core.curve.smoothing import smooth
@@ -73,7 +73,8 @@ class RangeTests(Mapping[str, RangeTestResult]):
             found = (
                 "no suggestion" if suggestion.lr is None else f"auto: {format_lr(suggestion.lr)}"
             )
-            axes.plot(result.lrs, curves[name], label=f"{name} ({found})", linewidth=1.8, **style)
+            label = f"{shown_label(name)} ({found})"
+            axes.plot(result.lrs, curves[name], label=label, linewidth=1.8, **style)
             if suggestion.lr is not None and suggestion.index is not None:
                 height = curves[name][suggestion.index]
                 axes.plot(suggestion.lr, height, "*", markersize=13, color=style["color"])

@@ -10,7 +10,7 @@ import numpy as np
 
 from lrwidget.core.arrays import as_losses
 from lrwidget.core.checks import as_choice
-from lrwidget.core.compare.ranking import Rank, ranking_of
+from lrwidget.core.compare.ranking import Rank, are_seeds_alike, ranking_of
 from lrwidget.core.compare.run import Run
 from lrwidget.core.json_file import check_keys, read_json, to_json, with_nan, write_json
 from lrwidget.core.model.restored import Restored
@@ -60,9 +60,17 @@ class Comparison:
         settings: dict[str, Any],
         steps_done: int,
         restored: Restored | None,
-        backend: str,
+        packages: Sequence[str] = (),
     ) -> "Comparison":
-        """Return the comparison of complete runs."""
+        """Return the comparison of complete runs.
+
+        Args:
+            runs: The runs, by variant and then by seed.
+            settings: The settings as plain values.
+            steps_done: Training steps done in all runs.
+            restored: The fingerprints of the model.
+            packages: The packages that trained, whose versions are stored.
+        """
         return cls(
             runs=tuple(runs),
             ranking=ranking_of(runs),
@@ -70,7 +78,7 @@ class Comparison:
             settings=settings,
             steps=steps_done,
             seconds=sum(run.seconds for run in runs),
-            versions=versions_of("keras", backend),
+            versions=versions_of(*packages),
         )
 
     @property
@@ -88,9 +96,16 @@ class Comparison:
     def basis(self) -> str:
         """What the intervals are calculated from, in a sentence."""
         seeds = len({run.seed for run in self.runs})
-        if seeds > 1:
+        is_alike = seeds > 1 and are_seeds_alike(self.runs)
+        if seeds > 1 and not is_alike:
             return f"The intervals come from the paired differences of {seeds} seeds."
         where = "validation batches" if self.settings.get("validated") else "batches at the end"
+        if is_alike:
+            return (
+                f"All {seeds} seeds gave the same losses, because the data keep their own order. "
+                f"The intervals come from the paired differences of the same {where}, and hold for "
+                "this order."
+            )
         return (
             f"With one seed, the intervals come from the paired differences of the same {where}: "
             "they hold for this order of the data. More seeds say how much the order matters."

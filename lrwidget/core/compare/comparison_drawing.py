@@ -7,7 +7,7 @@ import numpy as np
 from lrwidget.core.arrays import FloatArray
 from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.compare.run import Run
-from lrwidget.core.curve.drawing import Room, axes_of, legend_at_right, line_styles
+from lrwidget.core.curve.drawing import Room, axes_of, legend_at_right, line_styles, shown_label
 from lrwidget.core.curve.smoothing import smooth
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def draw_comparison(ax: Any, comparison: Comparison, show: str) -> "Axes":
         if not runs:
             continue
         steps, curves = curves_of(runs, show)
-        label = row.name if not row.reason else f"{row.name} ({runs[-1].stop_reason})"
+        name = shown_label(row.name)
+        label = name if not row.reason else f"{name} ({runs[-1].stop_reason})"
         if not len(steps):
             continue
         middle = curves.mean(axis=0)
@@ -49,7 +50,8 @@ def draw_comparison(ax: Any, comparison: Comparison, show: str) -> "Axes":
     if show == "lr":
         axes.set_yscale("log")
     axes.yaxis.label.set_parse_math(False)
-    legend_at_right(axes)
+    if highest:
+        legend_at_right(axes)
     room.make(axes)
     return axes
 

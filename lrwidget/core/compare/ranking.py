@@ -1,6 +1,7 @@
 """ranking_of: which variant is best, by how much, and how sure that is."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,10 @@ from lrwidget.core.compare.significance import contrasts_of, independent_contras
 _LEVEL = 0.025
 # Together, the intervals of several variants miss with at most twice this probability.
 _TOGETHER = 0.05
-# The noise of consecutive losses is estimated from at least this many of them.
+# The noise of the scored losses is estimated from this many times as many of the last losses: the
+# more there are, the lower the frequencies that tell it, and the less their correlation matters.
+_NOISE_WINDOW = 3
+# It is estimated from at least this many.
 _FEWEST = 20
 _DRAWS = 4000
 _MOST_SEEDS = 1_000
@@ -61,7 +65,8 @@ def ranking_of(runs: Sequence[Run]) -> tuple[Rank, ...]:
 
     With several seeds, the intervals come from the differences between a variant and the best one
     with the same seed. With one seed they come from the differences on the same batches: of the
-    validation data, or else of the last steps, whose noise may be correlated. An interval holds
+    validation data, or else of the last steps, whose noise may be correlated. Several seeds that
+    gave the same losses, because the data keep their own order, are one. An interval holds
     for one variant with 95 %; of four and more variants, the intervals are widened so that all
     hold together (Bonferroni, one-sided, as in Hsu's comparison with the best, 1984).
 
@@ -82,6 +87,12 @@ def ranking_of(runs: Sequence[Run]) -> tuple[Rank, ...]:
     return (*rows, *(_unfinished(own, most_steps) for own in rest))
 
 
+def are_seeds_alike(runs: Sequence[Run]) -> bool:
+    """Return whether all seeds gave the same losses, because the data keep their own order."""
+    first = {run.name: run.losses for run in reversed(runs)}
+    return all(np.array_equal(run.losses, first[run.name]) for run in runs)
+
+
 def _rows(finished: dict[str, list[Run]]) -> list[Rank]:
     names = list(finished)
     scores, errors = _scores_and_errors(list(finished.values()))
@@ -90,6 +101,7 @@ def _rows(finished: dict[str, list[Run]]) -> list[Rank]:
     level = min(_LEVEL, _TOGETHER / max(1, len(names) - 1))
     quantile = t_quantile(1 - level, degrees) if degrees else math.inf
     probabilities = _probabilities(scores, errors)
+    is_alike = are_seeds_alike([run for own in finished.values() for run in own])
     seeds = len(next(iter(finished.values())))
     rows = []
     for index in np.argsort(scores, kind="stable"):
@@ -107,7 +119,9 @@ def _rows(finished: dict[str, list[Run]]) -> list[Rank]:
                 high=behind + reach,
                 tied=bool(tied),
                 probability=float(probabilities[index]),
-                more_seeds=_more_seeds(behind, error, seeds) if tied else None,
+                more_seeds=_more_seeds(behind, error, seeds)
+                if tied and not (is_alike and seeds > 1)
+                else None,
             )
         )
     return rows
@@ -120,6 +134,8 @@ def _scores_and_errors(runs: list[list[Run]]) -> tuple[FloatArray, FloatArray]:
         Shapes (variants,) and (variants, degrees of freedom). The differences between rows of the
         errors are paired, so that the noise that all variants share cancels.
     """
+    if are_seeds_alike([run for own in runs for run in own]):
+        runs = [own[:1] for own in runs]
     by_seed = np.array([[run.scored.mean() for run in own] for own in runs])
     scores = by_seed.mean(axis=1)
     if by_seed.shape[1] > 1:
@@ -128,7 +144,7 @@ def _scores_and_errors(runs: list[list[Run]]) -> tuple[FloatArray, FloatArray]:
     if all(len(run.validation_batches) for run in first):
         return scores, independent_contrasts(np.stack([run.validation_batches for run in first]))
     scored = len(first[0].scored)
-    width = min(max(scored, _FEWEST), *(len(run.losses) for run in first))
+    width = min(max(_NOISE_WINDOW * scored, _FEWEST), *(len(run.losses) for run in first))
     errors = contrasts_of(np.stack([run.losses[-width:] for run in first]))
     return scores, errors * math.sqrt(width / scored)
 
@@ -141,8 +157,10 @@ def _probabilities(scores: FloatArray, errors: FloatArray) -> FloatArray:
     random = np.random.default_rng(0)
     normal = errors @ random.standard_normal((degrees, _DRAWS)) / math.sqrt(degrees)
     scale = np.sqrt(random.chisquare(degrees, _DRAWS) / degrees)
-    best = np.argmin(scores[:, None] + normal / scale, axis=0)
-    return np.bincount(best, minlength=len(scores)) / _DRAWS
+    drawn = scores[:, None] + normal / scale
+    # Identical variants share the probability.
+    is_best = drawn == drawn.min(axis=0)
+    return (is_best / is_best.sum(axis=0)).mean(axis=1)
 
 
 def _more_seeds(behind: float, error: float, seeds: int) -> int | None:
@@ -156,10 +174,13 @@ def _more_seeds(behind: float, error: float, seeds: int) -> int | None:
     if behind <= 0 or not math.isfinite(error):
         return None
     deviation = error * math.sqrt(seeds)
-    for total in range(max(2, seeds + 1), _MOST_SEEDS + seeds + 1):
-        if behind > t_quantile(1 - _LEVEL, total - 1) * deviation / math.sqrt(total):
-            return total - seeds
-    return None
+    totals = range(max(2, seeds + 1), _MOST_SEEDS + seeds + 1)
+
+    def separate(total: int) -> bool:
+        return behind > t_quantile(1 - _LEVEL, total - 1) * deviation / math.sqrt(total)
+
+    first = bisect_left(totals, True, key=separate)
+    return totals[first] - seeds if first < len(totals) else None
 
 
 def _unfinished(runs: list[Run], most_steps: int) -> Rank:

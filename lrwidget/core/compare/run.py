@@ -112,6 +112,8 @@ class GrowingRun:
     @property
     def is_validated_now(self) -> bool:
         """Whether the validation loss is due after the last step so far."""
+        if self.stop_reason not in (None, "finished"):
+            return False  # the model has trained beyond the end of the run
         is_last = self._count == len(self._lrs)
         return self._count > 0 and (is_last or self._count % self._steps_per_validation == 0)
 

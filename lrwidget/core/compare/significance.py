@@ -1,6 +1,7 @@
 """Errors of means of correlated values, and quantiles of Student's t distribution."""
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -59,6 +60,7 @@ def mean_with_error(values: FloatArray) -> tuple[float, float]:
     return float(values.mean()), math.sqrt(float(np.mean(contrasts**2)))
 
 
+@lru_cache(maxsize=1024)
 def t_quantile(probability: float, degrees: int) -> float:
     """Return the quantile of Student's t distribution, by bisection of its integral.
 

@@ -1,8 +1,7 @@
 """Trials: runs variants one after the other on one engine, each from the same start."""
 
-import itertools
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,8 @@ import numpy as np
 from lrwidget.core.arrays import FloatArray
 from lrwidget.core.compare.run import GrowingRun, Run
 from lrwidget.core.compare.variants import Variant
-from lrwidget.core.data.source import Batches, Source
+from lrwidget.core.data.reader import StopFlag, StoppedWaiting
+from lrwidget.core.data.source import Batches, Source, first_batches
 from lrwidget.core.engine.borrowed import Training
 from lrwidget.core.engine.protocol import Engine
 
@@ -47,13 +47,11 @@ class ValidationData:
     weights: FloatArray
 
     @classmethod
-    def of(cls, source: Source | None, seed: int) -> "ValidationData":
+    def of(cls, source: Source | None, seed: int, stop: StopFlag | None = None) -> "ValidationData":
         """Read the batches; there are none without a source."""
         if source is None:
             return cls([], np.empty(0))
-        count = min(_VALIDATION_BATCHES, source.per_pass or _VALIDATION_BATCHES)
-        with closing(source.stream(seed)) as stream:
-            batches = list(itertools.islice(stream, count))
+        batches = first_batches(source, _VALIDATION_BATCHES, seed, stop)
         sizes = np.array([_samples_in(batch) for batch in batches], dtype=np.float64)
         return cls(batches, sizes / sizes.sum())
 
@@ -65,7 +63,7 @@ class ValidationData:
 def run_trial(
     training: Training,
     trial: Trial,
-    batches: Batches,
+    batches: Callable[[], Batches],
     *,
     monitor: str,
     validation: ValidationData,
@@ -78,7 +76,7 @@ def run_trial(
     Args:
         training: Runs the training steps.
         trial: What to run.
-        batches: The training data.
+        batches: A function that returns the training data from their beginning.
         monitor: The name of the reported value that is the loss.
         validation: The validation data.
         leader: The losses of the best finished run on the same batches, if this run may end early.
@@ -88,8 +86,10 @@ def run_trial(
     Raises:
         Exception: Any error of the model, the data or `on_update`.
     """
-    with training.on(batches) as engine:
-        growing = GrowingRun(trial.variant.name, trial.seed, trial.lrs, monitor, leader)
+    training.restart()
+    growing = GrowingRun(trial.variant.name, trial.seed, trial.lrs, monitor, leader)
+    # A stopped comparison does not wait for data that block; the run then is "stopped".
+    with suppress(StoppedWaiting), training.on(batches()) as engine:
         while growing.stop_reason is None and not is_stopped():
             lrs = growing.lrs_to_come
             growing.add(
@@ -101,7 +101,7 @@ def run_trial(
                 growing.add_validation(validation.losses(engine), validation.weights)
             if on_update is not None:
                 on_update(growing.run())
-        return growing.run()
+    return growing.run()
 
 
 def _samples_in(batch: Any) -> int:

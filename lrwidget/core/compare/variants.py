@@ -1,6 +1,6 @@
 """Variants: the changes that are compared, from the values that a user passes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,7 +8,15 @@ import keras
 import numpy as np
 
 from lrwidget.core.arrays import FloatArray
-from lrwidget.core.checks import as_count, as_rate, plain_number, shown
+from lrwidget.core.checks import (
+    array_of,
+    as_count,
+    as_flag,
+    as_number,
+    as_rate,
+    plain_number,
+    shown,
+)
 from lrwidget.core.curve.ladder import format_lr
 from lrwidget.core.model.learning_rate import get_learning_rate, rate_value, updates_of
 from lrwidget.core.model.optimizer_copy import settings_of
@@ -31,8 +39,7 @@ class Variant:
 
     Attributes:
         name: Its name.
-        rate: A number, a schedule or a function of the number of steps that returns one of
-            them; None for the optimizer's own learning rate.
+        rate: A number or a schedule; None for the optimizer's own learning rate.
         optimizer: The optimizer of which a fresh copy trains; None for that of the model.
         changes: New values of settings in the optimizer's config.
         batch_size: Samples in a batch; None for that of the comparison.
@@ -60,8 +67,6 @@ class Variant:
             ConfigError: A schedule does not return learning rates.
         """
         rate, first = self.rate, 0
-        if callable(rate) and not isinstance(rate, _Schedule):
-            rate = rate(steps)
         if rate is None:
             optimizer = self.optimizer or present
             if optimizer is None:
@@ -86,7 +91,7 @@ def variants_of(
     Args:
         variants: As for `compare`.
         present: The optimizer of the model whose settings may be changed, if known.
-        steps: Steps of a trial, for functions of it; None where a variant has no learning rate.
+        steps: Steps of a trial, for functions of it; None if functions are not allowed.
 
     Raises:
         ConfigError: One of them is of no known kind, or a setting in it is unknown.
@@ -96,9 +101,16 @@ def variants_of(
         for name in named:
             if not isinstance(name, str) or not name:
                 raise ConfigError(f"The names of variants must be strings; got {shown(name)}.")
-        found = [_variant_of(name, value, present, steps) for name, value in named.items()]
-    elif isinstance(variants, list | tuple) or hasattr(variants, "__array__"):
-        found = _with_own_names([_variant_of("", each, present, steps) for each in variants])
+        found = [
+            _checked(shown(name), name, value, present, steps) for name, value in named.items()
+        ]
+    elif isinstance(variants, list | tuple) or _is_list_of_numbers(variants):
+        found = _with_own_names(
+            [
+                _checked(f"number {number}", "", each, present, steps)
+                for number, each in enumerate(variants, 1)
+            ]
+        )
     else:
         raise ConfigError(
             "`variants` must be a dict of variants by name, or a list of them; got "
@@ -109,44 +121,48 @@ def variants_of(
     return found
 
 
+def _is_list_of_numbers(value: Any) -> bool:
+    array = array_of(value)
+    return array is not None and array.ndim == 1
+
+
+def _checked(
+    label: str,
+    name: str,
+    value: Any,
+    present: keras.optimizers.Optimizer | None,
+    steps: int | None,
+) -> Variant:
+    """Return the variant of a value; errors name the variant."""
+    try:
+        return _variant_of(name, value, present, steps)
+    except ConfigError as error:
+        raise ConfigError(f"Variant {label}: {error}") from error
+
+
 def _variant_of(
     name: str, value: Any, present: keras.optimizers.Optimizer | None, steps: int | None
 ) -> Variant:
     if isinstance(value, Variant):
         return value
     if isinstance(value, Mapping):
-        return _from_dict(name, value, present)
+        return _from_dict(name, value, present, steps)
     if isinstance(value, keras.optimizers.Optimizer):
         return Variant(name or type(value).__name__, optimizer=value)
     if plain_number(value) is not None or isinstance(value, _Schedule):
         return _with_rate(name, value)
-    if callable(value) and steps is not None:
-        made = _called(name, value, steps)
-        if plain_number(made) is not None or isinstance(made, _Schedule):
-            # It is called again with the steps of a round that is shorter.
-            return replace(_with_rate(name, made), rate=_RateOfSteps(name, value))
-        return _variant_of(name, made, present, None)
-    raise ConfigError(f"Variant {name or shown(value)} is {shown(value)}. {_KINDS}")
+    if callable(value) and not isinstance(value, type) and steps is not None:
+        return _variant_of(name, _called(value, steps), present, None)
+    raise ConfigError(f"got {shown(value)}. {_KINDS}")
 
 
-@dataclass(frozen=True)
-class _RateOfSteps:
-    """A user's function of the number of steps, whose errors name the variant."""
-
-    name: str
-    function: Callable[[int], Any]
-
-    def __call__(self, steps: int) -> Any:
-        return _called(self.name, self.function, steps)
-
-
-def _called(name: str, function: Any, steps: int) -> Any:
+def _called(function: Any, steps: int) -> Any:
     try:
         return function(steps)
     except Exception as error:
         raise ConfigError(
-            f"Variant {name or shown(function)} is a function, and calling it with the number of "
-            f"steps, {steps}, raised {type(error).__name__}: {error}"
+            f"calling {shown(function)} with the number of steps, {steps}, raised "
+            f"{type(error).__name__}: {error}"
         ) from error
 
 
@@ -158,40 +174,53 @@ def _with_rate(name: str, rate: Any) -> Variant:
 
 
 def _from_dict(
-    name: str, value: Mapping[str, Any], present: keras.optimizers.Optimizer | None
+    name: str,
+    value: Mapping[str, Any],
+    present: keras.optimizers.Optimizer | None,
+    steps: int | None,
 ) -> Variant:
     """Return the variant of a dict of changes."""
     changes = dict(value)
     optimizer = changes.pop("optimizer", None)
     if optimizer is not None and not isinstance(optimizer, keras.optimizers.Optimizer):
         raise ConfigError(f"`optimizer` must be a Keras optimizer; got {shown(optimizer)}.")
-    rate = changes.pop("learning_rate", None)
-    is_number = plain_number(rate) is not None
-    if rate is not None and not is_number and not callable(rate):
-        raise ConfigError(f"`learning_rate` must be a number or a schedule; got {shown(rate)}.")
-    if callable(rate) and not is_number and not isinstance(rate, _Schedule):
-        rate = _RateOfSteps(name, rate)
+    rate = _rate_of(changes.pop("learning_rate", None), steps)
     batch_size = changes.pop("batch_size", None)
     settings = settings_of(optimizer or present) if optimizer or present else {}
     unknown = [key for key in changes if key not in settings]
     if unknown:
         known = ["learning_rate", "optimizer", "batch_size", *settings]
-        raise ConfigError(
-            f"Variant {name or shown(value)} has no known change {unknown}. Known are {known}."
-        )
-    for key, new in changes.items():
-        if new is not None and not isinstance(new, bool) and plain_number(new) is None:
-            raise ConfigError(f"`{key}` must be a number, True, False or None; got {shown(new)}.")
+        raise ConfigError(f"unknown changes {unknown}. Known are {known}.")
     return Variant(
         name or ", ".join(f"{key}={_short(each)}" for key, each in value.items()) or "as it is",
-        rate=as_rate("learning_rate", rate, or_zero=True) if is_number else rate,
+        rate=rate,
         optimizer=optimizer,
-        changes={
-            key: new if new is None or isinstance(new, bool) else plain_number(new)
-            for key, new in changes.items()
-        },
+        changes={key: _setting(key, new, settings[key]) for key, new in changes.items()},
         batch_size=None if batch_size is None else as_count("batch_size", batch_size, at_least=1),
     )
+
+
+def _rate_of(value: Any, steps: int | None) -> Any:
+    """Return the learning rate in a dict of changes: a number, a schedule or None."""
+    if callable(value) and plain_number(value) is None and not isinstance(value, _Schedule):
+        if steps is None:
+            raise ConfigError("`learning_rate` must not be a function here; got one.")
+        value = _called(value, steps)
+    if value is None or isinstance(value, _Schedule):
+        return value
+    if plain_number(value) is None:
+        raise ConfigError(f"`learning_rate` must be a number or a schedule; got {shown(value)}.")
+    return as_rate("learning_rate", value, or_zero=True)
+
+
+def _setting(key: str, new: Any, present: Any) -> Any:
+    """Return a new value of a setting in an optimizer's config."""
+    if isinstance(present, bool):
+        return as_flag(key, new)
+    if new is None:
+        return None
+    number = as_number(key, new)
+    return int(number) if isinstance(plain_number(new), int) else number
 
 
 def _short(value: Any) -> str:

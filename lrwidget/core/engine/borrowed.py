@@ -47,6 +47,11 @@ class Training:
         self._restore = restore or snapshot.restore
         self._is_at_start = True
 
+    def restart(self) -> None:
+        """Restore the start now, so that data that are created next begin from it, too."""
+        self._restore()
+        self._is_at_start = True
+
     @contextmanager
     def on(self, batches: Batches) -> Iterator[Engine]:
         """Train on `batches` in this block, from the start; they are closed at the end.
@@ -55,7 +60,7 @@ class Training:
             Exception: The data do not fit the model; see `Engine.start`.
         """
         if not self._is_at_start:
-            self._restore()
+            self.restart()
         self._is_at_start = False
         try:
             self.engine.start(batches)
@@ -109,8 +114,7 @@ class Borrowed:
                 reused, and the snapshot drops its variables at the end.
         """
         with UninterruptedExit() as stack:
-            if self._has_trained:
-                self.restore()
+            self.restart()
             self._has_trained = True
             engine = engine_for(self._model, rate, monitor, reuse=temporary is None)
             additions = stack.enter_context(added_by_building(self._model, batch_spec, engine))
@@ -122,6 +126,12 @@ class Borrowed:
             stack.enter_context(engine.rate.handed_over())
             restore = self.restore if same_data else self._snapshot.restore
             yield Training(engine, self._snapshot, additions.finish, restore)
+
+    def restart(self) -> None:
+        """Restore the start, unless nothing has trained since."""
+        if self._has_trained:
+            self.restore()
+            self._has_trained = False
 
     def _drop(self, variables: list[Any]) -> None:
         """Restore everything, and save some variables no longer."""

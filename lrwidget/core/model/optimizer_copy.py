@@ -1,5 +1,6 @@
 """Copies of optimizers, with changed settings, and a model that trains with a copy for a while."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import keras
 
 from lrwidget.core.checks import shown
-from lrwidget.core.model.families import known_to_train, remember_training
+from lrwidget.core.model.families import family_of, known_to_train, remember_training
 from lrwidget.core.model.learning_rate import get_learning_rate, holder_of
 from lrwidget.core.model.strategy import scope_of
 from lrwidget.errors import ConfigError, ModelError
@@ -17,7 +18,7 @@ _NOT_SETTINGS = ("name", "learning_rate")
 
 def settings_of(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     """Return the numbers in an optimizer's config by name; those that are not set are None."""
-    config = holder_of(optimizer).get_config()
+    config = _config_of(holder_of(optimizer))
     return {
         name: value
         for name, value in config.items()
@@ -52,7 +53,7 @@ def fresh_copy(
 def _copy_of(
     optimizer: keras.optimizers.Optimizer, changes: Mapping[str, Any]
 ) -> keras.optimizers.Optimizer:
-    config = {**optimizer.get_config(), **changes}
+    config = {**_config_of(optimizer), **changes}
     rate = get_learning_rate(optimizer)
     if "inner_optimizer" in changes:
         return type(optimizer)(**config)
@@ -60,6 +61,22 @@ def _copy_of(
     if not isinstance(rate, keras.Variable):
         config["learning_rate"] = rate
     return type(optimizer).from_config(config)
+
+
+def _config_of(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    """Return the config of an optimizer.
+
+    A schedule and an inner optimizer are left out, because a user's own class may not be
+    serializable.
+    """
+    attributes = dict(vars(optimizer))
+    if "inner_optimizer" in attributes:
+        attributes["inner_optimizer"] = keras.optimizers.SGD()
+    if not isinstance(attributes.get("_learning_rate"), keras.Variable):
+        attributes["_learning_rate"] = None
+    stand_in = object.__new__(type(optimizer))
+    vars(stand_in).update(attributes)
+    return stand_in.get_config()
 
 
 def with_slots_of(
@@ -77,13 +94,28 @@ def with_slots_of(
         return new
     with scope_of(model):
         new.build(list(inner._trainable_variables))
-    rates = {id(get_learning_rate(each)) for each in (new, old)}
-    values = {each.path: each for each in old.variables if id(each) not in rates}
-    for variable in new.variables:
-        known = values.get(variable.path)
-        if id(variable) not in rates and known is not None and known.shape == variable.shape:
+    values = _slots_of(old)
+    for key, variable in _slots_of(new).items():
+        known = values.get(key)
+        if known is not None and known.shape == variable.shape:
             variable.assign(known)
     return new
+
+
+def _slots_of(optimizer: keras.optimizers.Optimizer) -> dict[tuple[int, str, int], Any]:
+    """Return the variables of an optimizer and those inside it, except the learning rates.
+
+    They are found by name in the list of each optimizer. The path does not identify them: it says
+    in which scope they were made.
+    """
+    found = {}
+    for level, each in enumerate(family_of(optimizer)):
+        count: Counter[str] = Counter()
+        for variable in each._variables:
+            count[variable.name] += 1
+            if variable is not get_learning_rate(each):
+                found[level, variable.name, count[variable.name]] = variable
+    return found
 
 
 @contextmanager

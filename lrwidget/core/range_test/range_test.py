@@ -1,6 +1,5 @@
 """The range test itself: checks, snapshot, probe, sweeps, restoring."""
 
-import itertools
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,7 +11,7 @@ import keras
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind
 from lrwidget.core.data.reader import StopFlag
-from lrwidget.core.data.source import Batches, source_of
+from lrwidget.core.data.source import Batches, first_batches, source_of
 from lrwidget.core.engine.borrowed import borrowed
 from lrwidget.core.model.fit_guard import finish_left_fit
 from lrwidget.core.model.interrupts import UninterruptedExit
@@ -270,8 +269,4 @@ class RangeTest:
         """Return the first batches of the validation data, in memory."""
         if self._validation_source is None:
             return []
-        with closing(self._validation_source.stream(self._seeds[-1], stop)) as batches:
-            count = min(
-                _VALIDATION_BATCHES, self._validation_source.per_pass or _VALIDATION_BATCHES
-            )
-            return list(itertools.islice(batches, count))
+        return first_batches(self._validation_source, _VALIDATION_BATCHES, self._seeds[-1], stop)

@@ -8,9 +8,10 @@ import keras
 
 from lrwidget.core.advice.spread import ROUNDS, answer_of, rates_to_try, with_present
 from lrwidget.core.checks import as_count, plain_number
-from lrwidget.core.compare.compare import CompareSettings, Comparing
+from lrwidget.core.compare.comparing import Comparing
 from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.compare.neighbors import neighbors
+from lrwidget.core.compare.settings import CompareSettings
 from lrwidget.core.compare.variants import variants_of
 from lrwidget.core.curve.ladder import format_lr
 from lrwidget.errors import LRWidgetError

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from lrwidget.core.compare.compare import Comparing, StopFlag
+from lrwidget.core.compare.comparing import Comparing
 from lrwidget.core.compare.comparison import Comparison
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.range_test.range_test import RangeTest
 from lrwidget.ui.finder.pace import REDRAW_SECONDS, at_most_every
 from lrwidget.ui.state.compare_state import CompareState

@@ -5,8 +5,8 @@ from typing import Any
 
 from traitlets import Bool, Float, HasTraits, Instance, Int, Tuple, Unicode
 
-from lrwidget.core.compare.compare import CompareUpdate
 from lrwidget.core.compare.comparison import Comparison
+from lrwidget.core.compare.settings import CompareUpdate
 from lrwidget.errors import ConfigError
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.state.turn import Turn

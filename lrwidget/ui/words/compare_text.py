@@ -2,9 +2,9 @@
 
 import math
 
-from lrwidget.core.compare.compare import CompareUpdate
 from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.compare.ranking import Rank
+from lrwidget.core.compare.settings import CompareUpdate
 from lrwidget.core.curve.ladder import format_lr
 from lrwidget.ui.words.text import plain_name
 
