@@ -19,7 +19,12 @@ from lrwidget.core.compare.run import GrowingRun
 from lrwidget.core.compare.run import Run as Trial
 from lrwidget.core.curve.ladder import format_lr
 
-_SIDES = {"tuned": "tuned on", "reported": "reported", "untouched": "untouched"}
+_SIDES = {
+    "tuned": "tuned on",
+    "reported": "reported",
+    "afterwards": "reported (later)",
+    "untouched": "untouched",
+}
 _CURVES_MISLEAD = ("rnn", "transformer")
 _DRAWS = 2000
 
