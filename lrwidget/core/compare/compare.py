@@ -1,6 +1,7 @@
 """compare: trains several variants from the same start on the same batches, and ranks them."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 import keras
@@ -26,6 +27,7 @@ def compare(
     monitor: str = "loss",
     stop_early: bool = True,
     rounds: Sequence[int] | None = None,
+    executor: Executor | None = None,
     on_update: Callable[[CompareUpdate], object] | None = None,
     stop: StopFlag | None = None,
 ) -> Comparison:
@@ -60,6 +62,11 @@ def compare(
             first number, the better half of them for the next one, and so on; the last round has
             `steps`. Every round trains from the start, so that no more than one running variant
             is in memory; functions of the number of steps get that of the round.
+        executor: Any `concurrent.futures.Executor`, such as a ProcessPoolExecutor with the start
+            method "spawn", or that of a Dask client. Every variant and seed is one task there, on
+            a copy of the model as Keras saves it, and gives the same numbers as here; `stop_early`
+            then saves no time. Data must be arrays or a function that can be pickled. A task that
+            fails marks its variant, with the reason. Threads of one process train in turn.
         on_update: Called about ten times a second, in this thread, with a `CompareUpdate`.
         stop: An object such as a `threading.Event`, checked about ten times a second. Once it is
             set, the comparison ends; runs that are not complete are marked "stopped".
@@ -93,4 +100,4 @@ def compare(
         class_weight=class_weight,
         optimizer=optimizer,
     )
-    return comparing.run(on_update, stop)
+    return comparing.run(on_update, stop, executor=executor)

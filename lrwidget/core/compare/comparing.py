@@ -1,7 +1,8 @@
 """Comparing: a comparison that is checked and ready to run."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from lrwidget.core.checks import shown
 from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.compare.halving import in_rounds
 from lrwidget.core.compare.here import TrialsHere
+from lrwidget.core.compare.run import Run
 from lrwidget.core.compare.settings import (
     CompareSettings,
     CompareUpdate,
@@ -22,7 +24,7 @@ from lrwidget.core.compare.settings import (
 from lrwidget.core.compare.trials import Trial
 from lrwidget.core.compare.variants import Variant, variants_of
 from lrwidget.core.data.reader import StopFlag
-from lrwidget.core.data.source import Batches, source_of
+from lrwidget.core.data.source import Batches, Source, source_of
 from lrwidget.core.engine.borrowed import Borrowed, Training, borrowed
 from lrwidget.core.model.fit_guard import finish_left_fit
 from lrwidget.core.model.learning_rate import check_compiled, holder_of, optimizers_of
@@ -68,7 +70,7 @@ class Comparing:
         finish_left_fit(model)
         self.model, self.data, self.validation_data = model, data, validation_data
         self.settings, self.class_weight = settings, class_weight
-        self._chosen = optimizer
+        self.chosen = optimizer
         self._base_rate = rate_of(model, optimizer)
         self.present = _present_optimizer(model, optimizer)
         self.variants = variants_of(variants, self.present, settings.steps)
@@ -76,10 +78,9 @@ class Comparing:
             steps: self._variants_for(variants, steps) for steps in settings.rounds
         }
         self._check_optimizers()
-        self._sources = {
-            size: source_of(data, size, class_weight)
-            for size in {self._batch_size(each) for each in self.variants}
-        }
+        self._sources: dict[int, Source] = {}
+        for each in self.variants:
+            self._source(each)
         self._check_data()
         self._validation_source = (
             None if validation_data is None else source_of(validation_data, settings.batch_size)
@@ -107,6 +108,7 @@ class Comparing:
         stop: StopFlag | None = None,
         alone: bool = True,
         on_reserved: Callable[[], object] = lambda: None,
+        executor: Executor | None = None,
     ) -> Comparison:
         """Run everything and restore the model; see `compare`.
 
@@ -115,19 +117,68 @@ class Comparing:
             stop: As for `compare`.
             alone: Whether no other code runs meanwhile; see `borrowed`.
             on_reserved: Called as soon as other uses of the model are refused.
+            executor: As for `compare`.
         """
-        check_callbacks(on_update, stop)
+        check_callbacks(on_update, stop, executor)
         self._thread_state.enter()
-        any_source = next(iter(self._sources.values()))
-        with borrowed(
-            self.model,
-            [self.data, self.validation_data],
-            any_source.variables,
-            alone=alone,
-            on_reserved=on_reserved,
-        ) as loan:
-            local = TrialsHere(self, loan, self._validation_source, stop)
-            runs, done = in_rounds(self, local.run, on_update, lambda: is_set(stop))
+        if executor is not None:
+            return self._run_elsewhere(executor, on_update, stop)
+        with self.borrowed(alone, on_reserved) as loan:
+            here = TrialsHere(self, loan, self._validation_source, stop)
+            runs, done = in_rounds(self, here.run, on_update, lambda: is_set(stop))
+        return self._comparison(runs, done, loan)
+
+    def _run_elsewhere(
+        self,
+        executor: Executor,
+        on_update: Callable[[CompareUpdate], object] | None,
+        stop: StopFlag | None,
+    ) -> Comparison:
+        from lrwidget.core.compare.elsewhere import TrialsElsewhere, end, packed
+
+        with self.borrowed() as loan:
+            cargo = packed(self, loan)
+            elsewhere = TrialsElsewhere(self, cargo, executor, stop)
+            try:
+                runs, done = in_rounds(self, elsewhere.run, on_update, lambda: is_set(stop))
+            finally:
+                end(cargo)
+        return self._comparison(runs, done, loan)
+
+    def run_alone(self, trial: Trial, stop: StopFlag) -> Run:
+        """Run one trial, and restore the model.
+
+        Raises:
+            ModelError: It was stopped before the trial.
+        """
+        self._thread_state.enter()
+        runs: list[Run] = []
+        with self.borrowed() as loan:
+            here = TrialsHere(self, loan, self._validation_source, stop)
+            here.run([[trial]], lambda run, _: runs.append(run))
+        if not runs:
+            raise ModelError("The comparison has ended.")
+        return runs[-1]
+
+    def borrowed(
+        self, alone: bool = True, on_reserved: Callable[[], object] = lambda: None
+    ) -> AbstractContextManager[Borrowed]:
+        """Reserve the model in this block, and restore it at the end; see `borrowed`."""
+        data = [self.data, self.validation_data]
+        variables = self._any_source().variables
+        return borrowed(self.model, data, variables, alone=alone, on_reserved=on_reserved)
+
+    @contextmanager
+    def built(self, loan: Borrowed) -> Iterator[None]:
+        """Build in this block what training builds."""
+        first = self._any_source().stream(self.settings.seed)
+        with closing(first), loan.training(self._base_rate, self.settings.monitor, first.spec):
+            yield
+
+    def _any_source(self) -> Source:
+        return next(iter(self._sources.values()))
+
+    def _comparison(self, runs: Sequence[Run], done: int, loan: Borrowed) -> Comparison:
         return Comparison.of(
             runs,
             settings=self.settings_for_file(),
@@ -166,8 +217,13 @@ class Comparing:
 
     def stream(self, trial: Trial, stop: StopFlag | None) -> Batches:
         """Return the training data of a run, from their beginning."""
-        source = self._sources[self._batch_size(trial.variant)]
-        return source.stream(self.settings.seed + trial.seed, stop)
+        return self._source(trial.variant).stream(self.settings.seed + trial.seed, stop)
+
+    def _source(self, variant: Variant) -> Source:
+        size = self._batch_size(variant)
+        if size not in self._sources:
+            self._sources[size] = source_of(self.data, size, self.class_weight)
+        return self._sources[size]
 
     def batches_of(self, variant: Variant) -> tuple[int, int]:
         """Return the size of a variant's batches, and how many of them an update trains on."""
@@ -203,7 +259,7 @@ class Comparing:
             yield training
 
     def _rate_with(self, new: keras.optimizers.Optimizer) -> Rate:
-        return rate_of(self.model, None if self._chosen is None else new)
+        return rate_of(self.model, None if self.chosen is None else new)
 
     def _replaceable(self) -> keras.optimizers.Optimizer:
         if self.present is None:

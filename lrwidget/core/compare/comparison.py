@@ -283,15 +283,15 @@ def _run_to_json(run: Run) -> dict[str, Any]:
         "stop_reason": run.stop_reason,
         "seconds": run.seconds,
         "steps": run.steps,
+        "failure": run.failure,
         "metrics": {name: to_json(values.tolist()) for name, values in run.metrics.items()},
         **{name: to_json(getattr(run, name).tolist()) for name in _ARRAYS},
     }
 
 
 def _run_from_json(path: Any, content: Any) -> Run:
-    known = dict.fromkeys(
-        ("name", "seed", "stop_reason", "seconds", "steps", "metrics", *_ARRAYS), True
-    )
+    names = ("name", "seed", "stop_reason", "seconds", "steps", "metrics", *_ARRAYS)
+    known = {**dict.fromkeys(names, True), "failure": False}
     part = check_keys(path, "a run", content, known, callers=3)
     arrays = {name: as_losses(name, with_nan(part[name])) for name in _ARRAYS}
     metrics = {name: as_losses(name, each) for name, each in with_nan(part["metrics"]).items()}
@@ -305,5 +305,6 @@ def _run_from_json(path: Any, content: Any) -> Run:
         seconds=float(part["seconds"]),
         steps=int(part["steps"]),
         metrics=metrics,
+        failure=str(part.get("failure", "")),
         **arrays,
     )

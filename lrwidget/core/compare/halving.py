@@ -4,18 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from lrwidget.core.compare.rounds import better_half
-from lrwidget.core.compare.run import Run
+from lrwidget.core.compare.run import Run, empty_run
 from lrwidget.core.compare.settings import CompareSettings, CompareUpdate
 from lrwidget.core.compare.trials import Trial
 
 if TYPE_CHECKING:
     from lrwidget.core.compare.comparing import Comparing
 
-RunTrials = Callable[[Sequence[Trial], "Callable[[Run, bool], object]"], list[Run]]
-"""Runs trials of one seed, and calls a function with each run as it grows and when complete."""
+Report = Callable[[Run, bool], object]
+"""Called with a run as it grows, and when it is complete."""
+
+RunTrials = Callable[[Sequence[Sequence[Trial]], Report], object]
+"""Runs the trials of every seed of a round, and reports each run."""
 
 
 def in_rounds(
@@ -40,8 +41,7 @@ def in_rounds(
             on_update(CompareUpdate(tuple(kept.values()), step, planned))
 
     for number, steps in enumerate(settings.rounds):
-        for seed in range(settings.seeds):
-            run_trials(comparing.trials(left, seed, steps), report)
+        run_trials([comparing.trials(left, seed, steps) for seed in range(settings.seeds)], report)
         if is_stopped():
             break
         if number + 1 < len(settings.rounds):
@@ -58,7 +58,7 @@ def in_rounds(
         if not left:
             break
     runs = [
-        kept.get((each.name, seed)) or _not_started(each.name, seed, settings.steps)
+        kept.get((each.name, seed)) or empty_run(each.name, seed, settings.steps)
         for each in comparing.variants
         for seed in range(settings.seeds)
     ]
@@ -78,8 +78,3 @@ def _planned(variants: int, settings: CompareSettings) -> int:
         total += left * steps * settings.seeds
         left = -(-left // 2)
     return total
-
-
-def _not_started(name: str, seed: int, steps: int) -> Run:
-    none = np.empty(0)
-    return Run(name, seed, none, none, {}, none, "stopped", 0.0, steps)

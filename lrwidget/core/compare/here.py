@@ -1,6 +1,6 @@
 """TrialsHere: runs trials one after the other in this process."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrwidget.core.arrays import FloatArray
+from lrwidget.core.compare.halving import Report
 from lrwidget.core.compare.run import Run
 from lrwidget.core.compare.settings import is_set
 from lrwidget.core.compare.trials import Trial, ValidationData, run_trial
@@ -41,19 +42,18 @@ class TrialsHere:
         with suppress(StoppedWaiting):
             self._validation = ValidationData.of(validation, 0, stop)
 
-    def run(self, trials: Sequence[Trial], report: Callable[[Run, bool], object]) -> list[Run]:
-        """Run trials of one seed; those that the model's own optimizer trains come first."""
-        runs: list[Run] = []
-        own = [trial for trial in trials if trial.variant.trains_as_it_is]
-        for group in [own, *([trial] for trial in trials if not trial.variant.trains_as_it_is)]:
-            if group and not is_set(self._stop):
-                with suppress(StoppedWaiting):
-                    self._run_group(group, runs, report)
-        return runs
+    def run(self, trials: Sequence[Sequence[Trial]], report: Report) -> None:
+        """Run the trials of every seed; those that the model's own optimizer trains come first."""
+        for of_seed in trials:
+            runs: list[Run] = []
+            own = [trial for trial in of_seed if trial.variant.trains_as_it_is]
+            others = [[trial] for trial in of_seed if not trial.variant.trains_as_it_is]
+            for group in [own, *others]:
+                if group and not is_set(self._stop):
+                    with suppress(StoppedWaiting):
+                        self._run_group(group, runs, report)
 
-    def _run_group(
-        self, trials: Sequence[Trial], runs: list[Run], report: Callable[[Run, bool], object]
-    ) -> None:
+    def _run_group(self, trials: Sequence[Trial], runs: list[Run], report: Report) -> None:
         """Run trials that share an optimizer."""
         comparing, settings = self._comparing, self._comparing.settings
         first = comparing.stream(trials[0], self._stop)

@@ -185,7 +185,7 @@ def _more_seeds(behind: float, error: float, seeds: int) -> int | None:
 
 def _unfinished(runs: list[Run], most_steps: int) -> Rank:
     run = _worst(runs)
-    reason = _REASONS[run.stop_reason]
+    reason = run.failure or _REASONS[run.stop_reason]
     if run.stop_reason == "hopeless" and len(run.losses) == run.steps < most_steps:
         reason = f"not in the better half after {run.steps} steps"
     nan = math.nan
@@ -193,7 +193,7 @@ def _unfinished(runs: list[Run], most_steps: int) -> Rank:
 
 
 def _worst(runs: list[Run]) -> Run:
-    return max(runs, key=lambda run: _ENDS.index(run.stop_reason))
+    return max(runs, key=lambda run: (_ENDS.index(run.stop_reason), bool(run.failure)))
 
 
 def _order(runs: list[Run]) -> tuple[int, int, float]:

@@ -1,7 +1,7 @@
 """Run: one training of one variant, and the same while it grows."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -35,6 +35,7 @@ class Run:
         stop_reason: "finished", "diverged", "non_finite", "hopeless" or "stopped".
         seconds: Duration, without compiling.
         steps: Steps planned.
+        failure: Why it could not be run elsewhere; else "".
         validation_batches: The losses that the score is the mean of if there are validation
             data, one for each batch of them, shape (batches,); else empty.
     """
@@ -49,6 +50,7 @@ class Run:
     seconds: float
     steps: int
     validation_batches: FloatArray = field(default_factory=lambda: np.empty(0))
+    failure: str = ""
 
     @property
     def scored(self) -> FloatArray:
@@ -59,6 +61,26 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({self.name!r}, seed {self.seed}: {self.stop_reason}, {len(self.lrs)} steps)"
+
+    def cut(self, count: int) -> "Run":
+        """Return this run as it would be if it had ended as hopeless after `count` steps."""
+        validation = self.validation_losses[:count].copy()
+        validation[-1] = np.nan  # a run that ends is not validated
+        return replace(
+            self,
+            lrs=self.lrs[:count],
+            losses=self.losses[:count],
+            metrics={name: values[:count] for name, values in self.metrics.items()},
+            validation_losses=validation,
+            validation_batches=np.empty(0),
+            stop_reason="hopeless",
+        )
+
+
+def empty_run(name: str, seed: int, steps: int, failure: str = "") -> Run:
+    """Return a run of which no step was done."""
+    none = np.empty(0)
+    return Run(name, seed, none, none, {}, none, "stopped", 0.0, steps, failure=failure)
 
 
 def scored_steps(steps: int) -> int:

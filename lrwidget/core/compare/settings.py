@@ -56,8 +56,10 @@ class CompareSettings:
         )
 
 
-def check_callbacks(on_update: Any, stop: Any) -> None:
-    """Raise ConfigError unless `on_update` and `stop` can be used."""
+def check_callbacks(on_update: Any, stop: Any, executor: Any) -> None:
+    """Raise ConfigError unless `on_update`, `stop` and `executor` can be used."""
+    if executor is not None:
+        as_function("executor.submit", getattr(executor, "submit", None), "of a function")
     if on_update is not None:
         as_function("on_update", on_update, "of a CompareUpdate")
     if stop is not None:

@@ -9,7 +9,7 @@ import keras
 
 from lrwidget.core.checks import shown
 from lrwidget.core.model.families import family_of, known_to_train, remember_training
-from lrwidget.core.model.learning_rate import get_learning_rate, holder_of
+from lrwidget.core.model.learning_rate import get_learning_rate, holder_of, rate_value
 from lrwidget.core.model.strategy import scope_of
 from lrwidget.errors import ConfigError, ModelError
 
@@ -48,6 +48,41 @@ def fresh_copy(
             f"A copy of {shown(optimizer)}{settings} could not be made: {error} An optimizer of "
             "your own needs a `get_config` that returns the arguments of its constructor."
         ) from error
+
+
+Recipe = tuple[Any, dict[str, Any], Any]
+"""The class and the config of an optimizer, and the recipe of the one that it wraps, if any."""
+
+
+def recipe_of(optimizer: keras.optimizers.Optimizer) -> Recipe:
+    """Return what `made_from` needs to make an optimizer with a constant learning rate.
+
+    Raises:
+        ConfigError: The optimizer has no config.
+    """
+    try:
+        config = _config_of(optimizer)
+        inner = getattr(optimizer, "inner_optimizer", None)
+        if inner is not None:
+            config.pop("inner_optimizer")
+            return type(optimizer), config, recipe_of(inner)
+        if "learning_rate" in config:
+            config["learning_rate"] = rate_value(optimizer)
+        return type(optimizer), config, None
+    except Exception as error:
+        raise ConfigError(
+            f"{shown(optimizer)} cannot be sent to a worker: {type(error).__name__}: {error} An "
+            "optimizer of your own needs a `get_config` that returns the arguments of its "
+            "constructor."
+        ) from error
+
+
+def made_from(recipe: Recipe) -> keras.optimizers.Optimizer:
+    """Return an unbuilt optimizer for which `recipe_of` returned a recipe."""
+    kind, config, inner = recipe
+    if inner is not None:
+        return kind(made_from(inner), **config)
+    return kind.from_config(dict(config))
 
 
 def _copy_of(
@@ -94,15 +129,15 @@ def with_slots_of(
         return new
     with scope_of(model):
         new.build(list(inner._trainable_variables))
-    values = _slots_of(old)
-    for key, variable in _slots_of(new).items():
+    values = slots_of(old)
+    for key, variable in slots_of(new).items():
         known = values.get(key)
         if known is not None and known.shape == variable.shape:
             variable.assign(known)
     return new
 
 
-def _slots_of(optimizer: keras.optimizers.Optimizer) -> dict[tuple[int, str, int], Any]:
+def slots_of(optimizer: keras.optimizers.Optimizer) -> dict[tuple[int, str, int], Any]:
     """Return the variables of an optimizer and those inside it, except the learning rates.
 
     They are found by name in the list of each optimizer. The path does not identify them: it says
