@@ -28,12 +28,16 @@ class FakeBatches:
     """Data that nobody reads."""
 
     spec = None
+    was_left = False
 
     def __init__(self) -> None:
         self.is_closed = False
 
     def __iter__(self) -> Iterator[Any]:
         return iter(())
+
+    def first_non_finite(self, count: int) -> int | None:
+        return None
 
     def holds_non_finite(self, first: int, count: int) -> bool:
         return False

@@ -7,13 +7,13 @@ import keras
 
 from lrwidget.core.advice.found import FoundLR
 from lrwidget.core.advice.spread import ROUNDS, answer_of, rates_to_try, with_present
-from lrwidget.core.checks import as_count
 from lrwidget.core.compare.compare import compare
 from lrwidget.core.compare.neighbors import neighbors
-from lrwidget.core.compare.settings import CompareUpdate, StopFlag
+from lrwidget.core.compare.settings import CompareUpdate
 from lrwidget.core.curve.purpose import Purpose, Target
 from lrwidget.core.curve.reasons import Confidence
 from lrwidget.core.curve.suggest import Suggestion
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.data.source import source_of
 from lrwidget.core.model.learning_rate import optimizers_of, rate_value
 from lrwidget.core.range_test.growing_curve import Update
@@ -51,10 +51,10 @@ def find_lr(
     """Return one learning rate: from a range test, and from short trainings where needed.
 
     The range test comes first. If its suggestion has low confidence or none, or if the model has
-    recurrent or attention layers, whose curves often mislead, eight learning rates over what the
-    curve leaves open, and the present one, are trained: all for 20 steps, the better half for 40,
-    and the better half of these for 80. Every training starts from the model's present state. The
-    model is restored bit for bit.
+    recurrent or attention layers, whose curves often mislead, five learning rates from a tenth of
+    the suggestion to ten times it, and the present one, are trained: all for 40 steps, and the
+    better half for 80. The answer is the geometric mean of the best of them and the suggestion.
+    Every training starts from the model's present state. The model is restored bit for bit.
 
     Args:
         model: A compiled Keras model.
@@ -101,15 +101,13 @@ def find_lr(
     result = range_test(
         model,
         data,
-        min_lr=None,
-        max_lr=None,
-        steps=_without_probe(steps),
+        steps=steps,
         validation_data=sample,
         **shared,
     )
     suggestion = result.suggest("auto", target, train_steps=train_steps)
     if result.stop_reason == "stopped" or is_one_shot or not needs_trials(model, suggestion):
-        return _from_curve(result, suggestion, target)
+        return _from_curve(result, suggestion, target, steps)
     rates = with_present(rates_to_try(result, suggestion), _present_rate(model, optimizer))
     variants = {name: _variant(rate, purpose.target) for name, rate in rates.items()}
     comparison = compare(
@@ -121,10 +119,10 @@ def find_lr(
         validation_data=validation_data,
         **shared,
     )
-    done = _steps_of(result) + comparison.steps
-    answer = answer_of(comparison, rates)
+    done = _steps_of(result, steps) + comparison.steps
+    answer = answer_of(comparison, rates, suggestion.lr)
     if answer is None:
-        return _from_curve(result, suggestion, target, comparison)
+        return _from_curve(result, suggestion, target, steps, comparison)
     confidence: Confidence = "low" if answer.is_at_edge or answer.is_tied else "medium"
     return FoundLR(
         lr=answer.lr,
@@ -145,12 +143,10 @@ def needs_trials(model: keras.Model, suggestion: Suggestion) -> bool:
     return misleads or not suggestion.reliable
 
 
-def _without_probe(steps: int) -> int:
-    return max(2, as_count("steps", steps, at_least=2) - PROBE_STEPS)
-
-
-def _steps_of(result: RangeTestResult) -> int:
-    return PROBE_STEPS + len(result.lrs)
+def _steps_of(result: RangeTestResult, steps: int) -> int:
+    """Return the training steps of a range test of at most `steps` steps."""
+    has_probed = result.config.steps == steps - PROBE_STEPS
+    return len(result.lrs) + (PROBE_STEPS if has_probed else 0)
 
 
 def _variant(rate: float, target: Target) -> Any:
@@ -167,6 +163,7 @@ def _from_curve(
     result: RangeTestResult,
     suggestion: Suggestion,
     target: Target,
+    steps: int,
     comparison: Any = None,
 ) -> FoundLR:
     reason = suggestion.reason or "The curve of the range test is clear."
@@ -180,7 +177,7 @@ def _from_curve(
         reason=reason,
         range_test=result,
         comparison=comparison,
-        steps=_steps_of(result) + (0 if comparison is None else comparison.steps),
+        steps=_steps_of(result, steps) + (0 if comparison is None else comparison.steps),
         target=target,
     )
 
@@ -193,6 +190,8 @@ def _reason(suggestion: Suggestion, comparison: Any, is_at_edge: bool) -> str:
     )
     trials = len(comparison.ranking)
     text = f"{why}, so {trials} rates were trained: {comparison.summary}"
+    if suggestion.lr is not None:
+        text += " The answer lies halfway between that rate and the one the curve suggests."
     if is_at_edge:
-        text += " It is the outermost rate that was tried: a better one may lie beyond."
+        text += " The best is the outermost rate that was tried: a better one may lie beyond."
     return text

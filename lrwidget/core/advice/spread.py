@@ -11,13 +11,13 @@ from lrwidget.core.curve.ladder import format_lr
 from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.core.range_test.result import RangeTestResult
 
-ROUNDS = (20, 40, 80)
+ROUNDS = (40, 80)
 """Training steps of a trial in each round of the halving."""
 
-COUNT = 8
-"""Rates that are tried, besides the present one."""
-
-_DECADES = 3.5
+# Around a suggestion, in equal ratios ...
+_AROUND, _FACTOR = 5, 10.0
+# ... and without one, below the largest learning rate that did not diverge.
+_SPREAD, _DECADES = 8, 3.5
 # Rates within this factor of each other are one.
 _SAME = 1.05
 
@@ -36,14 +36,15 @@ class Answer:
 def rates_to_try(result: RangeTestResult, suggestion: Suggestion) -> list[float]:
     """Return rates in equal ratios over what a curve leaves open, increasing.
 
-    The highest is the last learning rate before the curve ends, because larger ones diverge, and
-    the lowest lies 3.5 decades below it. A suggestion outside widens the range.
+    They are five rates from a tenth of the suggestion to ten times it. Without a suggestion, they
+    are eight rates over 3.5 decades up to the last learning rate before the curve ends, because
+    larger ones diverge.
     """
-    high = float(result.lrs[-1]) if len(result.lrs) else result.config.max_lr
-    low = max(high / 10**_DECADES, result.config.min_lr)
     if suggestion.lr is not None:
-        low, high = min(low, suggestion.lr / 3), max(high, suggestion.lr * 3)
-    return np.geomspace(low, high, COUNT).tolist()
+        low, high = suggestion.lr / _FACTOR, suggestion.lr * _FACTOR
+        return np.geomspace(low, high, _AROUND).tolist()
+    high = float(result.lrs[-1]) if len(result.lrs) else result.config.max_lr
+    return np.geomspace(high / 10**_DECADES, high, _SPREAD).tolist()
 
 
 def with_present(rates: Sequence[float], present: float | None) -> dict[str, float]:
@@ -54,22 +55,32 @@ def with_present(rates: Sequence[float], present: float | None) -> dict[str, flo
     return named
 
 
-def answer_of(comparison: Comparison, rates: dict[str, float]) -> Answer | None:
-    """Return the rate of the best variant, and the interval of those that are tied with it.
+def answer_of(
+    comparison: Comparison, rates: dict[str, float], suggested: float | None
+) -> Answer | None:
+    """Return a rate between that of the best variant and the suggestion, and an interval.
 
-    The interval extends by half a step of the spread beyond the tied rates, because the rates
-    between two neighbors were not tried.
+    The rate is the geometric mean of the two: a short training favors other rates than a long one,
+    and a curve is read from one step at each rate, so that their errors are independent. The
+    interval holds the rates that are tied with the best, and half a step of the spread beyond
+    them, because the rates between two neighbors were not tried.
+
+    Args:
+        comparison: The trials.
+        rates: The rates that were tried, by the name of the variant.
+        suggested: The rate that the curve suggests; None without one.
     """
     if comparison.best is None:
         return None
     tried = sorted(rates.values())
     best = rates[comparison.best]
+    lr = best if suggested is None else math.sqrt(best * suggested)
     tied = [best, *(rates[name] for name in comparison.tied)]
-    half = math.sqrt(tried[-1] / tried[0]) ** (1 / max(1, len(tried) - 1))
+    half = (tried[-1] / tried[0]) ** (0.5 / max(1, len(tried) - 1))
     return Answer(
-        lr=best,
-        low=min(tied) / half,
-        high=max(tied) * half,
+        lr=lr,
+        low=min(min(tied) / half, lr),
+        high=max(max(tied) * half, lr),
         is_at_edge=best in (tried[0], tried[-1]),
         is_tied=max(tied) > 10 * min(tied),
     )

@@ -8,7 +8,8 @@ import keras
 
 from lrwidget.core.compare.comparing import Comparing
 from lrwidget.core.compare.comparison import Comparison
-from lrwidget.core.compare.settings import CompareSettings, CompareUpdate, StopFlag
+from lrwidget.core.compare.settings import CompareSettings, CompareUpdate
+from lrwidget.core.data.reader import StopFlag
 
 
 def compare(

@@ -18,12 +18,12 @@ from lrwidget.core.compare.run import Run
 from lrwidget.core.compare.settings import (
     CompareSettings,
     CompareUpdate,
-    StopFlag,
     check_callbacks,
     is_set,
 )
-from lrwidget.core.compare.trials import Trial, ValidationData
+from lrwidget.core.compare.trials import Trial
 from lrwidget.core.compare.variants import Variant, variants_of
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.data.source import Batches, Source, source_of
 from lrwidget.core.engine.borrowed import Borrowed, Training, borrowed
 from lrwidget.core.model.fit_guard import finish_left_fit
@@ -107,6 +107,7 @@ class Comparing:
         on_update: Callable[[CompareUpdate], object] | None = None,
         stop: StopFlag | None = None,
         alone: bool = True,
+        on_reserved: Callable[[], object] = lambda: None,
         executor: Executor | None = None,
     ) -> Comparison:
         """Run everything and restore the model; see `compare`.
@@ -115,14 +116,15 @@ class Comparing:
             on_update: As for `compare`.
             stop: As for `compare`.
             alone: Whether no other code runs meanwhile; see `borrowed`.
+            on_reserved: Called as soon as other uses of the model are refused.
             executor: As for `compare`.
         """
         check_callbacks(on_update, stop, executor)
         self._thread_state.enter()
         if executor is not None:
             return self._run_elsewhere(executor, on_update, stop)
-        with self.borrowed(alone) as loan:
-            here = TrialsHere(self, loan, self._validation(), stop)
+        with self.borrowed(alone, on_reserved) as loan:
+            here = TrialsHere(self, loan, self._validation_source, stop)
             runs, done = in_rounds(self, here.run, on_update, lambda: is_set(stop))
         return self._comparison(runs, done, loan)
 
@@ -152,16 +154,19 @@ class Comparing:
         self._thread_state.enter()
         runs: list[Run] = []
         with self.borrowed() as loan:
-            here = TrialsHere(self, loan, self._validation(), stop)
+            here = TrialsHere(self, loan, self._validation_source, stop)
             here.run([[trial]], lambda run, _: runs.append(run))
         if not runs:
             raise ModelError("The comparison has ended.")
         return runs[-1]
 
-    def borrowed(self, alone: bool = True) -> AbstractContextManager[Borrowed]:
+    def borrowed(
+        self, alone: bool = True, on_reserved: Callable[[], object] = lambda: None
+    ) -> AbstractContextManager[Borrowed]:
         """Reserve the model in this block, and restore it at the end; see `borrowed`."""
         data = [self.data, self.validation_data]
-        return borrowed(self.model, data, self._any_source().variables, alone=alone)
+        variables = self._any_source().variables
+        return borrowed(self.model, data, variables, alone=alone, on_reserved=on_reserved)
 
     @contextmanager
     def built(self, loan: Borrowed) -> Iterator[None]:
@@ -172,9 +177,6 @@ class Comparing:
 
     def _any_source(self) -> Source:
         return next(iter(self._sources.values()))
-
-    def _validation(self) -> ValidationData:
-        return ValidationData.of(self._validation_source, 0)
 
     def _comparison(self, runs: Sequence[Run], done: int, loan: Borrowed) -> Comparison:
         return Comparison.of(
@@ -213,9 +215,9 @@ class Comparing:
         """Whether the data can be read only once."""
         return any(each.is_one_shot for each in self._sources.values())
 
-    def stream(self, trial: Trial) -> Batches:
+    def stream(self, trial: Trial, stop: StopFlag | None) -> Batches:
         """Return the training data of a run, from their beginning."""
-        return self._source(trial.variant).stream(self.settings.seed + trial.seed)
+        return self._source(trial.variant).stream(self.settings.seed + trial.seed, stop)
 
     def _source(self, variant: Variant) -> Source:
         size = self._batch_size(variant)

@@ -20,9 +20,10 @@ from lrwidget.core.compare.halving import Report
 from lrwidget.core.compare.here import leader_of
 from lrwidget.core.compare.hopeless import hopeless_at
 from lrwidget.core.compare.run import Run, empty_run
-from lrwidget.core.compare.settings import CompareSettings, StopFlag, is_set
+from lrwidget.core.compare.settings import CompareSettings, is_set
 from lrwidget.core.compare.trials import Trial
 from lrwidget.core.compare.variants import Variant
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.engine.borrowed import Borrowed
 from lrwidget.core.model.optimizer_copy import made_from, recipe_of
 from lrwidget.core.model.packed import PackedModel, member_at, place_of

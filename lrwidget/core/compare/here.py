@@ -1,7 +1,7 @@
 """TrialsHere: runs trials one after the other in this process."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,10 @@ import numpy as np
 from lrwidget.core.arrays import FloatArray
 from lrwidget.core.compare.halving import Report
 from lrwidget.core.compare.run import Run
-from lrwidget.core.compare.settings import StopFlag, is_set
+from lrwidget.core.compare.settings import is_set
 from lrwidget.core.compare.trials import Trial, ValidationData, run_trial
-from lrwidget.core.data.source import Batches
+from lrwidget.core.data.reader import StopFlag, StoppedWaiting
+from lrwidget.core.data.source import Batches, Source
 from lrwidget.core.engine.borrowed import Borrowed
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class TrialsHere:
     Args:
         comparing: The comparison.
         loan: The model, reserved.
-        validation: The validation data.
+        validation: The source of the validation data; None without any.
         stop: Checked after every group of steps.
     """
 
@@ -33,11 +34,13 @@ class TrialsHere:
         self,
         comparing: "Comparing",
         loan: Borrowed,
-        validation: ValidationData,
+        validation: Source | None,
         stop: StopFlag | None,
     ) -> None:
-        self._comparing, self._loan, self._validation = comparing, loan, validation
-        self._stop = stop
+        self._comparing, self._loan, self._stop = comparing, loan, stop
+        self._validation = ValidationData.of(None, 0)
+        with suppress(StoppedWaiting):
+            self._validation = ValidationData.of(validation, 0, stop)
 
     def run(self, trials: Sequence[Sequence[Trial]], report: Report) -> None:
         """Run the trials of every seed; those that the model's own optimizer trains come first."""
@@ -47,12 +50,13 @@ class TrialsHere:
             others = [[trial] for trial in of_seed if not trial.variant.trains_as_it_is]
             for group in [own, *others]:
                 if group and not is_set(self._stop):
-                    self._run_group(group, runs, report)
+                    with suppress(StoppedWaiting):
+                        self._run_group(group, runs, report)
 
     def _run_group(self, trials: Sequence[Trial], runs: list[Run], report: Report) -> None:
         """Run trials that share an optimizer."""
         comparing, settings = self._comparing, self._comparing.settings
-        first = comparing.stream(trials[0])
+        first = comparing.stream(trials[0], self._stop)
         with (
             closing(first),
             comparing.training(self._loan, trials[0].variant, first.spec) as training,
@@ -76,7 +80,7 @@ class TrialsHere:
     def _batches(self, trial: Trial, first: Batches) -> Batches:
         """Return the data of a run. The data of `first`, which began before the model was built,
         are used only if they cannot be read again."""
-        return first if self._comparing.is_one_shot else self._comparing.stream(trial)
+        return first if self._comparing.is_one_shot else self._comparing.stream(trial, self._stop)
 
     def _leader(self, trial: Trial, runs: Sequence[Run]) -> FloatArray | None:
         """Return the losses of the best finished run on the same batches."""

@@ -14,18 +14,18 @@ _FIRST_CHECK = 0.25
 # Losses are averaged over this share of the steps.
 _SMOOTHED_SHARE = 0.15
 # The lag must exceed the gain that is possible by this many standard errors.
-_ERRORS = 3.0
+_ERRORS = 4.0
 
 
 def hopeless_at(losses: FloatArray, leader: FloatArray, lrs: FloatArray) -> int | None:
     """Return the number of steps after which a run has become hopeless, or None.
 
     Let d be the mean of (loss - loss of the leader on the same batch) over the last w steps, and g
-    the largest fall that the run may still have: that of a straight line through its last 2 w
-    losses up to the end, or that of the leader from here to its end, if this is more. Losses fall
-    ever more slowly at a constant rate, so that a straight line falls too far. A run is hopeless if
-    d > g by more than three standard errors. It is not asked before the learning rate has passed
-    its highest value.
+    the fall that the run may still have: its fall over the last 2 w steps, continued to the end in
+    the logarithm of the steps, or that of the leader from here to its end, if this is more. A run
+    is hopeless if d > g by more than four standard errors. It is not asked before the learning rate
+    has passed its highest value. docs/searches.md has what this saves, and how often a run that
+    would have fallen late is lost.
 
     Args:
         losses: Losses of the run so far, shape (n,), finite.
@@ -52,7 +52,8 @@ def _is_hopeless(losses: FloatArray, leader: FloatArray, width: int) -> bool:
     last, before = slice(count - width, count), slice(count - 2 * width, count - width)
     lag, lag_error = mean_with_error(losses[last] - leader[last])
     fall, fall_error = mean_with_error(losses[before] - losses[last])
-    rest = (steps - count) / width
+    middle = count - width / 2
+    rest = middle / width * math.log((steps - width / 2) / middle)
     of_leader = float(leader[last].mean() - leader[-width:].mean())
     gain, error = rest * fall, math.hypot(lag_error, rest * fall_error)
     if of_leader > gain:

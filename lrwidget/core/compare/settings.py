@@ -2,20 +2,15 @@
 
 import secrets
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from lrwidget.core.checks import as_count, as_flag, as_function, as_text
 from lrwidget.core.compare.rounds import as_rounds
 from lrwidget.core.compare.run import Run
+from lrwidget.core.data.reader import StopFlag
 
 _MOST_SEEDS = 100
 _MOST_TRIAL_STEPS = 100_000
-
-
-class StopFlag(Protocol):
-    """Anything that says whether to stop, such as a `threading.Event`."""
-
-    def is_set(self) -> bool: ...
 
 
 @dataclass(frozen=True)

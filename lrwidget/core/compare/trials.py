@@ -1,6 +1,7 @@
 """Trials: runs variants one after the other on one engine, each from the same start."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from lrwidget.core.arrays import FloatArray
 from lrwidget.core.compare.run import GrowingRun, Run
 from lrwidget.core.compare.variants import Variant
+from lrwidget.core.data.reader import StopFlag, StoppedWaiting
 from lrwidget.core.data.source import Batches, Source, first_batches
 from lrwidget.core.engine.borrowed import Training
 from lrwidget.core.engine.protocol import Engine
@@ -45,11 +47,11 @@ class ValidationData:
     weights: FloatArray
 
     @classmethod
-    def of(cls, source: Source | None, seed: int) -> "ValidationData":
+    def of(cls, source: Source | None, seed: int, stop: StopFlag | None = None) -> "ValidationData":
         """Read the batches; there are none without a source."""
         if source is None:
             return cls([], np.empty(0))
-        batches = first_batches(source, _VALIDATION_BATCHES, seed)
+        batches = first_batches(source, _VALIDATION_BATCHES, seed, stop)
         sizes = np.array([_samples_in(batch) for batch in batches], dtype=np.float64)
         return cls(batches, sizes / sizes.sum())
 
@@ -85,8 +87,9 @@ def run_trial(
         Exception: Any error of the model, the data or `on_update`.
     """
     training.restart()
-    with training.on(batches()) as engine:
-        growing = GrowingRun(trial.variant.name, trial.seed, trial.lrs, monitor, leader)
+    growing = GrowingRun(trial.variant.name, trial.seed, trial.lrs, monitor, leader)
+    # A stopped comparison does not wait for data that block; the run then is "stopped".
+    with suppress(StoppedWaiting), training.on(batches()) as engine:
         while growing.stop_reason is None and not is_stopped():
             lrs = growing.lrs_to_come
             growing.add(
@@ -98,7 +101,7 @@ def run_trial(
                 growing.add_validation(validation.losses(engine), validation.weights)
             if on_update is not None:
                 on_update(growing.run())
-        return growing.run()
+    return growing.run()
 
 
 def _samples_in(batch: Any) -> int:

@@ -1,7 +1,7 @@
 """All kinds of data that `fit` takes, as streams of batches for JAX and PyTorch."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Iterator, Sized
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ from keras.src.trainers.data_adapters import TFDatasetAdapter, array_slicing, da
 from lrwidget.core.data.finite import NonFiniteBatches
 from lrwidget.core.data.misfit import refusals_named
 from lrwidget.core.data.python_data import PythonStream
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.data.source import ClassWeight, adapted_arrays, pass_starter
 
 
@@ -19,16 +20,16 @@ class ArrayBatches:
 
     Args:
         batches: The batches of a Keras data adapter; the first one is read here.
-        close: A function that releases the data.
+        python: The Python code that the batches come from; None if there is none.
 
     Attributes:
         spec: The first batch.
     """
 
-    def __init__(self, batches: Iterator[Any], close: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, batches: Iterator[Any], python: PythonStream | None = None) -> None:
         self.spec = for_backend(next(batches))
         self._batches: Iterator[Any] = batches
-        self._close, self._non_finite = close, NonFiniteBatches()
+        self._python, self._non_finite = python, NonFiniteBatches()
 
     def __iter__(self) -> Iterator[Any]:
         first = self.spec
@@ -38,14 +39,24 @@ class ArrayBatches:
             self._non_finite.look_at(batch)
             yield for_backend(batch)
 
+    @property
+    def was_left(self) -> bool:
+        """Whether a stopped test no longer waited for the data, so that their code still runs."""
+        return self._python is not None and self._python.was_left
+
     def holds_non_finite(self, first: int, count: int) -> bool:
         """Return whether any of `count` batches, from number `first` on, is not finite."""
         return self._non_finite.among(first, count)
 
+    def first_non_finite(self, count: int) -> int | None:
+        """Return the number of the first of `count` batches that is not finite; None if all are."""
+        return self._non_finite.first(count)
+
     def close(self) -> None:
         """Release the data."""
         self._batches = iter(())
-        self._close()
+        if self._python is not None:
+            self._python.close()
 
 
 def for_backend(batch: Any) -> Any:
@@ -73,7 +84,7 @@ class Pipeline:
         self._on_tensorflow = OnTensorFlow(dataset, class_weight)
         self.per_pass, self.variables = self._on_tensorflow.per_pass, self._on_tensorflow.variables
 
-    def stream(self, seed: int) -> ArrayBatches:
+    def stream(self, seed: int, stop: StopFlag | None = None) -> ArrayBatches:  # noqa: ARG002
         dataset = self._on_tensorflow.stream(seed).dataset
         adapter = TFDatasetAdapter(dataset)
         return ArrayBatches(iter(adapter.get_numpy_iterator()))
@@ -95,7 +106,7 @@ class Arrays:
                 adapter._inputs, target_backend=self._backend
             )
 
-    def stream(self, seed: int) -> ArrayBatches:
+    def stream(self, seed: int, stop: StopFlag | None = None) -> ArrayBatches:  # noqa: ARG002
         """Return shuffled batches, with a separate random generator."""
         return ArrayBatches(self._batches(seed))
 
@@ -127,6 +138,6 @@ class PythonData:
         self.is_one_shot = isinstance(data, Iterator)
         self.per_pass = len(data) if isinstance(data, Sized) else None
 
-    def stream(self, seed: int) -> ArrayBatches:  # noqa: ARG002
-        python = PythonStream(self._new_pass, self._class_weight, self.is_one_shot)
-        return ArrayBatches(python.batches(lambda batch: batch), python.close)
+    def stream(self, seed: int, stop: StopFlag | None = None) -> ArrayBatches:  # noqa: ARG002
+        python = PythonStream(self._new_pass, self._class_weight, self.is_one_shot, stop)
+        return ArrayBatches(python.batches(lambda batch: batch), python)

@@ -1,5 +1,6 @@
 """PythonStream: batches that come from the user's Python code, as an endless stream."""
 
+import contextvars
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
@@ -9,6 +10,8 @@ import numpy as np
 from keras.src.trainers.data_adapters import data_adapter_utils
 
 from lrwidget.core.data.misfit import refusals_named
+from lrwidget.core.data.reader import Reader, StopFlag
+from lrwidget.core.model.thread_state import KerasThreadState
 from lrwidget.errors import DataError
 
 # Keras compares this many batches to find sizes that differ from batch to batch.
@@ -25,6 +28,7 @@ class PythonStream:
         new_pass: A function that starts a pass over the data.
         class_weight: Weight of each class by its number; as for `fit`.
         is_one_shot: Whether the data are an iterator, which can be read only once.
+        stop: Once it is set, the stream waits a few seconds at most for data that block.
 
     Attributes:
         first: The first batches, which show the structure of all.
@@ -33,6 +37,7 @@ class PythonStream:
     Raises:
         DataError: The data contain no batch.
         Exception: Any error of the user's code, or of Keras for a batch that it cannot use.
+        StoppedWaiting: The data block, and the test was stopped.
     """
 
     def __init__(
@@ -40,22 +45,45 @@ class PythonStream:
         new_pass: Callable[[], Iterable[Any]],
         class_weight: dict[int, float] | None,
         is_one_shot: bool,
+        stop: StopFlag | None = None,
     ) -> None:
         self._new_pass: Callable[[], Iterable[Any]] | None = new_pass
         self._class_weight, self._is_one_shot = class_weight, is_one_shot
+        self._stop, self._enter = stop, KerasThreadState().enter
+        self._context = contextvars.copy_context()
+        self._reader: Reader | None = None
         self.failure: BaseException | None = None
-        first_pass = iter(new_pass())
+        try:
+            first_pass = self._started(new_pass)
+            self.first = self._first_batches(first_pass)
+        except BaseException:
+            self.close()
+            raise
+        self._stream: Iterator[Any] = self._passes(self.first, first_pass)
+
+    def _first_batches(self, first_pass: Iterator[Any]) -> list[Any]:
         first = list(itertools.islice(first_pass, _BATCHES_FOR_THE_SPEC))
         if not first:
             raise DataError(
                 "The data are an iterator that is used up. Pass a generator function, which starts "
                 "again, or a list of the batches."
-                if is_one_shot
+                if self._is_one_shot
                 else "The data are empty: they gave no batch. Pass at least one batch."
             )
         with refusals_named():
-            self.first = [self._standardized(batch) for batch in first]
-        self._stream: Iterator[Any] = self._passes(self.first, first_pass)
+            return [self._standardized(batch) for batch in first]
+
+    @property
+    def was_left(self) -> bool:
+        """Whether a stopped test no longer waited for the data, so that their code still runs."""
+        return self._reader is not None and self._reader.was_left
+
+    def _started(self, new_pass: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+        """Start a pass; if the test can be stopped, in a thread that it need not wait for."""
+        if self._stop is None:
+            return iter(new_pass())
+        self._reader = Reader(new_pass, self._stop, self._enter, self._context)
+        return self._reader
 
     def batches(self, convert: Callable[[Any], Any]) -> Iterator[Any]:
         """Yield the rest of the stream.
@@ -76,6 +104,8 @@ class PythonStream:
         """Drop the data."""
         self._new_pass, self.first = None, []
         self._stream = iter(())
+        if self._reader is not None:
+            self._reader.close()
 
     def _passes(self, first: list[Any], rest: Iterator[Any]) -> Generator[Any, None, None]:
         yield from first
@@ -90,13 +120,13 @@ class PythonStream:
             if batch is None:
                 raise DataError("The data gave batches on the first pass, but none later.")
 
-    def _another_pass(self, new_pass: Callable[[], Iterable[Any]]) -> Iterable[Any]:
+    def _another_pass(self, new_pass: Callable[[], Iterable[Any]]) -> Iterator[Any]:
         if self._is_one_shot:
             raise DataError(
                 "The data ended before the test did: an iterator can be read only once. Pass a "
                 "generator function, which starts again, a list of the batches, or fewer `steps`."
             )
-        return new_pass()
+        return self._started(new_pass)
 
     def _standardized(self, batch: Any) -> Any:
         """Return a batch with the structure in which `fit` passes a PyDataset's batch to a step."""

@@ -14,6 +14,7 @@ import keras
 from keras.src.trainers.data_adapters import array_slicing
 
 from lrwidget.core.data.misfit import FORMS, refusals_named
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.errors import DataError
 
 ClassWeight = dict[int, float] | None
@@ -24,15 +25,23 @@ class Batches(Protocol):
 
     Attributes:
         spec: The structure of a batch: its shapes and types, or the first batch.
+        was_left: Whether a stopped test no longer waited for the data, so that their code still
+            runs.
     """
 
     spec: Any
+
+    @property
+    def was_left(self) -> bool: ...
 
     def __iter__(self) -> Iterator[Any]:
         """Return an iterator over the batches for one sweep."""
 
     def holds_non_finite(self, first: int, count: int) -> bool:
         """Return whether any of `count` batches, from number `first` on, holds NaN or infinity."""
+
+    def first_non_finite(self, count: int) -> int | None:
+        """Return the number of the first of `count` batches that holds NaN or infinity, or None."""
 
     def close(self) -> None:
         """Release the data."""
@@ -51,12 +60,16 @@ class Source(Protocol):
     is_one_shot: bool
     variables: list[Any]
 
-    def stream(self, seed: int) -> Batches:
+    def stream(self, seed: int, stop: StopFlag | None = None) -> Batches:
         """Return a stream that starts at the beginning of the data.
 
         Args:
             seed: Seed for the order of arrays and of pipelines that shuffle; other data keep
                 their own order.
+            stop: Once it is set, the stream waits a few seconds at most for Python data.
+
+        Raises:
+            StoppedWaiting: Python data block, and `stop` is set.
         """
 
 
@@ -83,14 +96,14 @@ def source_of(data: Any, batch_size: int = 32, class_weight: ClassWeight = None)
     return forms.PythonData(data, class_weight)
 
 
-def first_batches(source: Source, count: int, seed: int) -> list[Any]:
+def first_batches(source: Source, count: int, seed: int, stop: StopFlag | None = None) -> list[Any]:
     """Return the first batches of data, in memory; all if there are fewer than `count`.
 
     Raises:
         Exception: Any error of the data.
     """
     found: list[Any] = []
-    with closing(source.stream(seed)) as stream:
+    with closing(source.stream(seed, stop)) as stream:
         try:
             found.extend(itertools.islice(stream, min(count, source.per_pass or count)))
         except Exception as error:

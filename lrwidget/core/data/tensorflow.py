@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sized
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from lrwidget.core.data.finite import NonFiniteBatches
 from lrwidget.core.data.misfit import refusals_named
 from lrwidget.core.data.pipeline import captured_variables, detached
 from lrwidget.core.data.python_data import PythonStream
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.data.source import ClassWeight, adapted_arrays, pass_starter
 from lrwidget.errors import DataError
 
@@ -44,12 +46,18 @@ class TensorBatches:
         self.spec = dataset.element_spec
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.dataset)
+        with data_errors(self):
+            yield from self.dataset
 
     @property
     def failure(self) -> BaseException | None:
         """The error that the user's Python data raised; tf.data hides it."""
         return None if self._python is None else self._python.failure
+
+    @property
+    def was_left(self) -> bool:
+        """Whether a stopped test no longer waited for the data, so that their code still runs."""
+        return self._python is not None and self._python.was_left
 
     def holds_non_finite(self, first: int, count: int) -> bool:
         """Return whether any of `count` batches, from number `first` on, holds NaN or infinity."""
@@ -57,13 +65,38 @@ class TensorBatches:
             return self._non_finite.among(first, count)
         if first + count > _MOST_BATCHES_AGAIN:
             return False
-        again = itertools.islice(self.dataset, first, first + count)
-        return any(not _is_finite(part) for batch in again for part in keras.tree.flatten(batch))
+        return any(map(_holds_non_finite, itertools.islice(self.dataset, first, first + count)))
+
+    def first_non_finite(self, count: int) -> int | None:
+        """Return the number of the first of `count` batches that is not finite; None if all are."""
+        if self._non_finite is not None:
+            return self._non_finite.first(count)
+        again = itertools.islice(self.dataset, min(count, _MOST_BATCHES_AGAIN))
+        bad = (number for number, batch in enumerate(again) if _holds_non_finite(batch))
+        return next(bad, None)
 
     def close(self) -> None:
         """Release the Python data: TensorFlow keeps the function that reads them forever."""
         if self._python is not None:
             self._python.close()
+
+
+def _holds_non_finite(batch: Any) -> bool:
+    return any(not _is_finite(part) for part in keras.tree.flatten(batch))
+
+
+@contextmanager
+def data_errors(batches: TensorBatches | None) -> Iterator[None]:
+    """Raise errors of the data as their original type."""
+    try:
+        yield
+    except tf.errors.OutOfRangeError as error:
+        raise DataError("The dataset is empty: it gave no batch. Pass at least one.") from error
+    except tf.errors.OpError:
+        # tf.data replaces an error of the user's Python data by one of its own types.
+        if batches is not None and batches.failure is not None:
+            raise batches.failure from None
+        raise
 
 
 def _is_finite(part: Any) -> bool:
@@ -94,7 +127,7 @@ class Pipeline:
         self._dataset = adapter.get_tf_dataset()
         self.variables = captured_variables(self._dataset)
 
-    def stream(self, seed: int) -> TensorBatches:
+    def stream(self, seed: int, stop: StopFlag | None = None) -> TensorBatches:  # noqa: ARG002
         own = detached(self._dataset, seed)
         return TensorBatches(own if self._is_endless else own.repeat())
 
@@ -119,7 +152,7 @@ class Arrays:
         # Tracing the functions of a dataset takes as long as a hundred steps.
         self._last: tuple[int, Any] = (0, None)
 
-    def stream(self, seed: int) -> TensorBatches:
+    def stream(self, seed: int, stop: StopFlag | None = None) -> TensorBatches:  # noqa: ARG002
         """Return shuffled batches; a stateless shuffle changes no global random state."""
         known, dataset = self._last
         if dataset is None or known != seed:
@@ -170,8 +203,8 @@ class PythonData:
         self.is_one_shot = isinstance(data, Iterator)
         self.per_pass = len(data) if isinstance(data, Sized) else None
 
-    def stream(self, seed: int) -> TensorBatches:  # noqa: ARG002
-        python = PythonStream(self._new_pass, self._class_weight, self.is_one_shot)
+    def stream(self, seed: int, stop: StopFlag | None = None) -> TensorBatches:  # noqa: ARG002
+        python = PythonStream(self._new_pass, self._class_weight, self.is_one_shot, stop)
         # Sizes that differ in the first batches are unspecified.
         with refusals_named():
             spec = data_adapter_utils.get_tensor_spec(python.first)

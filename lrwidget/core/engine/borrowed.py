@@ -71,6 +71,10 @@ class Training:
             self.engine.finish()
             batches.close()
 
+    def is_spoilt(self) -> bool:
+        """Return whether a variable that was finite at the start contains NaN or infinity now."""
+        return self._snapshot.is_spoilt()
+
 
 class Borrowed:
     """A model that is reserved and will be restored; create it with `borrowed`.
@@ -153,6 +157,7 @@ def borrowed(
     variables: Iterable[Any] = (),
     *,
     alone: bool = True,
+    on_reserved: Callable[[], object] = lambda: None,
 ) -> Iterator[Borrowed]:
     """Reserve a model in this block; at the end, restore it, the data and the random state.
 
@@ -163,6 +168,7 @@ def borrowed(
         alone: Whether no other code runs during the block. If not, the global random state of
             Python, numpy and TensorFlow is not restored: another cell of the notebook may
             have set a seed or drawn from it.
+        on_reserved: Called as soon as other uses of the model are refused.
 
     Raises:
         BusyError: The model is reserved already.
@@ -172,6 +178,7 @@ def borrowed(
     with UninterruptedExit() as stack:
         stack.enter_context(scope_of(model))
         stack.enter_context(reserved(model))
+        on_reserved()
         stack.enter_context(own_seed_generator())
         if alone and model.run_eagerly and is_tensorflow():
             stack.enter_context(own_operation_seeds())

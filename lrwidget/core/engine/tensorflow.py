@@ -2,8 +2,8 @@
 
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -13,14 +13,14 @@ import tensorflow as tf
 from lrwidget.core.arrays import Logs
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.data.misfit import explained
-from lrwidget.core.data.tensorflow import TensorBatches
+from lrwidget.core.data.tensorflow import TensorBatches, data_errors
 from lrwidget.core.engine.logs import numbers_of
 from lrwidget.core.engine.protocol import SECONDS_PER_GROUP
 from lrwidget.core.model.building import Built
 from lrwidget.core.model.given_rate import FunctionRate
 from lrwidget.core.model.rate import Rate
 from lrwidget.core.model.snapshot import state_variables
-from lrwidget.errors import DataError, ModelError
+from lrwidget.errors import ModelError
 
 # Maximum number of steps per call: a step shorter than a tenth of a millisecond is rare.
 _STEPS_PER_GROUP = 1024
@@ -94,7 +94,7 @@ class StepGroups:
 
     def start(self, batches: Any) -> None:
         """Read `batches` from now on, and trace a step for their shapes without training."""
-        with _data_errors(batches):
+        with data_errors(batches):
             self._iterator = _iterate(batches.dataset, self._living_model().distribute_strategy)
             self._prepare(self._iterator)
         self._batches = batches
@@ -130,7 +130,7 @@ class StepGroups:
         """
         iterator = self._iterator
         group, lrs = self._groups[tf.type_spec_from_value(iterator)], lrs[:_STEPS_PER_GROUP]
-        with _data_errors(self._batches):
+        with data_errors(self._batches):
             if isinstance(self.rate, FunctionRate):
                 done, logs = self._one_by_one(self.rate, group, iterator, lrs)
             else:
@@ -323,17 +323,3 @@ def _iterate(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:
     if strategy.num_replicas_in_sync > 1:
         dataset = strategy.experimental_distribute_dataset(dataset)
     return iter(dataset)
-
-
-@contextmanager
-def _data_errors(batches: TensorBatches | None) -> Iterator[None]:
-    """Raise errors of the data as their original type."""
-    try:
-        yield
-    except tf.errors.OutOfRangeError as error:
-        raise DataError("The dataset is empty: it gave no batch. Pass at least one.") from error
-    except tf.errors.OpError:
-        # tf.data replaces an error of the user's Python data by one of its own types.
-        if batches is not None and batches.failure is not None:
-            raise batches.failure from None
-        raise

@@ -91,6 +91,13 @@ class Snapshot:
             names = [_name(saved.variable) for saved, _ in failed]
             raise NotRestoredError(names, self.restore) from failed[0][1]
 
+    def is_spoilt(self) -> bool:
+        """Return whether a saved variable that was finite contains NaN or infinity now."""
+        return any(
+            not _is_finite(saved.variable) and _is_finite(saved.value)
+            for saved in self._saved.values()
+        )
+
     def restored(self, left_behind: Iterable[Variable] = ()) -> Restored:
         """Return the fingerprints of the saved state and of the current state.
 
@@ -139,6 +146,12 @@ def _value(variable: Variable) -> Any:
 def _checksum(value: Any) -> int:
     array = np.ascontiguousarray(numpy_of(value))
     return zlib.crc32(array.reshape(-1).view(np.uint8).data)
+
+
+def _is_finite(variable: Variable) -> bool:
+    """Return whether a variable or its value is finite; half precision is not looked at."""
+    array = numpy_of(variable)
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
 def _fingerprint(checksums: list[int]) -> str:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
@@ -12,17 +11,12 @@ from lrwidget.core.curve.ending import NonFiniteCause, StopReason
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.curve.purpose import OptimizerKind
 from lrwidget.core.curve.stop_rule import DivergenceRule
+from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.probe import found_range
 from lrwidget.core.range_test.result import RangeTestResult, series_of
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.core.versions import versions_of
-
-
-class StopFlag(Protocol):
-    """Anything that says whether to stop, such as a `threading.Event`."""
-
-    def is_set(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -132,8 +126,13 @@ class SweepCurve:
             self.stop_reason = "diverged"
         elif not finite.all():
             self.stop_reason = "non_finite"
+            self.non_finite_cause = None if self.count else "first_loss"
         elif self.count == self.config.steps:
             self.stop_reason = "finished"
+
+    def end_before(self, step: int) -> None:
+        """End the curve before a 0-based step, as if the loss of that step were not finite."""
+        self.count, self.stop_reason = step, "non_finite"
 
     def add_validation(self, loss: float) -> None:
         """Add the validation loss after the last step so far."""
@@ -180,7 +179,7 @@ def curves_of(
         probe = run_probe(SweepCurve(config.of_probe()))
         if probe.stop_reason == "stopped":
             return [probe]
-        config = config.with_found(*found_range(probe.config.ladder(), probe.losses))
+        config = config.after_probe(*found_range(probe.config.ladder(), probe.losses))
         if on_range is not None:
             on_range(config)
     curves: list[SweepCurve] = []

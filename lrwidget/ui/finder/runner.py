@@ -10,60 +10,25 @@ from functools import partial
 from typing import Any
 
 from lrwidget.core.model.interrupts import interrupts_held_back
-from lrwidget.core.range_test.growing_curve import Update
-from lrwidget.core.range_test.range_test import RangeTest
 from lrwidget.errors import BusyError
+from lrwidget.ui.finder.jobs import Job
+from lrwidget.ui.finder.run import Run
 from lrwidget.ui.state.state import WidgetState
-from lrwidget.ui.state.suggested import Suggested
-
-REDRAW_SECONDS = 0.1
-
-REST = 5
-"""After a redraw, wait at least this many times as long as it took."""
 
 _NOW = "now"
 _LOOK_SECONDS = 0.1
 """Interval at which a waiting thread checks whether it was interrupted."""
 
+_PATIENCE_SECONDS = 10.0
+"""An interrupt that comes so long after the first one leaves a test that does not end."""
+
+_NOT_ENDED = (
+    "The range test has not ended yet: its model, its data or an observer does not return. The "
+    "model is restored when it does; `wait()` waits for that."
+)
+
 _RULES_SECONDS = 1.0
 """How long closing waits for rules of the user; one of them may itself wait for the close."""
-
-
-class Run:
-    """One test, from its preparation until the model is restored.
-
-    Attributes:
-        stop: Set to stop the test.
-        restored: Set once the model is restored; the rules run after that.
-        over: Set once the status says how the test ended, so that the next one may start.
-        thread: The thread that works on it: first the one that prepares it, then the worker.
-        worker: None until it has been started.
-        waiting: Number of threads that wait for its end.
-        is_left: Whether the waiting threads, not the worker, notify the user's observers.
-
-    Args:
-        alone: Whether the starting thread waits for its end, so that no other cell runs.
-    """
-
-    def __init__(self, alone: bool) -> None:
-        self.alone = alone
-        self.stop = threading.Event()
-        self.restored = threading.Event()
-        self.over = threading.Event()
-        self.thread: int | None = threading.get_ident()
-        self.worker: threading.Thread | None = None
-        self.waiting = 0
-        self.is_left = False
-
-    @property
-    def is_mine(self) -> bool:
-        """Whether this thread works on the test and so must not wait for it."""
-        return self.thread == threading.get_ident()
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether its worker was started."""
-        return self.worker is not None and self.worker.ident is not None
 
 
 class Runner:
@@ -81,12 +46,12 @@ class Runner:
         self._last: Run | None = None
 
     def start(
-        self, prepare: Callable[[], tuple[RangeTest, Callable[[], object]]], waits: bool = False
+        self, prepare: Callable[[], tuple[Job, Callable[[], object]]], waits: bool = False
     ) -> None:
         """Prepare a test on this thread, then run it in the worker.
 
         Args:
-            prepare: Returns the test and a function that reports its start to the state. It runs on
+            prepare: Returns the job and a function that reports its start to the state. It runs on
                 this thread because the global state of Keras is thread-local.
             waits: Whether to return only after the end of the test. If not, other cells of the
                 notebook can run, and the test must not undo their random numbers and seeds.
@@ -102,34 +67,35 @@ class Runner:
             if self._runs.setdefault(_NOW, run) is not run:
                 raise BusyError("A range test is running already. Call `stop()` or `wait()` first.")
             self._last = run
-            test, begin = prepare()
+            job, begin = prepare()
             with self._state.turn.taken(), interrupts_held_back():
                 begin()
-                self._start_worker(run, test)
-            del test, begin  # they hold the data
+                self._start_worker(run, job)
+            del job, begin  # they hold the data
             if waits:
                 self._wait_for(run, math.inf)
         except BaseException as error:
-            with interrupts_held_back():
-                self._give_up(run, error)
+            with interrupts_held_back() as interrupts:
+                self._give_up(run, error, interrupts)
             raise
 
-    def _start_worker(self, run: Run, test: RangeTest) -> None:
+    def _start_worker(self, run: Run, job: Job) -> None:
         # Use a copy of this context: ipykernel 7.0 finds no output cell in a plain thread.
         worker = threading.Thread(
             target=contextvars.copy_context().run,
-            args=(self._work, run, test),
+            args=(self._work, run, job),
             name="lrwidget range test",
             daemon=True,
         )
         run.worker = worker
         worker.start()
         run.thread = worker.ident
+        run.reserved.wait()
 
-    def _give_up(self, run: Run, error: BaseException) -> None:
+    def _give_up(self, run: Run, error: BaseException, interrupts: list[BaseException]) -> None:
         """End the run if the caller gets an error instead of a test."""
         if run.has_begun:
-            self._stop_after(run, error)
+            self._stop_after(run, error, interrupts)
         elif self._runs.get(_NOW) is run:
             with self._state.turn.taken():
                 self._release(run)
@@ -137,10 +103,11 @@ class Runner:
                 run.restored.set()
                 run.over.set()
 
-    def _stop_after(self, run: Run, error: BaseException) -> None:
+    def _stop_after(self, run: Run, error: BaseException, interrupts: list[BaseException]) -> None:
         self._ask_to_stop(run)
         try:
-            self._wait_for(run, math.inf)
+            if not run.is_left_alone:
+                self._wait_for(run, math.inf, interrupts)
         except BaseException as another:  # from an observer of the end
             error = another
         if isinstance(error, Exception):
@@ -170,7 +137,8 @@ class Runner:
             Whether no test is running. False within a test, which cannot wait for itself.
 
         Raises:
-            KeyboardInterrupt: After the model is restored.
+            KeyboardInterrupt: After the model is restored; or at a second interrupt if the test
+                does not end, such as in a training step that blocks.
         """
         end = math.inf if timeout is None else time.monotonic() + float(timeout)
         while (run := self._last) is not None and not run.over.is_set():
@@ -182,34 +150,69 @@ class Runner:
         """Stop the test and wait until the model is restored, even if a rule of the user hangs.
 
         Raises:
-            KeyboardInterrupt: After the model is restored.
+            KeyboardInterrupt: As for `wait`.
         """
         run = self._runs.get(_NOW)
         if run is None or run.is_mine:
             self.stop()
             return
         self._ask_to_stop(run)
-        with interrupts_held_back():
-            run.restored.wait()
-            self._wait_for(run, time.monotonic() + _RULES_SECONDS)
+        with interrupts_held_back() as interrupts:
+            if self._await(run, run.restored, math.inf, interrupts):
+                self._wait_for(run, time.monotonic() + _RULES_SECONDS)
 
-    def _wait_for(self, run: Run, end: float) -> bool:
-        # Not with `Thread.join`: on Python 3.11, an interrupted join takes the thread for ended
-        # (https://github.com/python/cpython/issues/89437).
+    def _wait_for(
+        self, run: Run, end: float, interrupts: list[BaseException] | None = None
+    ) -> bool:
+        """Wait for the end of a run; return whether it has ended.
+
+        Args:
+            run: The run.
+            end: The time at which to give up.
+            interrupts: The interrupts that the caller holds back; None if it does not.
+        """
         try:
-            with interrupts_held_back() as interrupts, self._waiting(run):
-                while not run.over.wait(max(0.0, min(_LOOK_SECONDS, end - time.monotonic()))):
-                    if interrupts:
-                        self._ask_to_stop(run)
-                        end = math.inf
-                    elif time.monotonic() >= end:
-                        return False
+            with interrupts_held_back() as own, self._waiting(run):
+                if not self._await(run, run.over, end, own if interrupts is None else interrupts):
+                    return False
                 if run.is_left and run.worker is not None:
                     run.worker.join()  # about to end
                 return True
         finally:
             if run.over.is_set():
                 self._state.turn.deliver()
+
+    def _await(
+        self, run: Run, event: threading.Event, end: float, interrupts: list[BaseException]
+    ) -> bool:
+        """Wait for an event of a run; an interrupt stops it, and a late second one leaves it.
+
+        Args:
+            run: The run.
+            event: Its `over` or `restored`.
+            end: The time at which to give up.
+            interrupts: The interrupts that are being held back; more may come.
+
+        Returns:
+            Whether the event is set.
+        """
+        # Not with `Thread.join`: on Python 3.11, an interrupted join takes the thread for ended
+        # (https://github.com/python/cpython/issues/89437).
+        seen, patience = len(interrupts), time.monotonic() + _PATIENCE_SECONDS
+        while not event.wait(max(0.0, min(_LOOK_SECONDS, end - time.monotonic()))):
+            now = time.monotonic()
+            if len(interrupts) > seen:
+                if seen and now >= patience:
+                    run.is_left_alone = True
+                    interrupts[0].add_note(_NOT_ENDED)
+                    return False
+                if not seen:
+                    self._ask_to_stop(run)
+                    end, patience = math.inf, now + _PATIENCE_SECONDS
+                seen = len(interrupts)
+            elif now >= end:
+                return False
+        return True
 
     @contextmanager
     def _waiting(self, run: Run) -> Iterator[None]:
@@ -226,15 +229,14 @@ class Runner:
         if self._runs.get(_NOW) is run:
             del self._runs[_NOW]
 
-    def _work(self, run: Run, test: RangeTest) -> None:
+    def _work(self, run: Run, job: Job) -> None:
         run.thread = threading.get_ident()
-        outcome = self._outcome(run, test)
-        del test  # it holds the data
+        outcome = self._outcome(run, job)
         try:
             with self._state.turn.taken(delivers=False):
                 # Before the status changes: an observer of it may start the next test at once.
                 self._release(run)
-                self._conclude(outcome)
+                self._conclude(job, outcome)
                 run.is_left = run.waiting > 0
                 run.over.set()
             if not run.is_left:
@@ -244,23 +246,22 @@ class Runner:
         finally:
             run.over.set()
 
-    def _outcome(self, run: Run, test: RangeTest) -> Callable[[], None]:
-        """Run the test; return a function that reports its end to the state."""
-        redraw = at_most_every(REDRAW_SECONDS, self._quietly(self._state.advance))
-        on_range = self._quietly(self._state.set_found_range)
+    def _outcome(self, run: Run, job: Job) -> Callable[[], None]:
+        """Run the job; return a function that reports its end to the state."""
         try:
-            result = test.run(redraw, run.stop, on_range, alone=run.alone)
+            result = job.run(run.stop, run.alone, self._quietly, run.reserved.set)
         except BaseException as error:  # also of the model and the data
-            return partial(self._state.fail, error)
+            return partial(job.fail, error)
         finally:
+            run.reserved.set()
             run.restored.set()
-        return partial(self._state.finish, result, Suggested.of(result))
+        return job.outcome(result)
 
-    def _conclude(self, outcome: Callable[[], None]) -> None:
+    def _conclude(self, job: Job, outcome: Callable[[], None]) -> None:
         try:
             outcome()
-        except BaseException as error:  # from a view: the test must not appear to be running
-            self._state.fail(error)
+        except BaseException as error:  # from a view: the job must not appear to be running
+            job.fail(error)
 
     def _quietly(self, tell: Callable[[Any], None]) -> Callable[[Any], None]:
         """Return `tell` without calls to the user's observers, which would slow down the test."""
@@ -270,20 +271,3 @@ class Runner:
                 tell(news)
 
         return told
-
-
-def at_most_every(seconds: float, call: Callable[[Update], None]) -> Callable[[Update], None]:
-    """Return `call` limited in rate: it skips updates that come too soon after the last one.
-
-    Slow calls are made less often, so that they never take most of the time.
-    """
-    due = -math.inf
-
-    def limited(update: Update) -> None:
-        nonlocal due
-        now = time.monotonic()
-        if now >= due:
-            call(update)
-            due = now + max(seconds, REST * (time.monotonic() - now))
-
-    return limited
