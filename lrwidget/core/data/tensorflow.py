@@ -149,9 +149,18 @@ class Arrays:
             )
             arrays = keras.tree.map_structure(_as_tensor, arrays, none_is_leaf=False)
         self._arrays = keras.tree.lists_to_tuples(arrays)
+        # Tracing the functions of a dataset takes as long as a hundred steps.
+        self._last: tuple[int, Any] = (0, None)
 
     def stream(self, seed: int, stop: StopFlag | None = None) -> TensorBatches:  # noqa: ARG002
         """Return shuffled batches; a stateless shuffle changes no global random state."""
+        known, dataset = self._last
+        if dataset is None or known != seed:
+            dataset = self._shuffled(seed)
+            self._last = seed, dataset
+        return TensorBatches(dataset)
+
+    def _shuffled(self, seed: int) -> tf.data.Dataset:
         size, batch_size, arrays = self._size, self._batch_size, self._arrays
 
         def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -166,7 +175,7 @@ class Arrays:
 
             return tf.data.Dataset.range(-(-size // batch_size)).map(batch)
 
-        return TensorBatches(tf.data.Dataset.counter().flat_map(batches_of_epoch).prefetch(2))
+        return tf.data.Dataset.counter().flat_map(batches_of_epoch).prefetch(2)
 
 
 def _as_tensor(array: Any) -> Any:
