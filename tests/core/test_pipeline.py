@@ -102,6 +102,45 @@ def test_a_pipeline_that_keeps_no_state_or_much_data_is_read_as_it_is():
     assert pipeline.detached(large, 1) is large
 
 
+def large(seed=None, **options):
+    x = np.zeros((pipeline.LARGEST_COPY // 16 + 1, 4), dtype="float32")
+    data = tf.data.Dataset.from_tensor_slices((x, np.zeros(len(x), dtype="int64")))
+    return data.shuffle(4, seed, **options).batch(8).take(5)
+
+
+NOTED = {
+    "seeded shuffle": lambda: large(seed=1),
+    "cache": lambda: large().cache(),
+    "captured in map": lambda: captured().shuffle(4, seed=1).batch(4),
+}
+NOT_NOTED = {
+    "shuffle without any seed": large,
+    "one order for all epochs": lambda: large(seed=1, reshuffle_each_iteration=False),
+    "captured, no shuffle": lambda: captured().batch(4),
+    "small": lambda: numbers().map(lambda x: (tf.zeros(4), x)).shuffle(4, seed=1).batch(4),
+}
+
+
+def captured() -> tf.data.Dataset:
+    held = tf.zeros((pipeline.LARGEST_COPY // 16 + 1, 4))
+    return numbers().map(lambda x: (held[x], x))
+
+
+@pytest.mark.parametrize("name", [*NOTED, *NOT_NOTED])
+def test_a_result_says_if_the_order_of_later_epochs_has_changed(name):
+    tf.random.set_seed(None)
+    notes = pipeline.note_on({**NOTED, **NOT_NOTED}[name]())
+    assert (notes is not None) == (name in NOTED)
+
+
+def test_the_note_of_a_large_pipeline_is_in_the_result():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    result = lrwidget.range_test(model, large(seed=1), steps=3, max_lr=1e-3)
+    assert "its shuffles continue from where the test left them" in result.notes[0]
+    assert not lrwidget.range_test(model, large(), steps=3, max_lr=1e-3).notes
+
+
 def test_a_cache_in_a_file_stays_the_users(tmp_path):
     data = numbers().cache(str(tmp_path / "cache")).shuffle(12).batch(4)
     assert sorted(order(pipeline.detached(data, 1))) == list(range(12))

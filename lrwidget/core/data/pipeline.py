@@ -51,6 +51,32 @@ def detached(dataset: tf.data.Dataset, seed: int) -> tf.data.Dataset:
     return dataset_ops._VariantDataset(variant, dataset.element_spec)
 
 
+def note_on(dataset: tf.data.Dataset) -> str | None:
+    """Return a note for the user if reading a pipeline changes the order of its later epochs."""
+    size = _bytes_held(dataset)
+    if size <= LARGEST_COPY:
+        return None
+    changed = [what for part in _with_inputs(dataset) if (what := _changed_by_reading(part))]
+    if not changed:
+        return None
+    return (
+        f"The pipeline holds {size / 2**20:.0f} MB in memory, too much to copy, so the test read "
+        f"the pipeline itself: {' and '.join(dict.fromkeys(changed))}. Everything else is "
+        "restored. To keep the order of later epochs, make the pipeline again."
+    )
+
+
+def _changed_by_reading(part: tf.data.Dataset) -> str | None:
+    kind = type(part).__name__
+    if kind == "_ShuffleDataset" and part._reshuffle_each_iteration:
+        # Without any seed, the order is a new one each time in any case.
+        is_seeded = any(int(seed) for seed in (part._seed, part._seed2))
+        return "its shuffles continue from where the test left them" if is_seeded else None
+    if kind == "CacheDataset" and not part._filename.numpy():
+        return "its cache may hold batches in the order of the test"
+    return None
+
+
 def python_code_of(dataset: tf.data.Dataset) -> list[Any]:
     """Return the functions of a pipeline, and the generator functions that it reads from."""
     functions = [each._func for part in _with_inputs(dataset) for each in part._functions()]
@@ -88,8 +114,19 @@ def _keeps_state(dataset: tf.data.Dataset) -> bool:
 
 
 def _bytes_held(dataset: tf.data.Dataset) -> int:
-    tensors = [tensor for part in _with_inputs(dataset) for tensor in getattr(part, "_tensors", ())]
+    """Return the size of the tensors that a pipeline or one of its functions holds."""
+    tensors = [
+        tensor
+        for part in _with_inputs(dataset)
+        for held in (getattr(part, "_tensors", ()), *_captured(part))
+        for tensor in held
+        if tensor.dtype not in (tf.resource, tf.variant)
+    ]
     return sum(tensor.dtype.size * (tensor.shape.num_elements() or 0) for tensor in tensors)
+
+
+def _captured(part: tf.data.Dataset) -> list[list[tf.Tensor]]:
+    return [each.function.captured_inputs for each in part._functions()]
 
 
 def _renew_state(graph: graph_pb2.GraphDef, seed: int) -> None:

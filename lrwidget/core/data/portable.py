@@ -83,6 +83,7 @@ class Pipeline:
 
         self._on_tensorflow = OnTensorFlow(dataset, class_weight)
         self.per_pass, self.variables = self._on_tensorflow.per_pass, self._on_tensorflow.variables
+        self.notes = self._on_tensorflow.notes
 
     def stream(self, seed: int, stop: StopFlag | None = None) -> ArrayBatches:  # noqa: ARG002
         dataset = self._on_tensorflow.stream(seed).dataset
@@ -94,6 +95,7 @@ class Arrays:
     """Arrays in memory, shared by all streams, in a different order for each seed and epoch."""
 
     is_one_shot = False
+    notes: tuple[str, ...] = ()
     variables: list[Any] = []  # noqa: RUF012
 
     def __init__(self, arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> None:
@@ -131,6 +133,7 @@ class Arrays:
 class PythonData:
     """A PyDataset, a DataLoader, a generator, a generator function or any iterable of batches."""
 
+    notes: tuple[str, ...] = ()
     variables: list[Any] = []  # noqa: RUF012
 
     def __init__(self, data: Any, class_weight: ClassWeight) -> None:

@@ -52,6 +52,7 @@ class PythonStream:
         self._stop, self._enter = stop, KerasThreadState().enter
         self._context = contextvars.copy_context()
         self._reader: Reader | None = None
+        self._is_closed = False
         self.failure: BaseException | None = None
         try:
             first_pass = self._started(new_pass)
@@ -83,6 +84,8 @@ class PythonStream:
         if self._stop is None:
             return iter(new_pass())
         self._reader = Reader(new_pass, self._stop, self._enter, self._context)
+        if self._is_closed:  # meanwhile, while TensorFlow read ahead
+            self._reader.close()
         return self._reader
 
     def batches(self, convert: Callable[[Any], Any]) -> Iterator[Any]:
@@ -102,6 +105,7 @@ class PythonStream:
 
     def close(self) -> None:
         """Drop the data."""
+        self._is_closed = True
         self._new_pass, self.first = None, []
         self._stream = iter(())
         if self._reader is not None:

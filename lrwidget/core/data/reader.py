@@ -100,11 +100,12 @@ class Reader(Iterator[Any]):
                     raise StoppedWaiting from None
 
     def close(self) -> None:
-        """End the thread; wait for it unless the data block."""
+        """End the thread, and wait for it, but not for long if the data block."""
         self._is_over = True
         self._requests.put(False)
-        if not self._is_waiting:
-            self._thread.join()
+        if not self.was_left:
+            self._thread.join(SECONDS_AFTER_STOP)
+            self.was_left = self._thread.is_alive()
 
 
 def _read(

@@ -54,11 +54,13 @@ class Source(Protocol):
         per_pass: Batches until the data repeat; None if unknown.
         is_one_shot: Whether the data are an iterator, which can be read only once.
         variables: Variables that reading the data changes, such as an augmentation's seeds.
+        notes: Sentences for the user about what reading the data changes for good.
     """
 
     per_pass: int | None
     is_one_shot: bool
     variables: list[Any]
+    notes: tuple[str, ...]
 
     def stream(self, seed: int, stop: StopFlag | None = None) -> Batches:
         """Return a stream that starts at the beginning of the data.

@@ -13,7 +13,7 @@ from keras.src.trainers.data_adapters import TFDatasetAdapter, array_slicing, da
 
 from lrwidget.core.data.finite import NonFiniteBatches
 from lrwidget.core.data.misfit import refusals_named
-from lrwidget.core.data.pipeline import captured_variables, detached
+from lrwidget.core.data.pipeline import captured_variables, detached, note_on
 from lrwidget.core.data.python_data import PythonStream
 from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.data.source import ClassWeight, adapted_arrays, pass_starter
@@ -126,6 +126,8 @@ class Pipeline:
             adapter = TFDatasetAdapter(dataset, class_weight=class_weight)
         self._dataset = adapter.get_tf_dataset()
         self.variables = captured_variables(self._dataset)
+        note = note_on(self._dataset)
+        self.notes: tuple[str, ...] = () if note is None else (note,)
 
     def stream(self, seed: int, stop: StopFlag | None = None) -> TensorBatches:  # noqa: ARG002
         own = detached(self._dataset, seed)
@@ -136,6 +138,7 @@ class Arrays:
     """Arrays in memory, shared by all streams, in a different order for each seed and epoch."""
 
     is_one_shot = False
+    notes: tuple[str, ...] = ()
     variables: list[tf.Variable] = []  # noqa: RUF012
 
     def __init__(self, arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> None:
@@ -195,6 +198,7 @@ def _rows(array: Any, rows: tf.Tensor) -> Any:
 class PythonData:
     """A PyDataset, a DataLoader, a generator, a generator function or any iterable of batches."""
 
+    notes: tuple[str, ...] = ()
     variables: list[tf.Variable] = []  # noqa: RUF012
 
     def __init__(self, data: Any, class_weight: ClassWeight) -> None:

@@ -229,7 +229,7 @@ class RangeTest:
         result = result_of(curves, restored, kind, ("keras", keras.backend.backend()))
         return replace(
             result,
-            notes=(*rate.notes, *dict.fromkeys(notes), *self._notes),
+            notes=(*rate.notes, *self._notes_of_data(), *dict.fromkeys(notes), *self._notes),
             # The model is restored at this point.
             updates_before=None if leader is None else updates_of(leader),
         )
@@ -258,6 +258,10 @@ class RangeTest:
             return curve
 
         return curves_of(self.config, run_probe, run_sweep, on_range)
+
+    def _notes_of_data(self) -> tuple[str, ...]:
+        validation = () if self._validation_source is None else self._validation_source.notes
+        return (*self._source.notes, *validation)
 
     def _streams(self, first: Batches, stop: StopFlag | None) -> Iterator[Batches]:
         """Yield the data of the probe, if any, then of each sweep; each starts when needed."""
