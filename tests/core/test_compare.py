@@ -315,7 +315,7 @@ def test_learning_rates_share_one_trace_and_an_optimizer_costs_one_more(model, m
     once = known.traces  # TensorFlow itself sometimes traces a first step twice
     assert traces_of(rates, seeds=2, rounds=(3,)) == 0
     assert 1 <= traces_of({**rates, "e": keras.optimizers.SGD(0.1)}) <= once
-    assert traces_of({**rates, "e": {"beta_1": 0.5}, "f": {"beta_2": 0.5}}) == 2
+    assert 2 <= traces_of({**rates, "e": {"beta_1": 0.5}, "f": {"beta_2": 0.5}}) <= 2 * once
 
 
 # Ends
