@@ -104,6 +104,7 @@ def model() -> keras.Model:
 
 @pytest.fixture
 def unchanged(model) -> Iterator[keras.Model]:
+    np.random.seed(12)
     before = state_of(model)
     yield model
     assert state_of(model) == before
@@ -149,6 +150,18 @@ def test_processes_give_the_same_numbers_as_this_one(unchanged, here, processes)
     assert updates[-1].step == there.steps
 
 
+@pytest.mark.parametrize("kind", ["processes", "threads"])
+def test_data_that_are_drawn_at_random_give_the_same_batches(unchanged, request, kind):
+    settings = {"steps": 8, "seed": 1}
+    variants = [0.01, keras.optimizers.SGD(0.1)]
+    mine = lrwidget.compare(unchanged, drawn_at_random, variants, **settings)
+    executor = ThreadPoolExecutor(2) if kind == "threads" else request.getfixturevalue(kind)
+    there = lrwidget.compare(unchanged, drawn_at_random, variants, executor=executor, **settings)
+    assert_same(there, mine)
+    if kind == "threads":
+        executor.shutdown()
+
+
 def test_a_worker_that_raises_marks_its_variant_and_the_others_are_kept(unchanged, processes):
     variants = {"fine": 0.01, "bad": FailsInWorkers(0.1), "too": keras.optimizers.SGD(0.1)}
     there = lrwidget.compare(unchanged, (X, Y), variants, steps=4, executor=processes)
@@ -177,17 +190,6 @@ def test_a_worker_that_dies_marks_what_it_did_not_finish(unchanged, processes):
     again = lrwidget.compare(unchanged, (X, Y), {"a": 0.1, "b": 0.2}, steps=4, executor=processes)
     assert again.best is None
     assert all("failed in its worker: BrokenProcessPool" in row.reason for row in again.ranking)
-
-
-def test_threads_give_the_same_numbers_also_for_data_that_are_drawn_at_random(unchanged):
-    settings = {"steps": 8, "seed": 1}
-    variants = [0.01, keras.optimizers.SGD(0.1)]
-    mine = lrwidget.compare(unchanged, drawn_at_random, variants, **settings)
-    with ThreadPoolExecutor(2) as executor:
-        there = lrwidget.compare(
-            unchanged, drawn_at_random, variants, executor=executor, **settings
-        )
-    assert_same(there, mine)
 
 
 def test_a_model_with_a_schedule_and_one_that_is_not_built_travel():

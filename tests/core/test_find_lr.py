@@ -78,7 +78,8 @@ def test_a_clear_curve_needs_no_comparison(clear):
 def test_a_doubtful_curve_is_decided_by_trials(doubtful):
     comparison = doubtful.comparison
     assert comparison is not None
-    assert doubtful.steps == 30 + len(doubtful.range_test.lrs) + comparison.steps
+    tested = 100 - doubtful.range_test.config.steps + len(doubtful.range_test.lrs)
+    assert doubtful.steps == tested + comparison.steps
     assert "rates were trained" in doubtful.reason
     assert doubtful.confidence in ("medium", "low")
     assert doubtful.low <= doubtful.lr <= doubtful.high
@@ -86,8 +87,7 @@ def test_a_doubtful_curve_is_decided_by_trials(doubtful):
 
 
 def test_the_present_learning_rate_is_always_among_those_tried(doubtful):
-    names = doubtful.comparison.settings["variants"]
-    assert len(names) >= 5
+    assert len(doubtful.comparison.settings["variants"]) >= 5
     present = [run for run in doubtful.comparison.runs if run.name == "present"]
     rates = [run.lrs.max() for run in present] or [
         run.lrs.max() for run in doubtful.comparison.runs
@@ -99,6 +99,14 @@ def test_the_trials_train_with_the_schedule_of_the_target(doubtful):
     run = max(doubtful.comparison.runs, key=lambda run: len(run.losses))
     assert run.lrs.max() > 5 * run.lrs[0]
     assert run.lrs.argmax() == pytest.approx(run.steps / 4, abs=2)
+
+
+def test_the_answer_lies_between_the_best_of_the_trials_and_the_suggestion(doubtful):
+    comparison = doubtful.comparison
+    best = next(run for run in comparison.runs if run.name == comparison.best).lrs.max()
+    suggested = doubtful.range_test.suggest("auto", "one_cycle").lr
+    ends = sorted([best, best if suggested is None else suggested])
+    assert 0.999 * ends[0] <= doubtful.lr <= 1.001 * ends[1]
 
 
 def test_a_model_with_recurrent_layers_is_always_tried():

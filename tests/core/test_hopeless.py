@@ -79,12 +79,12 @@ def test_a_run_without_a_leader_is_never_hopeless():
 @pytest.mark.parametrize("size", [3, 50])
 def test_a_loss_that_is_not_finite_ends_the_run_just_before_it(size):
     losses = falling(3.0, 1.0, 8.0)
-    losses[77] = np.nan
+    losses[80] = np.nan  # right after a measurement of the validation loss
     growing = GrowingRun("nan", 0, CONSTANT, "loss", LEADER)
     while growing.stop_reason is None:
         done = STEPS - len(growing.lrs_to_come)
         growing.add({"loss": losses[done : done + size]})
-    assert (growing.stop_reason, len(growing.losses)) == ("non_finite", 77)
+    assert (growing.stop_reason, len(growing.losses)) == ("non_finite", 80)
     assert not growing.is_validated_now
 
 
