@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100_000)
     steps, max_lr = parser.parse_args().steps, 1e-2
     model, data = make()
-    lrwidget.range_test(model, data, steps=1000, max_lr=max_lr)
+    lrwidget.range_test(model, data, steps=1000, min_lr=1e-7, max_lr=max_lr)
     shown = [0.0]
     print("| step | resident |\n|---|---|")
 
@@ -67,7 +67,9 @@ def main() -> None:
             shown[0] += 0.1
 
     began = time.perf_counter()
-    result = lrwidget.range_test(model, data, steps=steps, max_lr=max_lr, on_update=show)
+    result = lrwidget.range_test(
+        model, data, steps=steps, min_lr=1e-7, max_lr=max_lr, on_update=show
+    )
     print(f"\n{len(result.lrs)} steps in {time.perf_counter() - began:.1f} s, {result.stop_reason}")
     same = np.array_equal(result.losses, in_one_piece(steps, max_lr)[: len(result.losses)])
     print(f"the losses equal those of a single call: {same}")

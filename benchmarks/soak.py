@@ -60,7 +60,7 @@ def many_runs(count: int) -> None:
 def long_run(steps: int) -> None:
     print(f"\none run of {steps} steps with the widget\n\n{HEADER}")
     model, data = make()
-    widget = lrwidget.LRFinderWidget(model, data, steps=steps, max_lr=1e-2)
+    widget = lrwidget.LRFinderWidget(model, data, steps=steps, min_lr=1e-7, max_lr=1e-2)
     widget.run()
     due = 0
     while not widget.wait(0.2):

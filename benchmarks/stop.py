@@ -37,7 +37,9 @@ def pipeline(images: np.ndarray, digits: np.ndarray) -> tf.data.Dataset:
 
 def seconds_to_stop(data: Any, pauses: np.ndarray) -> tuple[list[float], float]:
     """Return how long each Stop took, and how long a training step."""
-    widget = lrwidget.LRFinderWidget(compiled_model(), data, steps=100_000, max_lr=1e-3)
+    widget = lrwidget.LRFinderWidget(
+        compiled_model(), data, steps=100_000, min_lr=1e-7, max_lr=1e-3
+    )
     taken, steps, trained = [], 0, 0.0
     for pause in (1.0, *pauses):  # the first one compiles
         widget.run()

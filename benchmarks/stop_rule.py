@@ -53,7 +53,9 @@ def main() -> None:
     bad = []
     for seed in range(options.runs):
         model = quickstart_model(seed, options.optimizer)
-        result = lrwidget.range_test(model, data, steps=options.steps, seed=seed)
+        result = lrwidget.range_test(
+            model, data, min_lr=1e-7, max_lr=10.0, steps=options.steps, seed=seed
+        )
         reasons[result.stop_reason] += 1
         if result.stop_reason != "finished" and not fell_and_rose(result):
             bad.append((seed, len(result.lrs)))

@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from lrwidget import schedules as schedules
+    from lrwidget.core.advice.find_lr import find_lr
+    from lrwidget.core.advice.found import FoundLR
+    from lrwidget.core.advice.range_tests import RangeTests, range_tests
+    from lrwidget.core.compare.compare import compare
+    from lrwidget.core.compare.comparison import Comparison
+    from lrwidget.core.compare.neighbors import neighbors
     from lrwidget.core.curve.ladder import lr_ladder
     from lrwidget.core.curve.rules import register_rule, unregister_rule
     from lrwidget.core.curve.smoothing import smooth
@@ -29,17 +35,24 @@ if TYPE_CHECKING:
 _HOMES = {
     "AppliedLR": "lrwidget.core.model.apply",
     "Bounds": "lrwidget.core.range_test.bounds",
+    "Comparison": "lrwidget.core.compare.comparison",
+    "FoundLR": "lrwidget.core.advice.found",
     "LRFinderWidget": "lrwidget.ui.finder.widget",
     "LRMonitor": "lrwidget.ui.monitor.monitor",
     "LRRangeTest": "lrwidget.core.range_test.callback",
     "LRWidgetError": "lrwidget.errors",
     "RangeTestResult": "lrwidget.core.range_test.result",
+    "RangeTests": "lrwidget.core.advice.range_tests",
     "Suggestion": "lrwidget.core.curve.suggest",
     "apply_lr": "lrwidget.core.model.apply",
+    "compare": "lrwidget.core.compare.compare",
+    "find_lr": "lrwidget.core.advice.find_lr",
     "lr_ladder": "lrwidget.core.curve.ladder",
+    "neighbors": "lrwidget.core.compare.neighbors",
     "plot_monitors": "lrwidget.core.monitor.monitor_drawing",
     "plot_schedules": "lrwidget.core.schedules.schedule_drawing",
     "range_test": "lrwidget.core.range_test.range_test",
+    "range_tests": "lrwidget.core.advice.range_tests",
     "range_test_loop": "lrwidget.core.range_test.loop",
     "register_rule": "lrwidget.core.curve.rules",
     "schedules": "lrwidget",
@@ -55,26 +68,36 @@ _ON_A_BACKEND = {
     "LRMonitor",
     "LRRangeTest",
     "apply_lr",
+    "compare",
+    "find_lr",
     "plot_monitors",
     "range_test",
+    "range_tests",
     "schedules",
 }
 
 __all__ = [
     "AppliedLR",
     "Bounds",
+    "Comparison",
+    "FoundLR",
     "LRFinderWidget",
     "LRMonitor",
     "LRRangeTest",
     "LRWidgetError",
     "RangeTestResult",
+    "RangeTests",
     "Suggestion",
     "apply_lr",
+    "compare",
+    "find_lr",
     "lr_ladder",
+    "neighbors",
     "plot_monitors",
     "plot_schedules",
     "range_test",
     "range_test_loop",
+    "range_tests",
     "register_rule",
     "schedules",
     "smooth",

@@ -11,6 +11,7 @@ mpl.use("agg")
 
 README = Path(__file__).parent.parent / "README.md"
 LOOPS = README.parent / "docs" / "loops.md"
+COMPARE = README.parent / "docs" / "compare.md"
 
 
 def run_code_of(page: Path) -> dict:
@@ -48,3 +49,12 @@ def test_the_files_that_the_readme_links_to_are_there():
         link for pair in links for link in pair if link and not (README.parent / link).exists()
     ]
     assert not missing
+
+
+def test_the_page_on_comparing_finds_a_better_rate_and_restores_the_model():
+    names = run_code_of(COMPARE)
+    comparison, found = names["comparison"], names["found"]
+    assert comparison.best != "as it is"
+    assert comparison.restored
+    assert 1e-3 < found.lr < 0.3
+    assert names["tests"]["sgd"].suggest().lr > names["tests"]["adam"].suggest().lr

@@ -2,11 +2,13 @@
 
     python -m benchmarks.regret measure [--seconds 3600]
     python -m benchmarks.regret report > docs/regret.md
+    python -m benchmarks.regret searches > docs/searches.md
 
 `measure` runs range tests and trainings and appends one line for each part of a run to
 build/regret.jsonl; called again, it goes on where it was. To share the work among processes, give
 each its own `--sides` or `--optimizers` and its own `--runs`. `report` reads one or more such
-files and prints the page; tasks and parts that were not measured are left out.
+files and prints the page, and `searches` that on find_lr and other searches; tasks and parts that
+were not measured are left out.
 """
 
 import argparse
@@ -23,7 +25,7 @@ _OPTIMIZERS = ["adam", "sgd", "momentum", "adamw", "rmsprop"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["measure", "report"])
+    parser.add_argument("what", choices=["measure", "report", "searches"])
     parser.add_argument("--seconds", type=float, default=3600)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sides", nargs="+", default=_SIDES)
@@ -36,6 +38,10 @@ def main() -> None:
 
         tasks = chosen_tasks(options.sides, options.optimizers)
         measure(options.runs[0], options.seconds, tasks, options.seeds, set(options.skip))
+    elif options.what == "searches":
+        from benchmarks.regret.searches import searches_page
+
+        print(searches_page(options.runs), end="")
     else:
         from benchmarks.regret.report import page
 

@@ -32,6 +32,8 @@ TEST_STEPS = (50, 100, 300, 1000)
 # Steps between which a suggestion must not move, without those of a probe.
 LADDERS = (50, 100, 200, 400, 800, 1600)
 TRAINING_STEPS = 250
+# Steps of the short trainings from which searches choose.
+TRIAL_STEPS = (20, 40, 80, TRAINING_STEPS)
 # Longer trainings, at every second rate from 1e-5 on, for the horizon.
 LONG_TRAININGS = (1000, 3000)
 LONG_GRID = GRID[6::2]
@@ -41,12 +43,17 @@ def parts_of(seed: int) -> list[str]:
     """Return what is measured with a seed: ladders of all lengths with the first one only.
 
     "whole 100" is a range test of 100 steps over the whole range; "found 70" one of 70 steps over
-    the range that a probe found; "training 250" one training at each rate of the grid.
+    the range that a probe found; "training 250" one training at each rate of the grid; "trials 250"
+    the losses of every batch in such trainings and in shorter ones, on other batches.
     """
     lengths = {(kind, n) for n in LADDERS for kind in ("whole", "found")} if seed == 0 else set()
     lengths |= {("whole", n) for n in TEST_STEPS} | {("found", n - PROBE_STEPS) for n in TEST_STEPS}
     trainings = [TRAINING_STEPS, *(LONG_TRAININGS if seed == 0 else ())]
-    return [f"training {n}" for n in trainings] + [f"{kind} {n}" for kind, n in sorted(lengths)]
+    return [
+        *(f"training {n}" for n in trainings),
+        *(f"{kind} {n}" for kind, n in sorted(lengths)),
+        f"trials {TRAINING_STEPS}",
+    ]
 
 
 def measure(path: Path, seconds: float, tasks: list[Task], seeds: int, skip: set[str]) -> None:
@@ -109,7 +116,13 @@ def _lines(
         if run is None or run.seed != seed:
             run = Run(trainer, task, seed)
         kind, count = part.split()
-        measured = run.trainings(int(count)) if kind == "training" else run.test(kind, int(count))
+        match kind:
+            case "training":
+                measured = run.trainings(int(count))
+            case "trials":
+                measured = run.trials()
+            case _:
+                measured = run.test(kind, int(count))
         yield {"task": task.name, "seed": seed, "part": part, **measured}
 
 
@@ -130,8 +143,8 @@ class Run:
         self._kind = optimizer_kind(OPTIMIZERS[task.optimizer]())
         keras.utils.set_random_seed(seed)
         self._start = trainer.weights(new_model(task.model, load(task.data)))
-        self._training, self._probing, self._testing = (
-            trainer.batches([seed, use]) for use in (99, 97, 96)
+        self._training, self._trying, self._probing, self._testing = (
+            trainer.batches([seed, use]) for use in (99, 98, 97, 96)
         )
 
     def trainings(self, steps: int) -> dict[str, Any]:
@@ -142,6 +155,22 @@ class Run:
             for target in TARGETS
         }
         return {"initial": self._trainer.held_back_loss(self._start), **lost}
+
+    def trials(self) -> dict[str, Any]:
+        """Return the loss of every batch of short trainings, by target and steps, for each rate.
+
+        A constant rate needs only the longest one: the shorter ones are its start.
+        """
+        kinds = [("constant", TRAINING_STEPS), *(("one_cycle", n) for n in TRIAL_STEPS)]
+        return {
+            f"{target} {steps}": [self._tried(target, lr, steps) for lr in GRID]
+            for target, steps in kinds
+        }
+
+    def _tried(self, target: str, lr: float, steps: int) -> list[float | None]:
+        lrs = rates(target, lr, steps)
+        losses, _, _ = self._trainer.train(self._start, self._update, lrs, self._trying)
+        return _plain(losses[: _finite(losses)])
 
     def test(self, kind: str, steps: int) -> dict[str, Any]:
         """Return a range test up to the first loss that is not finite; nothing else stops it."""

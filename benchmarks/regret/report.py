@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from benchmarks.regret.runs import Run, load_runs
 from benchmarks.regret.tasks import SIDES
 from lrwidget.core.curve.purpose import Purpose, Target
 from lrwidget.core.curve.reading import Reading
+from lrwidget.core.curve.reasons import Confidence
 from lrwidget.core.curve.rules import RULES
 from lrwidget.core.curve.suggest import Suggestion, suggest_over_sweeps
 from lrwidget.core.range_test.settings import PROBE_STEPS
@@ -24,6 +26,7 @@ _NAMES = {
     "tuned": "tuned on",
 }
 _LONG = 1000
+_GOOD = 0.1
 
 
 def page(paths: list[Path]) -> str:
@@ -38,6 +41,7 @@ def page(paths: list[Path]) -> str:
         moves=move_table(sides),
         rules=rule_table(runs),
         warnings=warning_table(sides),
+        confidence=confidence_table([r for r in runs if r.side != "tuned"]),
         horizon=horizon_table(sides),
     )
 
@@ -153,6 +157,28 @@ def warning_table(sides: dict[str, list[Run]]) -> str:
                 [side, str(steps), *(_regret_of(lost[which]) for which in (trusted, ~trusted))]
             )
     return _table(["tasks", "steps of the test", "reliable", "not reliable"], rows)
+
+
+def confidence_table(runs: list[Run]) -> str:
+    """Return how often "auto" is good at each confidence, after 100 steps with a probe.
+
+    A suggestion is good if its regret is below 0.1.
+    """
+    steps = 100 - PROBE_STEPS
+    used = [r for r in runs if ("found", steps) in r.tests]
+    rows = []
+    for confidence in get_args(Confidence):
+        cells = [confidence]
+        for target in TARGETS:
+            said = [(r, suggestion(r, "auto", "found", steps, target)) for r in used]
+            lost = [r.regret(target, s.lr) for r, s in said if s.confidence == confidence]
+            good = f"{np.mean(np.array(lost) < _GOOD):.0%}" if lost else "-"
+            mean = f"{np.mean(lost):.3f}" if lost else "-"
+            cells += [str(len(lost)), good, mean]
+        rows.append(cells)
+    names = ("runs", "regret below 0.1", "mean regret")
+    head = [f"{_title(t)}: {name}" for t in TARGETS for name in names]
+    return _table(["confidence", *head], rows)
 
 
 def horizon_table(sides: dict[str, list[Run]]) -> str:

@@ -1,12 +1,12 @@
 """Run: one measured run, and what it costs to train it at some learning rate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.regret.measure import GRID, LONG_GRID, TARGETS, TRAINING_STEPS, read
+from benchmarks.regret.measure import GRID, LONG_GRID, TARGETS, TRAINING_STEPS, TRIAL_STEPS, read
 from benchmarks.regret.tasks import all_tasks
 from lrwidget.core.curve.ladder import lr_ladder
 from lrwidget.core.curve.stop_rule import DivergenceRule
@@ -53,6 +53,7 @@ class Run:
         side: Which tasks it is among, a key of SIDES.
         tests: Range tests by kind and number of rungs.
         regrets: By number of training steps and target, the regret at each rate of the grid.
+        trials: By target and steps, the losses of a short training at each rate of the grid.
     """
 
     task: str
@@ -60,6 +61,7 @@ class Run:
     side: str
     tests: dict[tuple[str, int], Test]
     regrets: dict[tuple[int, str], np.ndarray]
+    trials: dict[tuple[str, int], list[np.ndarray]] = field(default_factory=dict)
 
     def regret(self, target: str, lr: float | None, steps: int = TRAINING_STEPS) -> float:
         """Return the share of the achievable drop that is lost; all of it without a rate.
@@ -90,15 +92,28 @@ def load_runs(paths: list[Path]) -> tuple[list[Run], int]:
 
 
 def _run(task: str, seed: int, side: str, parts: dict[str, Any]) -> Run:
-    tests, regrets = {}, {}
+    tests, regrets, trials = {}, {}, {}
     for part, line in parts.items():
         kind, count = part.split()
         if kind == "training":
             for target in TARGETS:
                 regrets[int(count), target] = _regrets(line["initial"], line[target])
+        elif kind == "trials":
+            trials = _trials(line)
         else:
             tests[kind, int(count)] = _test(line, int(count))
-    return Run(task, seed, side, tests, regrets)
+    return Run(task, seed, side, tests, regrets, trials)
+
+
+def _trials(line: dict[str, Any]) -> dict[tuple[str, int], list[np.ndarray]]:
+    """Return the losses of the short trainings; a shorter constant one is the start of a longer."""
+    found = {}
+    for steps in TRIAL_STEPS:
+        for target in TARGETS:
+            longest = TRAINING_STEPS if target == "constant" else steps
+            rows = line[f"{target} {longest}"]
+            found[target, steps] = [np.array(row[:steps], dtype=np.float64) for row in rows]
+    return found
 
 
 def _test(line: dict[str, Any], count: int) -> Test:

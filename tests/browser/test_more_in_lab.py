@@ -9,7 +9,7 @@ from tests.browser.test_widget_in_lab import SLOW, curve_of, finished, plot_area
 
 __all__ = ["finished"]  # a fixture
 
-FAST = "new_data(), min_lr=1e-5, steps=60, seed=0"
+FAST = "new_data(), min_lr=1e-5, max_lr=10.0, steps=60, seed=0"
 
 REFUSED = """
 from lrwidget import LRWidgetError, range_test
@@ -45,7 +45,8 @@ SHAPE = "part => [part.offsetLeft, part.offsetTop, part.offsetWidth, part.offset
 BOTH = """
 import ipywidgets
 models = [new_model(), new_model()]
-pair = [LRFinderWidget(each, slow_batches(0.005), min_lr=1e-5, steps=80, seed=0) for each in models]
+settings = {"min_lr": 1e-5, "max_lr": 10.0, "steps": 80, "seed": 0}
+pair = [LRFinderWidget(each, slow_batches(0.005), **settings) for each in models]
 widget = ipywidgets.VBox(pair)
 """
 

@@ -7,8 +7,8 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-FAST = "new_data(), min_lr=1e-5, steps=60, seed=0"
-SLOW = "slow_batches(), steps=400, seed=0"
+FAST = "new_data(), min_lr=1e-5, max_lr=10.0, steps=60, seed=0"
+SLOW = "slow_batches(), min_lr=1e-7, max_lr=10.0, steps=400, seed=0"
 
 TIMED_STOP = """
 import time

@@ -36,6 +36,9 @@ class FakeBatches:
     def __iter__(self) -> Iterator[Any]:
         return iter(())
 
+    def first_non_finite(self, count: int) -> int | None:
+        return None
+
     def holds_non_finite(self, first: int, count: int) -> bool:
         return False
 

@@ -8,6 +8,7 @@ import time
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.datasets import load_diabetes, load_digits, load_wine
 
 import lrwidget
@@ -192,7 +193,7 @@ def test_real_tests_whose_range_begins_in_the_fall_are_all_doubtful(digits):
     model = network(64, 10)
     for seed in range(12):
         begin_again(model, seed)
-        found = lrwidget.range_test(model, digits, min_lr=1e-3, seed=seed).suggest()
+        found = lrwidget.range_test(model, digits, min_lr=1e-3, max_lr=10.0, seed=seed).suggest()
         assert found.codes == ("cut_off_below",)
         assert found.confidence == "low"
         assert "Lower min_lr=0.001" in found.reason
@@ -342,11 +343,32 @@ def test_real_test_that_ended_at_bad_data_names_the_step(digits, first, code):
                 batch[3] = np.nan
             yield batch, labels[at : at + 32]
 
-    result = lrwidget.range_test(network(64, 10), batches, seed=0)
-    found = result.suggest()
-    assert result.non_finite_cause == "data"
-    assert (found.lr, found.codes) == (None, (code,))
-    assert f"step {first}'s batch holds NaN or infinity" in found.reason
+    for data in (batches, as_dataset(batches)):
+        for limits in ({}, {"min_lr": 1e-7, "max_lr": 10.0}):
+            result = lrwidget.range_test(network(64, 10), data, seed=0, **limits)
+            found = result.suggest()
+            assert len(result.lrs) == first - 1
+            assert result.non_finite_cause == "data"
+            assert (found.lr, found.codes) == (None, (code,))
+            assert f"tep {first}'s batch holds NaN or infinity" in found.reason
+            assert result.restored
+
+
+def as_dataset(batches):
+    images, labels = zip(*batches(), strict=True)
+    return tf.data.Dataset.from_tensor_slices((np.stack(images), np.stack(labels)))
+
+
+def test_nan_that_the_model_replaces_is_no_bad_data(digits):
+    images, labels = digits
+    images = np.where(images > 0.9, np.nan, images)
+    inputs = keras.Input((64,))
+    known = keras.layers.Lambda(lambda x: keras.ops.where(keras.ops.isnan(x), 1.0, x))(inputs)
+    model = keras.Model(inputs, network(64, 10)(known))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    result = lrwidget.range_test(model, (images, labels), seed=0)
+    assert result.non_finite_cause != "data"
+    assert result.suggest().reliable
 
 
 # Labels that cannot be learned.

@@ -125,7 +125,7 @@ def test_bounds_of_a_real_test_hold_the_suggestion(optimizer):
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, metrics=["accuracy"])
-    result = lrwidget.range_test(model, (x / 16, y), min_lr=None, max_lr=None, seed=0)
+    result = lrwidget.range_test(model, (x / 16, y), seed=0)
     for metric in ("loss", "accuracy"):
         bounds = suggest_bounds(result, metric=metric)
         assert bounds.low < result.suggest().lr < bounds.high

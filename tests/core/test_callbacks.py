@@ -22,7 +22,7 @@ def fit_with(finder, model, data, epochs=20, **options):
 
 def test_the_callback_measures_what_range_test_measures():
     model = compiled("adam", keras.layers.Dense(8), metrics=["accuracy"])
-    expected = lrwidget.range_test(model, batches())
+    expected = lrwidget.range_test(model, batches(), min_lr=1e-7, max_lr=10.0)
     finder = lrwidget.LRRangeTest()
     fit_with(finder, model, batches())
     assert finder.result.stop_reason == expected.stop_reason

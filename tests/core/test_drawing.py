@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import keras
 import matplotlib as mpl
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 import lrwidget
 from lrwidget import LRMonitor, RangeTestResult, plot_monitors, plot_schedules, schedules
+from lrwidget.core.range_test.result_drawing import NO_CURVE
 from lrwidget.errors import ConfigError
 from tests.core import curves
 from tests.core.battery import compiled, features, labels
@@ -244,6 +246,7 @@ def test_what_cannot_be_drawn_is_named_and_no_figure_is_left(call, message):
 def test_without_matplotlib_the_pip_line_is_named():
     code = """
 import sys
+import threading
 sys.modules["matplotlib"] = None
 import numpy as np
 import lrwidget
@@ -263,3 +266,12 @@ for what, draw in {
         raise AssertionError(what)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_test_that_was_stopped_before_its_first_loss_says_so_in_its_picture():
+    stop = threading.Event()
+    stop.set()
+    result = lrwidget.range_test(compiled(), (features(), labels()), min_lr=1e-5, stop=stop)
+    ax = result.plot(Figure().subplots())
+    assert [each.get_text() for each in ax.texts] == [NO_CURVE]
+    assert ax.get_xlim() == (1e-5, 100.0)

@@ -165,6 +165,14 @@ def test_the_state_is_restored_when_an_observer_raises(network):
     assert fingerprint(network.get()) == before
 
 
+def test_a_probe_takes_thirty_of_the_steps_and_few_steps_have_none(network):
+    result = network.run(min_lr=None, max_lr=None, steps=70, stop_factor=None)
+    assert (len(result.lrs), network.calls, result.notes) == (40, 70, ())
+    few = network.run(min_lr=None, max_lr=None, steps=40, stop_factor=None)
+    assert (few.lrs[0], few.lrs[-1], len(few.lrs)) == (1e-7, 10.0, 40)
+    assert "fewer than 60 steps has no probe" in few.notes[0]
+
+
 def test_an_interrupt_while_the_state_is_restored_waits_until_that_is_done(network):
     before = fingerprint(network.get())
 
@@ -207,6 +215,20 @@ def test_a_loss_that_is_not_finite_ends_the_curve_before_it(network):
     )
     assert result.stop_reason == "non_finite"
     assert result.lrs[-1] <= 1e-3
+
+
+def test_a_first_loss_that_is_not_finite_is_not_blamed_on_the_learning_rate():
+    result = range_test_loop(lambda _lr: np.nan, min_lr=1e-5, max_lr=1.0)
+    found = result.suggest()
+    assert found.codes == ("bad_loss",)
+    assert "the first loss is NaN or infinite, before any update." in found.reason
+
+
+def test_a_loss_that_becomes_nan_before_it_rose_is_no_reason_for_a_wider_range():
+    losses = iter([2.3 + 0.01 * (-1) ** k for k in range(16)] + [np.nan])
+    found = range_test_loop(lambda _lr: next(losses), min_lr=1e-5, max_lr=1.0).suggest()
+    assert found.codes == ("ends_in_nan",)
+    assert "Look at the data of that step." in found.reason
 
 
 def test_updates_come_about_ten_times_a_second_and_at_the_end(network):

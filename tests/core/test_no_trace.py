@@ -111,7 +111,8 @@ def two_sweeps(model, data):
 
 @way_out
 def range_left_to_a_probe(model, data):
-    result = lrwidget.range_test(model, data, min_lr=None, max_lr=None, steps=STEPS)
+    result = lrwidget.range_test(model, data, steps=60)
+    assert result.config.steps == 30
     assert result.config.max_lr > result.config.min_lr > 0
     assert result.restored
 

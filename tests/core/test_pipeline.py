@@ -136,9 +136,9 @@ def test_a_result_says_if_the_order_of_later_epochs_has_changed(name):
 def test_the_note_of_a_large_pipeline_is_in_the_result():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    result = lrwidget.range_test(model, large(seed=1), steps=3, max_lr=1e-3)
+    result = lrwidget.range_test(model, large(seed=1), steps=3, min_lr=1e-5, max_lr=1e-3)
     assert "its shuffles continue from where the test left them" in result.notes[0]
-    assert not lrwidget.range_test(model, large(), steps=3, max_lr=1e-3).notes
+    assert not lrwidget.range_test(model, large(), steps=3, min_lr=1e-5, max_lr=1e-3).notes
 
 
 def test_a_cache_in_a_file_stays_the_users(tmp_path):

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from lrwidget.core.engine.borrowed import Training
 from lrwidget.core.model.snapshot import Snapshot
 from lrwidget.core.range_test.growing_curve import SweepCurve
 from lrwidget.core.range_test.settings import RangeTestConfig
@@ -19,7 +20,7 @@ def valley(lr, done):
 
 
 def sweeps_of(engine, stop=None):
-    return Sweeps(engine, Snapshot([engine.weight]), lambda: None, stop)
+    return Sweeps(Training(engine, Snapshot([engine.weight])), stop)
 
 
 def one_sweep(engine, config=CONFIG, **settings):

@@ -5,9 +5,11 @@ import threading
 import numpy as np
 import pytest
 
+from lrwidget import LRFinderWidget
 from lrwidget.core.range_test.settings import HIGHEST, LOWEST
+from lrwidget.ui.state.verdict import Verdict
 from lrwidget.ui.words.text import format_lr
-from tests.ui.conftest import classes_of, marks_of, part, slow_batches, wait_for
+from tests.ui.conftest import classes_of, marks_of, new_data, part, slow_batches, wait_for
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def test_found_range_is_measured_written_into_the_settings_and_drawn(auto):
     auto.run(block=True)
     low, high = limits(auto)
     assert LOWEST < low < 1e-2 < high < HIGHEST
-    assert len(auto.result.losses) > 30
+    assert len(auto.result.losses) > 10
     assert written(auto) == [format_lr(low), format_lr(high)]
     for name, limit in (("min-lr", low), ("max-lr", high)):
         assert part(auto, name).children[1].value == pytest.approx(limit)
@@ -175,7 +177,8 @@ def test_range_is_fixed_unless_it_is_left_to_the_probe(make):
 
 
 def test_probe_says_what_it_does_and_the_plot_bears_the_mouse(probing):
-    assert part(probing, "status").value == "Looking for the range: a probe of 30 steps."
+    said = part(probing, "status").value
+    assert said.startswith("Looking for the range: a probe of 30 of the 60 steps. The first run")
     assert part(probing, "progress").value == 0
     assert axis_of(probing) == (LOWEST, HIGHEST)
     hits = marks_of(probing).hits
@@ -187,7 +190,7 @@ def test_probe_says_what_it_does_and_the_plot_bears_the_mouse(probing):
     part(probing, "status").observe(lambda change: sentences.append(change.new), "value")
     wait_for(lambda: len(sentences) > 1)
     low, high = written(probing)
-    assert sentences[0] == f"Range found: {low} to {high}. Starting its 60 steps."
+    assert sentences[0] == f"Range found: {low} to {high}. Starting the other 30 steps."
     assert sentences[1].startswith("Running: step ")
 
 
@@ -246,5 +249,41 @@ def test_earlier_run_over_another_range_stays_where_it_was(auto, finds):
 def test_limit_that_no_probe_can_go_with_is_refused(auto):
     type_into(auto, "max-lr", "1e-9")
     part(auto, "run").click()
-    assert "got min_lr=1e-08, max_lr=1e-09" in part(auto, "status").value
+    assert "does not go with max_lr=1e-09. Pass both" in part(auto, "status").value
     assert auto.status == "failed"
+
+
+def test_both_limits_are_left_to_the_probe_by_default(model):
+    widget = LRFinderWidget(model, new_data(), seed=0)
+    assert part(widget, "auto-range").value
+    assert marked(widget) == [True, True]
+    assert "a probe finds the range" in part(widget, "hint").value
+    widget.run(block=True)
+    assert LOWEST < limits(widget)[0] < 1e-2
+    assert widget.result.config.steps == 70
+    assert widget._state.steps == 100
+    widget.close()
+
+
+def test_few_steps_have_no_probe_and_show_the_range_that_was_used(make):
+    widget = make(min_lr=None, max_lr=None)
+    part(widget, "steps").children[0].value = "40"
+    assert "probe" not in part(widget, "hint").value
+    sentences = []
+    part(widget, "status").observe(lambda change: sentences.append(change.new), "value")
+    widget.run(block=True)
+    assert limits(widget) == axis_of(widget) == (1e-7, 10.0)
+    assert written(widget) == ["1.00e-7", "1.00e+1"]
+    assert sentences[0].startswith("Starting 40 steps.")
+    assert "fewer than 60 steps has no probe" in sentences[-1]
+    assert marked(widget) == [True, True]
+
+
+def test_more_steps_are_a_multiple_of_those_that_were_asked_for(auto):
+    auto.run(block=True)
+    auto._state.verdict = Verdict(remedy="more_steps")
+    auto.extend()
+    auto.wait()
+    assert auto._state.steps == 180
+    assert len(auto.result.config.ladder()) == 150
+    assert marked(auto) == [True, True]

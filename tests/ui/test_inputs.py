@@ -30,7 +30,7 @@ def widget(make):
 @pytest.fixture(scope="module")
 def tried(model):
     """A widget that has run and of which nothing is picked."""
-    widget = LRFinderWidget(model, new_data(), min_lr=1e-5, steps=20)
+    widget = LRFinderWidget(model, new_data(), min_lr=1e-5, max_lr=10.0, steps=20)
     widget.run(block=True)
     yield widget
     widget.close()

@@ -22,7 +22,7 @@ SCHEDULES = [kind for kind, recipe in RECIPES.items() if recipe.schedule]
 @pytest.fixture(scope="module")
 def tested():
     """A widget after a test, for all that leaves the curve alone."""
-    widget = LRFinderWidget(new_model(), new_data(), min_lr=1e-5, steps=60, seed=0)
+    widget = LRFinderWidget(new_model(), new_data(), min_lr=1e-5, max_lr=10.0, steps=60, seed=0)
     widget.run(block=True)
     yield widget
     widget.close()
@@ -289,7 +289,7 @@ def test_sentence_about_one_kind_goes_with_it(picked):
     constant = picked.result.suggest("auto", "constant").lr
     picked.pick(constant)
     part(picked, "kind").value = "one-cycle"
-    assert "for one-cycle. Your pick is still" in part(picked, "status").value
+    assert "for one-cycle over 200 steps. Your pick is still" in part(picked, "status").value
     part(picked, "kind").value = "constant"
     assert part(picked, "status").value.startswith(f"Picked {format_lr(constant)}")
 
@@ -385,3 +385,54 @@ def test_suggestions_are_for_what_the_pick_is_applied_as(picked):
     assert f"auto suggests {format_lr(peak)}" in part(picked, "status").value
     picked.plan("constant")
     assert picked.suggestions["auto"].lr == constant
+
+
+def auto_of(widget, target="constant", steps=None):
+    return widget.result.suggest("auto", target, train_steps=steps).lr
+
+
+def test_auto_is_for_the_length_of_the_planned_schedule(finished):
+    assert finished.suggestions["auto"].lr == auto_of(finished)
+    finished.plan("one-cycle", epochs=30)
+    assert finished.suggestions["auto"].lr == auto_of(finished, "one_cycle", 30 * 20)
+    field(finished, "epochs").value = "100"
+    shorter, longer = auto_of(finished, "one_cycle"), auto_of(finished, "one_cycle", 100 * 20)
+    assert finished.suggestions["auto"].lr == longer < shorter
+    others = {name: found for name, found in finished.suggestions.items() if name != "auto"}
+    assert others == {name: finished.result.suggestions()[name] for name in others}
+    finished.plan("constant")
+    assert finished.suggestions["auto"].lr == auto_of(finished)
+
+
+def test_longer_plan_after_a_pick_of_auto_says_what_auto_suggests_now(finished):
+    finished.plan("one-cycle", epochs=10)
+    finished.pick(finished.suggestions["auto"].lr)
+    field(finished, "epochs").value = "100"
+    said = part(finished, "status").value
+    assert said.startswith(f"auto suggests {format_lr(auto_of(finished, 'one_cycle', 2000))} for")
+    assert "one-cycle over 2000 steps" in said
+    assert finished.picked_lr == auto_of(finished, "one_cycle", 200)
+
+
+def test_length_of_the_training_can_be_passed(make):
+    widget = make(train_steps=3990)
+    widget.run(block=True)
+    assert widget.suggestions["auto"].lr == auto_of(widget, steps=3990) < auto_of(widget)
+    widget.plan("one-cycle")
+    assert field(widget, "epochs").value == "200"  # of 20 batches
+    field(widget, "epochs").value = "20"
+    widget.run(block=True)
+    assert field(widget, "epochs").value == "20"
+
+
+def test_length_of_the_training_holds_where_the_batches_per_epoch_are_unknown(make):
+    widget = make(slow_batches(0), train_steps=5000)
+    widget.run(block=True)
+    widget.plan("one-cycle")
+    assert widget.suggestions["auto"].lr == auto_of(widget, "one_cycle", 5000)
+
+
+@pytest.mark.parametrize("train_steps", [0, -1, 2.5, "many", np.nan, True])
+def test_length_of_the_training_that_is_no_count_is_refused(make, train_steps):
+    with pytest.raises(ConfigError, match="train_steps"):
+        make(train_steps=train_steps)

@@ -14,7 +14,7 @@ from lrwidget import LRFinderWidget
 from lrwidget.core.data import reader
 from lrwidget.errors import BusyError
 from lrwidget.ui.finder import runner
-from lrwidget.ui.finder.runner import at_most_every
+from lrwidget.ui.finder.pace import at_most_every
 from lrwidget.ui.views.tree import descendants
 from tests.ui.conftest import (
     classes_of,
@@ -318,3 +318,14 @@ def test_the_data_see_the_context_of_the_cell_that_pressed_run(make):
     setting.set("of this cell")
     make(data=data).run(block=True)
     assert set(seen) == {"of this cell"}
+
+
+def test_a_fit_right_after_run_is_refused():
+    model = new_model()
+    widget = LRFinderWidget(model, slow_batches(), min_lr=1e-5, max_lr=1.0)
+    for _ in range(5):
+        widget.run()
+        with pytest.raises(BusyError):
+            model.fit(*new_data(), verbose=0)
+        widget.stop()
+        widget.wait()

@@ -25,7 +25,14 @@ def measured():
     inputs, labels = new_data()
     held_back = (inputs[:64], labels[:64])
     widget = LRFinderWidget(
-        model, (inputs, labels), validation_data=held_back, min_lr=1e-5, steps=60, sweeps=3, seed=0
+        model,
+        (inputs, labels),
+        validation_data=held_back,
+        min_lr=1e-5,
+        max_lr=10.0,
+        steps=60,
+        sweeps=3,
+        seed=0,
     )
     widget.run(block=True)
     yield widget
@@ -233,7 +240,7 @@ def test_optimizer_that_the_model_does_not_hold_is_refused(make):
 
 def test_two_widgets_on_two_models_run_side_by_side():
     widgets = [
-        LRFinderWidget(new_model(), slow_batches(0.005), min_lr=1e-5, steps=60, seed=0)
+        LRFinderWidget(new_model(), slow_batches(0.005), min_lr=1e-5, max_lr=10.0, steps=60, seed=0)
         for _ in range(2)
     ]
     for widget in widgets:

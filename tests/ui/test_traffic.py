@@ -11,7 +11,7 @@ from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.growing_curve import Update
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.ui.finder.runner import REST, at_most_every
+from lrwidget.ui.finder.pace import REST, at_most_every
 from lrwidget.ui.state.drawn_curve import smooth_for_display
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.views.thinning import COLUMNS, shown_points

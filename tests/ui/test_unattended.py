@@ -9,7 +9,7 @@ CELLS = [
     """
 from lrwidget import LRFinderWidget
 from tests.ui.conftest import new_data, new_model
-widget = LRFinderWidget(new_model(), new_data(), min_lr=1e-5, steps=40, seed=0)
+widget = LRFinderWidget(new_model(), new_data(), min_lr=1e-5, max_lr=10.0, steps=40, seed=0)
 widget.run()
 """,
     "widget.wait(); widget",

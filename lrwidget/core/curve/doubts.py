@@ -109,7 +109,8 @@ def _ended_early(curve: Reading, ending: Ending) -> list[Finding]:
         return [_at_last("stopped_early", curve)]
     if ending.non_finite_cause in _OF_CAUSE:
         return [_at_last(_OF_CAUSE[ending.non_finite_cause], curve)]
-    if curve.is_cut and ending.non_finite_cause is None and len(curve.losses) >= FEWEST:
+    is_cut = curve.is_cut or ending.stop_reason == "non_finite"
+    if is_cut and ending.non_finite_cause is None and len(curve.losses) >= FEWEST:
         return [_at_last("ends_in_nan", curve)]
     return []
 

@@ -21,6 +21,8 @@ _SIZE = (9.0, 4.2)
 
 # However large a legend is, the axes keep this share of their size.
 _LEAST = 0.4
+# A label in a legend is shortened to this many letters.
+_MOST_LETTERS = 40
 
 
 def axes_of(ax: Any, what: str) -> "Axes":
@@ -147,3 +149,9 @@ def legend_above(ax: "Axes", *others: "Axes") -> None:
 def _make_plain(legend: "Legend") -> None:
     for text in legend.get_texts():
         text.set_parse_math(False)  # a `$` in the name of a metric or a rule is no math
+
+
+def shown_label(name: str) -> str:
+    """Return a label for a legend, shortened; matplotlib leaves out those that start with "_"."""
+    short = name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}…"
+    return f" {short}" if short.startswith("_") else short

@@ -115,7 +115,7 @@ MEANINGS: dict[str, Meaning] = {
     "cut_off_above": Meaning(
         "low",
         doubt="The loss had not risen again at max_lr={last:.3g}. Raise max_lr to see where it "
-        "does.",
+        "does. If it never does, scale the inputs and the targets.",
         refusal="No suggestion: the loss did not move by more than its noise up to "
         "max_lr={last:.3g}. Raise max_lr, or use a larger batch.",
         remedy="widen_above",
@@ -168,7 +168,12 @@ MEANINGS: dict[str, Meaning] = {
         refusal='No suggestion: the rule "{rule}" found no suitable learning rate on this curve.',
     ),
 }
-"""The meaning of each code. docs/regret.md shows how good suggestions of each confidence are."""
+"""The meaning of each code.
+
+Measured in docs/regret.md, after 100 steps and on tasks that nothing was tuned on: "auto" lost less
+than a tenth of the achievable drop of the loss in 80 % of 74 runs with high confidence, in 91 % of
+11 with medium and in 59 % of 81 with low confidence.
+"""
 
 _LEVELS: tuple[Confidence, ...] = ("high", "medium", "low")
 

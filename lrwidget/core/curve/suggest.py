@@ -37,8 +37,9 @@ class Suggestion:
             the noise of its curve. None if there is no suggestion, and for your own rules on one
             sweep.
         high: Upper end of the interval.
-        confidence: "high", "medium", "low", or "none" for no suggestion. docs/regret.md shows how
-            often suggestions of each confidence were good.
+        confidence: "high", "medium", "low", or "none" for no suggestion. In docs/regret.md, "auto"
+            loses less than a tenth of the achievable drop of the loss in about 80 % of the runs
+            with high confidence, 90 % (of only 11 runs) with medium and 60 % with low confidence.
         codes: Reasons to doubt the suggestion or for its absence, for programs: "noise",
             "cut_off_below" and so on. The one that `reason` explains comes first. Empty if there
             is no reason for doubt.

@@ -24,6 +24,10 @@ class NonFiniteBatches:
             self._numbers.add(self._count)
         self._count += 1
 
+    def first(self, count: int) -> int | None:
+        """Return the number of the first of `count` batches that is not finite; None if all are."""
+        return min((number for number in self._numbers if number < count), default=None)
+
     def among(self, first: int, count: int) -> bool:
         """Return whether any of `count` batches, from number `first` on, is not finite."""
         return any(number in self._numbers for number in range(first, first + count))

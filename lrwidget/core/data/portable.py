@@ -48,6 +48,10 @@ class ArrayBatches:
         """Return whether any of `count` batches, from number `first` on, is not finite."""
         return self._non_finite.among(first, count)
 
+    def first_non_finite(self, count: int) -> int | None:
+        """Return the number of the first of `count` batches that is not finite; None if all are."""
+        return self._non_finite.first(count)
+
     def close(self) -> None:
         """Release the data."""
         self._batches = iter(())

@@ -5,7 +5,9 @@ Tracing the training step then shows whether the batches fit the model.
 """
 
 import importlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from typing import Any, Protocol
 
 import keras
@@ -37,6 +39,9 @@ class Batches(Protocol):
 
     def holds_non_finite(self, first: int, count: int) -> bool:
         """Return whether any of `count` batches, from number `first` on, holds NaN or infinity."""
+
+    def first_non_finite(self, count: int) -> int | None:
+        """Return the number of the first of `count` batches that holds NaN or infinity, or None."""
 
     def close(self) -> None:
         """Release the data."""
@@ -91,6 +96,24 @@ def source_of(data: Any, batch_size: int = 32, class_weight: ClassWeight = None)
     if isinstance(data, dict) or _is_array(data):
         return forms.Arrays((data,), batch_size, class_weight)
     return forms.PythonData(data, class_weight)
+
+
+def first_batches(source: Source, count: int, seed: int, stop: StopFlag | None = None) -> list[Any]:
+    """Return the first batches of data, in memory; all if there are fewer than `count`.
+
+    Raises:
+        Exception: Any error of the data.
+    """
+    found: list[Any] = []
+    with closing(source.stream(seed, stop)) as stream:
+        try:
+            found.extend(itertools.islice(stream, min(count, source.per_pass or count)))
+        except Exception as error:
+            # tf.data replaces an error of the user's Python data by one of its own types.
+            failure = getattr(stream, "failure", None) or error
+            if not (source.is_one_shot and found and isinstance(failure, DataError)):
+                raise failure from None
+    return found
 
 
 def is_pipeline(data: Any) -> bool:

@@ -65,13 +65,24 @@ class TensorBatches:
             return self._non_finite.among(first, count)
         if first + count > _MOST_BATCHES_AGAIN:
             return False
-        again = itertools.islice(self.dataset, first, first + count)
-        return any(not _is_finite(part) for batch in again for part in keras.tree.flatten(batch))
+        return any(map(_holds_non_finite, itertools.islice(self.dataset, first, first + count)))
+
+    def first_non_finite(self, count: int) -> int | None:
+        """Return the number of the first of `count` batches that is not finite; None if all are."""
+        if self._non_finite is not None:
+            return self._non_finite.first(count)
+        again = itertools.islice(self.dataset, min(count, _MOST_BATCHES_AGAIN))
+        bad = (number for number, batch in enumerate(again) if _holds_non_finite(batch))
+        return next(bad, None)
 
     def close(self) -> None:
         """Release the Python data: TensorFlow keeps the function that reads them forever."""
         if self._python is not None:
             self._python.close()
+
+
+def _holds_non_finite(batch: Any) -> bool:
+    return any(not _is_finite(part) for part in keras.tree.flatten(batch))
 
 
 @contextmanager
@@ -141,9 +152,18 @@ class Arrays:
             )
             arrays = keras.tree.map_structure(_as_tensor, arrays, none_is_leaf=False)
         self._arrays = keras.tree.lists_to_tuples(arrays)
+        # Tracing the functions of a dataset takes as long as a hundred steps.
+        self._last: tuple[int, Any] = (0, None)
 
     def stream(self, seed: int, stop: StopFlag | None = None) -> TensorBatches:  # noqa: ARG002
         """Return shuffled batches; a stateless shuffle changes no global random state."""
+        known, dataset = self._last
+        if dataset is None or known != seed:
+            dataset = self._shuffled(seed)
+            self._last = seed, dataset
+        return TensorBatches(dataset)
+
+    def _shuffled(self, seed: int) -> tf.data.Dataset:
         size, batch_size, arrays = self._size, self._batch_size, self._arrays
 
         def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -158,7 +178,7 @@ class Arrays:
 
             return tf.data.Dataset.range(-(-size // batch_size)).map(batch)
 
-        return TensorBatches(tf.data.Dataset.counter().flat_map(batches_of_epoch).prefetch(2))
+        return tf.data.Dataset.counter().flat_map(batches_of_epoch).prefetch(2)
 
 
 def _as_tensor(array: Any) -> Any:

@@ -14,7 +14,7 @@ _kept: weakref.WeakKeyDictionary[keras.Model, tuple[Fingerprint, Engine]] = (
 )
 
 
-def engine_for(model: keras.Model, rate: Rate, monitor: str = "loss") -> Engine:
+def engine_for(model: keras.Model, rate: Rate, monitor: str = "loss", reuse: bool = True) -> Engine:
     """Return the engine for a model, reusing that of an earlier test if possible.
 
     It is reused while every value that a trace of the training step may read is unchanged. So a
@@ -24,7 +24,10 @@ def engine_for(model: keras.Model, rate: Rate, monitor: str = "loss") -> Engine:
         model: A compiled model.
         rate: The object that sets the learning rate.
         monitor: The name of the reported value that is the loss.
+        reuse: Whether to look for the engine of an earlier test, and to store this one.
     """
+    if not reuse:
+        return _new_engine(model, rate, monitor)
     roots = [model, model.train_step, type(rate), rate.traced(), monitor]
     fingerprint = Fingerprint(roots, rate.replaced())
     known, engine = _kept.get(model, (None, None))

@@ -93,6 +93,24 @@ class _Clones:
 _clones: weakref.WeakKeyDictionary[keras.Model, _Clones] = weakref.WeakKeyDictionary()
 
 
+def random_values() -> dict[str, Any]:
+    """Return the global random state as values that can be pickled, by name."""
+    return {name: value for name, (_, value) in _parts().items()}
+
+
+def set_random_values(values: dict[str, Any]) -> None:
+    """Set the global random state to values that `random_values` returned, in any process.
+
+    The seeds that TensorFlow draws for operations without one stay as they are.
+    """
+    if "keras" in values and global_state.get_global_attribute(_SEED_GENERATOR) is None:
+        global_state.set_global_attribute(_SEED_GENERATOR, keras.random.SeedGenerator(0))
+    parts = _parts()
+    for name, value in values.items():
+        if name in parts:
+            parts[name][0](value)
+
+
 @contextmanager
 def own_seed_generator(model: keras.Model) -> Iterator[None]:
     """Give this thread a Keras seed generator that draws the same numbers as the global one.

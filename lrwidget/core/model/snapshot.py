@@ -60,6 +60,11 @@ class Snapshot:
             value = _value(variable)
             self._saved[id(_native(variable))] = _Saved(variable, value, _checksum(value))
 
+    def exclude(self, variables: Iterable[Variable]) -> None:
+        """Drop variables and their saved values."""
+        for variable in variables:
+            self._saved.pop(id(_native(variable)), None)
+
     def keep_random_state(self) -> None:
         """Save the current global random state, instead of the one at the start."""
         self._random = RandomState()
@@ -85,6 +90,13 @@ class Snapshot:
         if failed:
             names = [_name(saved.variable) for saved, _ in failed]
             raise NotRestoredError(names, self.restore) from failed[0][1]
+
+    def is_spoilt(self) -> bool:
+        """Return whether a saved variable that was finite contains NaN or infinity now."""
+        return any(
+            not _is_finite(saved.variable) and _is_finite(saved.value)
+            for saved in self._saved.values()
+        )
 
     def restored(self, left_behind: Iterable[Variable] = ()) -> Restored:
         """Return the fingerprints of the saved state and of the current state.
@@ -134,6 +146,12 @@ def _value(variable: Variable) -> Any:
 def _checksum(value: Any) -> int:
     array = np.ascontiguousarray(numpy_of(value))
     return zlib.crc32(array.reshape(-1).view(np.uint8).data)
+
+
+def _is_finite(variable: Variable) -> bool:
+    """Return whether a variable or its value is finite; half precision is not looked at."""
+    array = numpy_of(variable)
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
 def _fingerprint(checksums: list[int]) -> str:

@@ -34,6 +34,9 @@ class LRRangeTest(keras.callbacks.Callback):
     Other callbacks see the model during the range test: a checkpoint saved in the meantime
     contains the weights and the learning rate of the test.
 
+    No probe finds the range here, since `fit` cannot start its data again after one. The default
+    range is 1e-7 to 10.
+
     `range_test` is faster and needs no `fit`. Use this callback if the test needs data or
     callbacks that only `fit` supports.
 

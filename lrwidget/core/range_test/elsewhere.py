@@ -48,6 +48,7 @@ def measured_elsewhere(
         "validation_losses": np.median(validation[:, :n], axis=0),
         "sweep_validation_losses": validation[:, :n],
         "stop_reason": "finished" if n == len(rates) else "non_finite",
+        "non_finite_cause": None if n else "first_loss",
         "config": _config(rates, len(sweeps)),
     }
 

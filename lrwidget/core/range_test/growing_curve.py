@@ -16,7 +16,7 @@ from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.probe import found_range
 from lrwidget.core.range_test.result import RangeTestResult, series_of
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.core.range_test.versions import versions_of
+from lrwidget.core.versions import versions_of
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,13 @@ class SweepCurve:
             self.stop_reason = "diverged"
         elif not finite.all():
             self.stop_reason = "non_finite"
+            self.non_finite_cause = None if self.count else "first_loss"
         elif self.count == self.config.steps:
             self.stop_reason = "finished"
+
+    def end_before(self, step: int) -> None:
+        """End the curve before a 0-based step, as if the loss of that step were not finite."""
+        self.count, self.stop_reason = step, "non_finite"
 
     def add_validation(self, loss: float) -> None:
         """Add the validation loss after the last step so far."""
@@ -174,7 +179,7 @@ def curves_of(
         probe = run_probe(SweepCurve(config.of_probe()))
         if probe.stop_reason == "stopped":
             return [probe]
-        config = config.with_found(*found_range(probe.config.ladder(), probe.losses))
+        config = config.after_probe(*found_range(probe.config.ladder(), probe.losses))
         if on_range is not None:
             on_range(config)
     curves: list[SweepCurve] = []

@@ -73,10 +73,12 @@ def range_test_loop(
     Args:
         step: A function that takes the learning rate as a float, makes one training step on the
             next batch, and returns the loss of that batch before the update as a number.
-        min_lr: First learning rate, > 0; None lets a probe of 30 steps find it first, which needs
-            both state functions.
-        max_lr: Last learning rate, > min_lr; None lets the probe find it.
-        steps: Learning rates tried, one step each, from 2 to 1,000,000.
+        min_lr: First learning rate, > 0; None leaves it to a probe, the first 30 of the steps,
+            which needs both state functions. With fewer than 60 steps there is no probe: the range
+            is 1e-7 to 10, and a note in the result says so.
+        max_lr: Last learning rate, > min_lr; None leaves it to the probe.
+        steps: Training steps in a sweep, from 2 to 1,000,000: one for each learning rate, and 30
+            for a probe.
         mode: "exponential" for equal ratios, "linear" for equal differences.
         stop_factor: Stop when the loss has risen above its best by this many thirds of its
             fall, and clearly more than it jumps between batches; None never stops.
@@ -108,6 +110,7 @@ def range_test_loop(
     config = RangeTestConfig.of(
         min_lr, max_lr, steps=steps, mode=mode, stop_factor=stop_factor, sweeps=sweeps
     )
+    config, notes = config.or_without_probe()
     loop = _Loop(step, on_update, stop, _state_of(config, get_state, set_state))
     with UninterruptedExit() as stack:
         stack.callback(loop.restore)
@@ -115,7 +118,7 @@ def range_test_loop(
     restored = loop.restored()
     result = result_of(curves, restored, kind)
     is_changed = restored is not None and not restored
-    return replace(result, notes=(NOT_RESTORED,)) if is_changed else result
+    return replace(result, notes=(*notes, *([NOT_RESTORED] if is_changed else [])))
 
 
 class _Loop:

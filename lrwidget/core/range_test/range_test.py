@@ -1,6 +1,5 @@
 """The range test itself: checks, snapshot, probe, sweeps, restoring."""
 
-import itertools
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -11,22 +10,15 @@ import keras
 
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind
-from lrwidget.core.data.python_state import PythonState, state_of_data
 from lrwidget.core.data.reader import StopFlag
-from lrwidget.core.data.source import Batches, source_of
-from lrwidget.core.engine.additions import added_by_building
-from lrwidget.core.engine.choice import engine_for
-from lrwidget.core.model.attributes import python_objects_of
+from lrwidget.core.data.source import Batches, first_batches, source_of
+from lrwidget.core.engine.borrowed import borrowed
 from lrwidget.core.model.fit_guard import finish_left_fit
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.learning_rate import optimizer_kind, updates_of
-from lrwidget.core.model.random_state import RandomState, own_operation_seeds, own_seed_generator
 from lrwidget.core.model.rate_choice import rate_of
-from lrwidget.core.model.reserve import check_free, reserved
-from lrwidget.core.model.snapshot import Snapshot, state_variables
-from lrwidget.core.model.strategy import scope_of
+from lrwidget.core.model.reserve import check_free
 from lrwidget.core.model.thread_state import KerasThreadState
-from lrwidget.core.model.values import is_tensorflow
 from lrwidget.core.range_test.growing_curve import (
     SweepCurve,
     Update,
@@ -45,8 +37,8 @@ def range_test(
     model: keras.Model,
     data: Any,
     *,
-    min_lr: float | None = 1e-7,
-    max_lr: float | None = 10.0,
+    min_lr: float | None = None,
+    max_lr: float | None = None,
     steps: int = 100,
     mode: Mode = "exponential",
     batch_size: int = 32,
@@ -71,11 +63,13 @@ def range_test(
         data: A batched tf.data.Dataset, arrays as (x, y) or (x, y, sample_weight), a
             PyDataset, a DataLoader, a generator function or any iterable of batches. Data
             shorter than the test is repeated.
-        min_lr: First learning rate, > 0; if None, a probe finds it: a sweep of 30 steps before the
-            test that looks for the range in which the loss changes. An iterator,
-            which can be read only once, is not probed: the range is then 1e-7 to 10.
+        min_lr: First learning rate, > 0. None, the default, leaves it to a probe: the first 30 of
+            the steps look for the range in which the loss changes, and the model is restored
+            before the others. Without a probe, for fewer than 60 steps and for an iterator that
+            can be read only once, the range is 1e-7 to 10, and a note in the result says so.
         max_lr: Last learning rate, > min_lr; None leaves it to the probe.
-        steps: Learning rates tried, one optimizer update each, >= 2.
+        steps: Optimizer updates in a sweep, >= 2: one for each learning rate, and 30 for the
+            probe. 100 steps try 100 learning rates between fixed limits, and 70 after a probe.
         mode: "exponential" for equal ratios, "linear" for equal differences.
         batch_size: Samples in a batch, if the data are arrays.
         stop_factor: Stop when the loss has risen above its best by this many thirds of its
@@ -100,7 +94,7 @@ def range_test(
             set, the test ends as "stopped".
 
     Returns:
-        The result.
+        The result. Its `config` has the range that the probe found and the steps after it.
 
     Raises:
         LRWidgetError: A setting, the model or the data cannot be used. The model is unchanged.
@@ -147,6 +141,9 @@ class RangeTest:
         optimizer: As for `range_test`.
         learning_rate: As for `range_test`.
 
+    Attributes:
+        config: The settings, with the seed; without a probe if the data or the steps allow none.
+
     Raises:
         LRWidgetError: The model or the data cannot be used. The model is unchanged.
     """
@@ -166,12 +163,10 @@ class RangeTest:
         check_free(model)
         finish_left_fit(model)
         self._source = source_of(data, config.batch_size, class_weight)
-        self._is_range_assumed = config.probes and self._source.is_one_shot
-        if self._is_range_assumed:
-            config = config.without_probe()
+        config, self._notes = config.or_without_probe(self._source.is_one_shot)
         seed = secrets.randbits(31) if config.seed is None else config.seed
         self._model, self._data = model, [data, validation_data]
-        self._config = replace(config, seed=seed)
+        self.config = replace(config, seed=seed)
         self._seeds = [seed + sweep for sweep in range(config.sweeps)]
         if config.probes:
             # The probe has its own data, so that the first sweep does not depend on it.
@@ -192,6 +187,7 @@ class RangeTest:
         stop: StopFlag | None = None,
         on_range: Callable[[RangeTestConfig], object] | None = None,
         alone: bool = True,
+        on_reserved: Callable[[], object] = lambda: None,
     ) -> RangeTestResult:
         """Run the test and restore the model; see `range_test`.
 
@@ -202,48 +198,38 @@ class RangeTest:
             alone: Whether no other code runs during the test. If not, the global random state of
                 Python, numpy and TensorFlow is not restored: another cell of the notebook may
                 have set a seed or drawn from it.
+            on_reserved: Called as soon as other uses of the model are refused.
         """
         self._thread_state.enter()
-        model = self._model
-        random_state = RandomState()
         notes: list[str] = []
-        own = state_variables(model)
-        empty = SweepCurve(self._config.of_probe() if self._config.probes else self._config)
+        empty = SweepCurve(self.config.of_probe() if self.config.probes else self.config)
         curves, rate = [empty], self._rate
         with stopped_waiting(empty, notes), UninterruptedExit() as stack:
-            stack.enter_context(scope_of(model))
-            stack.enter_context(reserved(model))
-            stack.enter_context(own_seed_generator(model))
-            if alone and model.run_eagerly and is_tensorflow():
-                stack.enter_context(own_operation_seeds())
-            snapshot = Snapshot(self._source.variables, random_state, alone)
-            stack.callback(snapshot.restore)
-            states = [state_of_data(data, alone) for data in self._data]
-            if alone or model.run_eagerly:
-                states.append(PythonState(python_objects_of(model), alone))
-            for state in states:
-                stack.callback(state.restore)
-                snapshot.include(state.variables)
+            loan = stack.enter_context(
+                borrowed(
+                    self._model,
+                    self._data,
+                    self._source.variables,
+                    alone=alone,
+                    on_reserved=on_reserved,
+                )
+            )
             first = stack.enter_context(closing(self._source.stream(self._seeds[0], stop)))
-            engine = engine_for(model, self._rate, self._config.monitor)
-            additions = stack.enter_context(added_by_building(model, first.spec, engine))
-            own = state_variables(model)
-            snapshot.include([*own, *engine.rate.variables])
-            stack.enter_context(engine.rate.handed_over())
-            rate = engine.rate
+            training = stack.enter_context(
+                loan.training(self._rate, self.config.monitor, first.spec)
+            )
+            rate = training.engine.rate
             validation = self._validation_batches(stop)
-            sweeps = Sweeps(engine, snapshot, additions.finish, stop)
+            sweeps = Sweeps(training, stop)
             curves = self._curves(first, sweeps, validation, on_update, on_range)
             notes += sweeps.notes
-        known = {id(variable) for variable in own}
-        left_behind = [each for each in state_variables(model) if id(each) not in known]
-        restored = snapshot.restored(left_behind)
+        restored = loan.restored()
         leader = rate.leader
         kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
         result = result_of(curves, restored, kind, ("keras", keras.backend.backend()))
         return replace(
             result,
-            notes=(*rate.notes, *dict.fromkeys(notes), *self._notes()),
+            notes=(*rate.notes, *self._notes_of_data(), *dict.fromkeys(notes), *self._notes),
             # The model is restored at this point.
             updates_before=None if leader is None else updates_of(leader),
         )
@@ -271,21 +257,11 @@ class RangeTest:
                 sweeps.run(curve, next(streams), validation, on_update)
             return curve
 
-        if self._is_range_assumed and on_range is not None:
-            on_range(self._config)
-        return curves_of(self._config, run_probe, run_sweep, on_range)
+        return curves_of(self.config, run_probe, run_sweep, on_range)
 
-    def _notes(self) -> list[str]:
-        notes = [*self._source.notes, *getattr(self._validation_source, "notes", ())]
-        if not self._is_range_assumed:
-            return notes
-        config = self._config
-        return [
-            *notes,
-            "The data can be read only once, so no probe looked for the range: the test ran from "
-            f"min_lr={config.min_lr:.3g} to max_lr={config.max_lr:.3g}. Pass both limits, or data "
-            "that start again, such as a generator function.",
-        ]
+    def _notes_of_data(self) -> tuple[str, ...]:
+        validation = () if self._validation_source is None else self._validation_source.notes
+        return (*self._source.notes, *validation)
 
     def _streams(self, first: Batches, stop: StopFlag | None) -> Iterator[Batches]:
         """Yield the data of the probe, if any, then of each sweep; each starts when needed."""
@@ -297,8 +273,4 @@ class RangeTest:
         """Return the first batches of the validation data, in memory."""
         if self._validation_source is None:
             return []
-        with closing(self._validation_source.stream(self._seeds[-1], stop)) as batches:
-            count = min(
-                _VALIDATION_BATCHES, self._validation_source.per_pass or _VALIDATION_BATCHES
-            )
-            return list(itertools.islice(batches, count))
+        return first_batches(self._validation_source, _VALIDATION_BATCHES, self._seeds[-1], stop)

@@ -25,18 +25,12 @@ from lrwidget.core.curve.purpose import OptimizerKind, Purpose, Target
 from lrwidget.core.curve.reading import Reading
 from lrwidget.core.curve.rules import RULES, check_rule
 from lrwidget.core.curve.suggest import Suggestion, suggest_over_sweeps
+from lrwidget.core.json_file import check_keys, read_json, to_json, with_nan, write_json
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.elsewhere import measured_elsewhere
-from lrwidget.core.range_test.result_file import (
-    check_keys,
-    of_older_format,
-    read_json,
-    to_json,
-    with_nan,
-    write_json,
-)
+from lrwidget.core.range_test.result_file import FORMAT, of_older_format
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.core.range_test.versions import versions_of
+from lrwidget.core.versions import versions_of
 from lrwidget.errors import ConfigError, DataError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -325,7 +319,7 @@ class RangeTestResult:
             "non_finite_cause": self.non_finite_cause,
             "updates_before": self.updates_before,
         }
-        write_json(path, content)
+        write_json(path, FORMAT, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "RangeTestResult":
@@ -339,7 +333,7 @@ class RangeTestResult:
             FileError: The file cannot be read.
             DataError: `save` did not write the file, or a value in it is missing or wrong.
         """
-        version, content = read_json(path)
+        version, content = read_json(path, FORMAT, "RangeTestResult.save")
         content = of_older_format(content, version)
         known = {"format": True} | {each.name: True for each in dataclasses.fields(cls)}
         content = check_keys(path, "the file", content, known)

@@ -26,6 +26,7 @@ _AUTO = "*"
 _MARKERS = "ov^sDPX<>phd8"
 _BAND = (0.1, 0.9)
 _NO_BOUNDS = "no bounds found"
+NO_CURVE = "The test ended before the first loss was measured."
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ def draw_result(ax: Any, result: RangeTestResult, picture: Picture) -> "Axes":
     if len(curve.lrs):
         for suggestion in suggestions:
             _draw_suggestion(axes, suggestion, curve)
+    else:
+        axes.text(0.5, 0.5, NO_CURVE, transform=axes.transAxes, ha="center", va="center")
+        axes.set(xlim=(result.config.min_lr, result.config.max_lr), yticks=[])
     if picked is not None:
         label = f"picked: {format_lr(picked)}"
         axes.axvline(picked, color=PICK, linestyle="--", linewidth=1.5, label=label)

@@ -15,9 +15,13 @@ from lrwidget.core.curve.ladder import (
     skips_decades,
     words_for_skipped_decades,
 )
+from lrwidget.errors import ConfigError
 
 PROBE_STEPS = 30
-"""Training steps of a probe: three for each decade of the widest range."""
+"""Training steps of a probe, taken from those of the test: three for each decade it searches."""
+
+FEWEST_STEPS_WITH_PROBE = 2 * PROBE_STEPS
+"""With fewer steps, a probe would leave too few: see 50 steps in docs/regret.md."""
 
 LOWEST, HIGHEST = 1e-8, 100.0
 """The widest range that a probe searches."""
@@ -33,7 +37,8 @@ class RangeTestConfig:
     Args:
         min_lr: First learning rate, > 0 in float32.
         max_lr: Last learning rate, > min_lr, finite in float32.
-        steps: Learning rates tried, one optimizer update each, from 2 to 1,000,000.
+        steps: Optimizer updates in a sweep, from 2 to 1,000,000: one for each learning rate. If a
+            limit is left to a probe, its 30 steps are among them.
         mode: "exponential" for equal ratios, "linear" for equal differences.
         batch_size: Samples in a batch, if the data are arrays.
         stop_factor: The test stops when the loss has risen above its best by this many
@@ -77,7 +82,14 @@ class RangeTestConfig:
     def __post_init__(self) -> None:
         for name, value in self._checked().items():
             object.__setattr__(self, name, value)
-        lr_ladder(*self._widest(), self.steps, self.mode)
+        low, high = self._widest()
+        if self.probes and not low < high:
+            fixed = f"max_lr={high:g}" if self.probes_min else f"min_lr={low:g}"
+            raise ConfigError(
+                f"A probe looks for the range between {LOWEST:g} and {HIGHEST:g}, which does not "
+                f"go with {fixed}. Pass both `min_lr` and `max_lr`."
+            )
+        lr_ladder(low, high, self.steps, self.mode)
 
     def _checked(self) -> dict[str, Any]:
         """Return every setting as a plain Python value."""
@@ -115,10 +127,42 @@ class RangeTestConfig:
         """Return the settings of the probe: few steps over the widest range."""
         low, high = self._widest()
         one_sweep = replace(self, mode="exponential", steps=PROBE_STEPS, sweeps=1)
-        return one_sweep.with_found(low, high)
+        return one_sweep._with_limits(low, high)
 
-    def with_found(self, min_lr: float, max_lr: float) -> "RangeTestConfig":
-        """Return the settings with the limits that the probe has found."""
+    def after_probe(self, min_lr: float, max_lr: float) -> "RangeTestConfig":
+        """Return the settings of the steps after a probe that has found these limits.
+
+        With the same seed, they give the same curve again without a probe.
+        """
+        return replace(self, steps=self.steps - PROBE_STEPS)._with_limits(min_lr, max_lr)
+
+    def or_without_probe(
+        self, reads_data_once: bool = False
+    ) -> tuple["RangeTestConfig", tuple[str, ...]]:
+        """Return these settings, or those without a probe where there can be none, with a note.
+
+        Without a probe, the limits that were left to it are 1e-7 and 10.
+
+        >>> config, notes = RangeTestConfig.of(None, 1.0, steps=50).or_without_probe()
+        >>> config.min_lr, config.max_lr, config.steps, config.probes, len(notes)
+        (1e-07, 1.0, 50, False, 1)
+
+        Args:
+            reads_data_once: Whether the data can be read only once.
+        """
+        if reads_data_once:
+            reason, remedy = "The data can be read only once", _OTHER_DATA
+        else:
+            reason = f"A test of fewer than {FEWEST_STEPS_WITH_PROBE} steps has no probe"
+            remedy = "Use more steps, or pass both limits."
+        if not self.probes or not (reads_data_once or self.steps < FEWEST_STEPS_WITH_PROBE):
+            return self, ()
+        made = self._with_limits(min(1e-7, self.max_lr / 10), max(10.0, self.min_lr * 10))
+        limits = f"min_lr={made.min_lr:.3g} to max_lr={made.max_lr:.3g}"
+        return made, (f"{reason}, so it ran from {limits}. {remedy}",)
+
+    def _with_limits(self, min_lr: float, max_lr: float) -> "RangeTestConfig":
+        """Return the settings with limits for the sides that were left to a probe."""
         return replace(
             self,
             min_lr=min_lr if self.probes_min else self.min_lr,
@@ -127,13 +171,10 @@ class RangeTestConfig:
             probes_max=False,
         )
 
-    def without_probe(self) -> "RangeTestConfig":
-        """Return the settings with 1e-7 to 10 on the sides that were left to a probe."""
-        return self.with_found(min(1e-7, self.max_lr / 10), max(10.0, self.min_lr * 10))
-
     def _warn_of_skipped_decades(self) -> None:
         """Warn if a linear ladder between fixed limits skips whole decades."""
-        if self.probes or not skips_decades(ladder := self.ladder()):
+        fixed, _ = self.or_without_probe()
+        if fixed.probes or not skips_decades(ladder := fixed.ladder()):
             return
         warnings.warn(words_for_skipped_decades(ladder), stacklevel=4)
 
@@ -143,6 +184,9 @@ class RangeTestConfig:
             LOWEST if self.probes_min else self.min_lr,
             HIGHEST if self.probes_max else self.max_lr,
         )
+
+
+_OTHER_DATA = "Pass both limits, or data that start again, such as a generator function."
 
 
 def _stop_factor(value: Any) -> float:

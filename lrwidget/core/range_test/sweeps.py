@@ -7,8 +7,7 @@ from typing import Any
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.data.reader import SECONDS_AFTER_STOP, StopFlag, StoppedWaiting
 from lrwidget.core.data.source import Batches
-from lrwidget.core.engine.protocol import Engine
-from lrwidget.core.model.snapshot import Snapshot
+from lrwidget.core.engine.borrowed import Training
 from lrwidget.core.range_test.growing_curve import SweepCurve, Update
 from lrwidget.core.range_test.non_finite import why_non_finite
 
@@ -35,9 +34,7 @@ class Sweeps:
     """Runs sweeps, each from the same start.
 
     Args:
-        engine: The engine that runs the training steps.
-        snapshot: The snapshot of the start; variables that only the engine knows are added to it.
-        on_traced: Called when a step is traced: later changes come from other code.
+        training: Runs the training steps.
         stop: Checked after every group of steps.
 
     Attributes:
@@ -45,16 +42,8 @@ class Sweeps:
         notes: Sentences that explain the end of a curve, if needed.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        snapshot: Snapshot,
-        on_traced: Callable[[], object],
-        stop: StopFlag | None,
-    ) -> None:
-        self._engine, self._snapshot, self._on_traced = engine, snapshot, on_traced
-        self.stop = stop
-        self._is_first = True
+    def __init__(self, training: Training, stop: StopFlag | None) -> None:
+        self._training, self.stop = training, stop
         self.notes: list[str] = []
 
     def run(
@@ -75,35 +64,45 @@ class Sweeps:
         Raises:
             Exception: Any error of the model, the data or `on_update`.
         """
-        if not self._is_first:
-            self._snapshot.restore()
-        self._is_first = False
         try:
-            self._engine.start(batches)
-            self._on_traced()
-            self._snapshot.include(self._engine.variables)
-            while not curve.ended_by(self.stop):
-                lrs = _lrs_until_validation(curve) if validation else curve.lrs_to_come
-                curve.add(self._engine.run(lrs))
-                if validation and _is_validated(curve):
-                    curve.add_validation(self._engine.evaluate(validation))
-                if on_update is not None:
-                    on_update(curve.update())
-            if curve.stop_reason == "non_finite":
-                self._explain_end(curve, batches)
-            return curve
+            with self._training.on(batches) as engine:
+                while not curve.ended_by(self.stop):
+                    lrs = _lrs_until_validation(curve) if validation else curve.lrs_to_come
+                    curve.add(engine.run(lrs))
+                    if validation and _is_validated(curve):
+                        curve.add_validation(engine.evaluate(validation))
+                    if on_update is not None:
+                        on_update(curve.update())
+                self._end_at_bad_data(curve, batches)
+                if curve.stop_reason == "non_finite":
+                    self._explain_end(curve, batches)
+                return curve
         finally:
-            self._engine.finish()
-            batches.close()
             if batches.was_left:
                 self.notes.append(LEFT)
 
+    def _end_at_bad_data(self, curve: SweepCurve, batches: Batches) -> None:
+        """End a curve before the batch that made the weights NaN, if its losses are finite.
+
+        Some fused operations turn NaN into 0: with TensorFlow on a CPU, the loss of a network whose
+        first layer is NaN can be that of a network that ignores its inputs.
+        """
+        if curve.stop_reason == "non_finite" or not self._training.is_spoilt():
+            return
+        gathered = self._gathered()
+        bad = batches.first_non_finite(curve.count * gathered)
+        if bad is not None:
+            curve.end_before(bad // gathered)
+
     def _explain_end(self, curve: SweepCurve, batches: Batches) -> None:
-        leader = self._engine.rate.leader
-        gathered = 1 if leader is None else leader.gradient_accumulation_steps or 1
-        curve.non_finite_cause, note = why_non_finite(curve, batches, gathered)
+        curve.non_finite_cause, note = why_non_finite(curve, batches, self._gathered())
         if note:
             self.notes.append(note)
+
+    def _gathered(self) -> int:
+        """Return the number of batches in one optimizer update."""
+        leader = self._training.engine.rate.leader
+        return 1 if leader is None else leader.gradient_accumulation_steps or 1
 
 
 def _lrs_until_validation(curve: SweepCurve) -> FloatArray:

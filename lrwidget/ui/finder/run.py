@@ -1,4 +1,4 @@
-"""Run: one range test of a widget, and the events of its life."""
+"""Run: one range test or comparison of a widget, and the events of its life."""
 
 import threading
 
@@ -8,6 +8,7 @@ class Run:
 
     Attributes:
         stop: Set to stop the test.
+        reserved: Set once other uses of the model are refused, so that the caller may go on.
         restored: Set once the model is restored; the rules run after that.
         over: Set once the status says how the test ended, so that the next one may start.
         thread: The thread that works on it: first the one that prepares it, then the worker.
@@ -23,6 +24,7 @@ class Run:
     def __init__(self, alone: bool) -> None:
         self.alone = alone
         self.stop = threading.Event()
+        self.reserved = threading.Event()
         self.restored = threading.Event()
         self.over = threading.Event()
         self.thread: int | None = threading.get_ident()

@@ -10,17 +10,10 @@ from functools import partial
 from typing import Any
 
 from lrwidget.core.model.interrupts import interrupts_held_back
-from lrwidget.core.range_test.growing_curve import Update
-from lrwidget.core.range_test.range_test import RangeTest
 from lrwidget.errors import BusyError
+from lrwidget.ui.finder.jobs import Job
 from lrwidget.ui.finder.run import Run
 from lrwidget.ui.state.state import WidgetState
-from lrwidget.ui.state.suggested import Suggested
-
-REDRAW_SECONDS = 0.1
-
-REST = 5
-"""After a redraw, wait at least this many times as long as it took."""
 
 _NOW = "now"
 _LOOK_SECONDS = 0.1
@@ -53,12 +46,12 @@ class Runner:
         self._last: Run | None = None
 
     def start(
-        self, prepare: Callable[[], tuple[RangeTest, Callable[[], object]]], waits: bool = False
+        self, prepare: Callable[[], tuple[Job, Callable[[], object]]], waits: bool = False
     ) -> None:
         """Prepare a test on this thread, then run it in the worker.
 
         Args:
-            prepare: Returns the test and a function that reports its start to the state. It runs on
+            prepare: Returns the job and a function that reports its start to the state. It runs on
                 this thread because the global state of Keras is thread-local.
             waits: Whether to return only after the end of the test. If not, other cells of the
                 notebook can run, and the test must not undo their random numbers and seeds.
@@ -74,11 +67,11 @@ class Runner:
             if self._runs.setdefault(_NOW, run) is not run:
                 raise BusyError("A range test is running already. Call `stop()` or `wait()` first.")
             self._last = run
-            test, begin = prepare()
+            job, begin = prepare()
             with self._state.turn.taken(), interrupts_held_back():
                 begin()
-                self._start_worker(run, test)
-            del test, begin  # they hold the data
+                self._start_worker(run, job)
+            del job, begin  # they hold the data
             if waits:
                 self._wait_for(run, math.inf)
         except BaseException as error:
@@ -86,17 +79,18 @@ class Runner:
                 self._give_up(run, error, interrupts)
             raise
 
-    def _start_worker(self, run: Run, test: RangeTest) -> None:
+    def _start_worker(self, run: Run, job: Job) -> None:
         # Use a copy of this context: ipykernel 7.0 finds no output cell in a plain thread.
         worker = threading.Thread(
             target=contextvars.copy_context().run,
-            args=(self._work, run, test),
+            args=(self._work, run, job),
             name="lrwidget range test",
             daemon=True,
         )
         run.worker = worker
         worker.start()
         run.thread = worker.ident
+        run.reserved.wait()
 
     def _give_up(self, run: Run, error: BaseException, interrupts: list[BaseException]) -> None:
         """End the run if the caller gets an error instead of a test."""
@@ -235,15 +229,14 @@ class Runner:
         if self._runs.get(_NOW) is run:
             del self._runs[_NOW]
 
-    def _work(self, run: Run, test: RangeTest) -> None:
+    def _work(self, run: Run, job: Job) -> None:
         run.thread = threading.get_ident()
-        outcome = self._outcome(run, test)
-        del test  # it holds the data
+        outcome = self._outcome(run, job)
         try:
             with self._state.turn.taken(delivers=False):
                 # Before the status changes: an observer of it may start the next test at once.
                 self._release(run)
-                self._conclude(outcome)
+                self._conclude(job, outcome)
                 run.is_left = run.waiting > 0
                 run.over.set()
             if not run.is_left:
@@ -253,23 +246,22 @@ class Runner:
         finally:
             run.over.set()
 
-    def _outcome(self, run: Run, test: RangeTest) -> Callable[[], None]:
-        """Run the test; return a function that reports its end to the state."""
-        redraw = at_most_every(REDRAW_SECONDS, self._quietly(self._state.advance))
-        on_range = self._quietly(self._state.set_found_range)
+    def _outcome(self, run: Run, job: Job) -> Callable[[], None]:
+        """Run the job; return a function that reports its end to the state."""
         try:
-            result = test.run(redraw, run.stop, on_range, alone=run.alone)
+            result = job.run(run.stop, run.alone, self._quietly, run.reserved.set)
         except BaseException as error:  # also of the model and the data
-            return partial(self._state.fail, error)
+            return partial(job.fail, error)
         finally:
+            run.reserved.set()
             run.restored.set()
-        return partial(self._state.finish, result, Suggested.of(result))
+        return job.outcome(result)
 
-    def _conclude(self, outcome: Callable[[], None]) -> None:
+    def _conclude(self, job: Job, outcome: Callable[[], None]) -> None:
         try:
             outcome()
-        except BaseException as error:  # from a view: the test must not appear to be running
-            self._state.fail(error)
+        except BaseException as error:  # from a view: the job must not appear to be running
+            job.fail(error)
 
     def _quietly(self, tell: Callable[[Any], None]) -> Callable[[Any], None]:
         """Return `tell` without calls to the user's observers, which would slow down the test."""
@@ -279,20 +271,3 @@ class Runner:
                 tell(news)
 
         return told
-
-
-def at_most_every(seconds: float, call: Callable[[Update], None]) -> Callable[[Update], None]:
-    """Return `call` limited in rate: it skips updates that come too soon after the last one.
-
-    Slow calls are made less often, so that they never take most of the time.
-    """
-    due = -math.inf
-
-    def limited(update: Update) -> None:
-        nonlocal due
-        now = time.monotonic()
-        if now >= due:
-            call(update)
-            due = now + max(seconds, REST * (time.monotonic() - now))
-
-    return limited

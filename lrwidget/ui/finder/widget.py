@@ -1,17 +1,23 @@
 """LRFinderWidget: connects the parts of the widget and has its Python methods."""
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import keras
-from ipywidgets import HTML, VBox, Widget
+from ipywidgets import HTML, Tab, VBox, Widget
 from traitlets import Enum, TraitType
 
+from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.curve.ladder import Mode
+from lrwidget.core.curve.purpose import Purpose
 from lrwidget.core.curve.smoothing import DEFAULT_SMOOTHING
 from lrwidget.core.curve.suggest import Suggestion
+from lrwidget.core.model.apply import apply_lr
 from lrwidget.core.model.interrupts import interrupts_held_back
+from lrwidget.core.model.learning_rate import rate_value
 from lrwidget.core.range_test.range_test import RangeTest
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
@@ -26,21 +32,25 @@ from lrwidget.ui.finder.checks import (
     check_timeout,
     checked_lr,
 )
+from lrwidget.ui.finder.compare_desk import CompareDesk
+from lrwidget.ui.finder.jobs import Job, RangeTestJob
 from lrwidget.ui.finder.picture import png_of
 from lrwidget.ui.finder.runner import Runner
 from lrwidget.ui.looks.colors import style_sheet
+from lrwidget.ui.state.compare_state import CompareState
 from lrwidget.ui.state.guard import Guard
 from lrwidget.ui.state.state import STATUSES, WidgetState
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import remedied
 from lrwidget.ui.views.code_box import CodeBox
+from lrwidget.ui.views.compare_tab import CompareActions, CompareTab
 from lrwidget.ui.views.controls import RunLine, SettingsLine
 from lrwidget.ui.views.picking import ApplyButtons, PickLine
 from lrwidget.ui.views.plan_panel import PlanPanel
 from lrwidget.ui.views.plot import Plot
 from lrwidget.ui.views.rules_line import RulesLine, VerdictLine
 from lrwidget.ui.views.tree import descendants
-from lrwidget.ui.words import text
+from lrwidget.ui.words import kinds, text
 
 TO_RUN = "To run a test, make another one with `LRFinderWidget(model, data)`."
 
@@ -65,10 +75,11 @@ class LRFinderWidget(Applying, VBox):
     Args:
         model: A compiled keras.Model.
         data: Data as for `lrwidget.range_test`: a batched tf.data.Dataset, arrays (x, y), ...
-        min_lr: First learning rate, > 0; if None, a probe finds it: a sweep of 30 steps before each
-            test that looks for the range in which the loss changes.
-        max_lr: Last learning rate, > min_lr; if None, the probe finds it.
-        steps: Learning rates to try, one training step each, >= 2.
+        min_lr: First learning rate, > 0. None, the default, leaves it to a probe: the first 30 of
+            the steps of every test look for the range in which the loss changes. Without a probe,
+            for fewer than 60 steps and for data that can be read only once, it is 1e-7 to 10.
+        max_lr: Last learning rate, > min_lr; None leaves it to the probe.
+        steps: Training steps in a sweep, >= 2: one for each learning rate, and 30 for the probe.
         smoothing: How strongly the displayed curve is smoothed, in [0, 1).
         mode: "exponential" for equal ratios, "linear" for equal differences.
         batch_size: Samples in a batch, for data given as arrays.
@@ -81,6 +92,9 @@ class LRFinderWidget(Applying, VBox):
         optimizer: For a model with several optimizers, the one whose learning rate is changed.
         learning_rate: In place of an optimizer, a keras.Variable that the training step reads as
             its learning rate, or a function that sets it; see `lrwidget.range_test`.
+        train_steps: Number of steps of the planned training, for which "auto" then suggests; see
+            `lrwidget.suggest`. For a schedule under "Apply as", "auto" uses its epochs times the
+            batches per epoch instead; the epochs then start with those of `train_steps`.
         monitor: Which of the values that the model's own `train_step` returns is the loss.
 
     Raises:
@@ -95,8 +109,8 @@ class LRFinderWidget(Applying, VBox):
         model: keras.Model,
         data: Any,
         *,
-        min_lr: float | None = 1e-7,
-        max_lr: float | None = 10.0,
+        min_lr: float | None = None,
+        max_lr: float | None = None,
         steps: int = 100,
         smoothing: float = DEFAULT_SMOOTHING,
         mode: Mode = "exponential",
@@ -108,6 +122,7 @@ class LRFinderWidget(Applying, VBox):
         class_weight: dict[int, float] | None = None,
         optimizer: keras.optimizers.Optimizer | None = None,
         learning_rate: Any = None,
+        train_steps: int | None = None,
         monitor: str = "loss",
     ) -> None:
         config = RangeTestConfig.of(
@@ -124,6 +139,7 @@ class LRFinderWidget(Applying, VBox):
         check_model(model)
         check_optimizer(optimizer)
         check_smoothing(smoothing)
+        train_steps = Purpose(train_steps=train_steps).train_steps
         self._model, self._data = model, data
         self._options = {
             "validation_data": validation_data,
@@ -133,6 +149,7 @@ class LRFinderWidget(Applying, VBox):
         }
         self._optimizer, self._learning_rate = optimizer, learning_rate
         self._set_up(config, smoothing, has_model=True)
+        self._state.train_steps = train_steps
 
     def _set_up(self, config: RangeTestConfig, smoothing: float, has_model: bool) -> None:
         """Make the state and the views."""
@@ -140,6 +157,8 @@ class LRFinderWidget(Applying, VBox):
         self._is_closed = False
         self._state = WidgetState.of(config, smoothing)
         self._state.has_model = has_model
+        self._compare_state = CompareState(self._state)
+        self._desk = CompareDesk(self._state, self._compare_state)
         # Before the views, so that an error in a view does not keep the status from updating. Not
         # `dlink`, which drops changes that an observer of the status makes.
         self._state.observe(self._mirror, _MIRRORED)
@@ -171,19 +190,42 @@ class LRFinderWidget(Applying, VBox):
     def _make_parts(self) -> list[Widget]:
         state, guarded = self._state, Guard(self._state)
         free = Guard(state, takes_turn=False)
-        buttons = ApplyButtons(state, self._apply_pressed, self.undo, self._show_code, guarded)
+        buttons = ApplyButtons(
+            state, self._apply_pressed, self.undo, self._try_pressed, self._show_code, guarded, free
+        )
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
-        return [
-            style,
-            SettingsLine(state, state.set_setting, state.set_auto_range, guarded),
-            RunLine(state, self._run_pressed, self.stop, free),
-            Plot(state, self._pointed_at, self.show, self._show_earlier, guarded),
-            RulesLine(state, self._pointed_at, guarded),
-            VerdictLine(state, self.extend, free),
-            PickLine(state, self.pick, self._set_kind, buttons, guarded),
-            PlanPanel(state, self._set_plan_number, self._aim, guarded),
-            CodeBox(state, lambda: self.code),
-        ]
+        finder = VBox(
+            [
+                SettingsLine(state, state.set_setting, state.set_auto_range, guarded),
+                RunLine(state, self._run_pressed, self.stop, free),
+                Plot(state, self._pointed_at, self.show, self._show_earlier, guarded),
+                RulesLine(state, self._pointed_at, guarded),
+                VerdictLine(state, self.extend, self._check_pressed, free),
+                PickLine(state, self.pick, self._set_kind, buttons, guarded),
+                PlanPanel(state, self._set_plan_number, self._aim, guarded),
+                CodeBox(state, lambda: self.code),
+            ]
+        )
+        finder.add_class("lrw-finder")
+        actions = CompareActions(
+            add_typed=self._desk.add_typed,
+            add_pick=self._desk.add_pick,
+            add_rules=self._desk.add_rules,
+            run=self._compare_pressed,
+            stop=self.stop,
+            apply_winner=self.apply_winner,
+        )
+        tab_guards = (Guard(self._compare_state), Guard(self._compare_state, takes_turn=False))
+        self._compare_tab = CompareTab(self._compare_state, actions, *tab_guards)
+        self._tabs = Tab([finder, self._compare_tab], titles=["Range test", "Compare"])
+        self._tabs.add_class("lrw-tabs")
+        self._tabs.observe(self._tab_shown, "selected_index")
+        return [style, self._tabs]
+
+    def _tab_shown(self, change: Any) -> None:
+        if change.new == 1:
+            with self._state.turn.taken():
+                self._compare_tab.show()
 
     @property
     def result(self) -> RangeTestResult | None:
@@ -219,8 +261,12 @@ class LRFinderWidget(Applying, VBox):
         check_flag("block", block)
         self._check_open()
         self._check_has_model(TO_RUN)
+        self._start(self._prepare, block)
+
+    def _start(self, prepare: Callable[[], tuple[Job, Callable[[], None]]], block: bool) -> None:
+        """Start a job, and wait for its end with `block`."""
         try:
-            self._runner.start(self._prepare, waits=bool(block))
+            self._runner.start(prepare, waits=bool(block))
         except KeyboardInterrupt:
             self._send_all()
             raise
@@ -229,20 +275,111 @@ class LRFinderWidget(Applying, VBox):
             if self.status == "failed" and self.error is not None:
                 raise self.error
 
-    def _prepare(self) -> tuple[RangeTest, Callable[[], None]]:
+    def _prepare(self) -> tuple[Job, Callable[[], None]]:
         config = self._state.config(self._config)
         test = RangeTest(self._model, self._data, config, **self._options)
-        return test, partial(self._begin, config, test.batches_per_pass)
+        begin = partial(self._begin, test.config, test.batches_per_pass)
+        return RangeTestJob(self._state, test), begin
 
     def _begin(self, config: RangeTestConfig, batches_per_pass: int | None) -> None:
         self._check_open()  # another thread may have closed it by now
         self._state.begin(config)
-        if batches_per_pass is not None:
-            self._state.set_plan(batches=batches_per_pass)
+        if batches_per_pass is None:
+            return
+        planned: dict[str, int] = {"batches": batches_per_pass}
+        if self._state.train_steps is not None and self._state.plan.batches is None:
+            epochs = math.ceil(self._state.train_steps / batches_per_pass)
+            planned["epochs"] = min(epochs, kinds.MOST // batches_per_pass)
+        self._state.set_plan(**planned)
 
     def _run_pressed(self) -> None:
         if not self._state.is_busy:
             self.run()
+
+    def compare(
+        self,
+        variants: Any = None,
+        *,
+        steps: int | None = None,
+        seeds: int | None = None,
+        block: bool = False,
+    ) -> None:
+        """Start a comparison on the Compare tab.
+
+        Args:
+            variants: As for `lrwidget.compare`; None takes those in the list.
+            steps: Training steps of each run; None takes the number on the tab.
+            seeds: Runs of each variant; None takes the number on the tab.
+            block: As for `run`.
+
+        Raises:
+            BusyError: A test or a comparison is running already.
+            LRWidgetError: The list is empty, a variant cannot be used, or the widget is closed or
+                has no model.
+            Exception: As for `run`.
+        """
+        check_flag("block", block)
+        self._check_open()
+        self._check_has_model(TO_RUN)
+        self._check_idle("Compare")
+        self._desk.set_numbers(steps, seeds)
+        if variants is not None:
+            chosen = self._optimizer or getattr(self._model, "optimizer", None)
+            self._desk.fill_with(variants, chosen)
+        self._start(self._prepare_comparison, block)
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The last comparison; None until one has ended."""
+        return self._compare_state.comparison
+
+    def apply_winner(self) -> None:
+        """Set the best learning rate or schedule of the last comparison on the model.
+
+        Raises:
+            LRWidgetError: There is no winner, or it changes more than the learning rate.
+            BusyError: A test or a comparison is running.
+        """
+        self._check_open()
+        self._check_has_model("Pass the winner to `lrwidget.apply_lr`.")
+        with self._state.turn.taken():
+            self._check_idle("Apply")
+            new = self._desk.winner().to_apply
+            change = apply_lr(self._model, new, self._optimizer)
+            self._state.applied(change, self._steps_done())
+            self._desk.applied(change)
+
+    def _prepare_comparison(self, is_check: bool = False) -> tuple[Job, Callable[[], None]]:
+        config = self._config
+        options = {**self._options, "monitor": config.monitor}
+        job, begin = self._desk.prepare(
+            self._model, self._data, config.batch_size, config.seed, options, is_check
+        )
+
+        def begin_if_open() -> None:
+            self._check_open()
+            begin()
+
+        return job, begin_if_open
+
+    def _compare_pressed(self) -> None:
+        if not self._state.is_busy:
+            self.compare()
+
+    def _try_pressed(self) -> None:
+        if self._state.is_busy:
+            return
+        self._desk.fill_with_neighbors()
+        self._tabs.selected_index = 1
+        self.compare()
+
+    def _check_pressed(self) -> None:
+        if self._state.is_busy:
+            return
+        optimizer = self._optimizer or getattr(self._model, "optimizer", None)
+        self._desk.fill_for_check(None if optimizer is None else rate_value(optimizer))
+        self._tabs.selected_index = 1
+        self._start(partial(self._prepare_comparison, is_check=True), block=False)
 
     def stop(self) -> None:
         """Ask a running test to stop and restore the model."""
@@ -313,7 +450,8 @@ class LRFinderWidget(Applying, VBox):
                 raise LRWidgetError(
                     "Nothing to extend: the last test covered enough range and steps."
                 )
-            for name, value in remedied(state.result.config, state.verdict.remedy).items():
+            last = replace(state.result.config, steps=state.steps_of_test)
+            for name, value in remedied(last, state.verdict.remedy).items():
                 state.set_setting(name, value)
         self.run()
 

@@ -95,6 +95,44 @@ OWN_RULE = RuleLook(
 )
 
 
+@dataclass(frozen=True)
+class VariantLook:
+    """How the curve of a variant looks.
+
+    Args:
+        color: Its color.
+        dash: A line style of bqplot.
+        border: The same as a CSS border style, for the legend.
+    """
+
+    color: str
+    dash: str
+    border: str
+
+    @property
+    def swatch(self) -> str:
+        """A piece of the line, in HTML."""
+        style = f"border-top: 3px {self.border} {self.color}"
+        return f'<span class="lrw-swatch" style="{style}"></span>'
+
+
+_VARIANT_COLORS = (
+    "#3b82d6", "#e8590c", "#0ca678", "#9c6ade", "#d6498f", "#b7860b", "#1f9fb5", "#7a8790",
+)  # fmt: skip
+_DASHES = (
+    ("solid", "solid"),
+    ("dashed", "dashed"),
+    ("dotted", "dotted"),
+    ("dash_dotted", "double"),
+)
+
+
+def variant_look(number: int) -> VariantLook:
+    """Return the look of a variant by its place in the list; neighbors differ in both."""
+    dash, border = _DASHES[number % len(_DASHES)]
+    return VariantLook(_VARIANT_COLORS[number % len(_VARIANT_COLORS)], dash, border)
+
+
 def of_rule(rule: str) -> RuleLook:
     """Return the look of a rule; rules of the user differ only in their title."""
     return RULES.get(rule) or replace(OWN_RULE, title=plain_name(rule))

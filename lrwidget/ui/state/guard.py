@@ -3,12 +3,21 @@
 import functools
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from lrwidget.errors import ConfigError
-from lrwidget.ui.state.state import WidgetState
+from lrwidget.ui.state.turn import Turn
 
 Handler = Callable[..., None]
+
+
+class ShowsErrors(Protocol):
+    """A state that shows errors, and whose changes need the turn."""
+
+    @property
+    def turn(self) -> Turn: ...
+
+    def refuse(self, error: BaseException, was_typed: bool) -> None: ...
 
 
 class RejectedInputError(ConfigError):
@@ -30,7 +39,7 @@ class Guard:
             False for a handler that may wait for the worker or call the user's code, such as Run.
     """
 
-    def __init__(self, state: WidgetState, takes_turn: bool = True) -> None:
+    def __init__(self, state: ShowsErrors, takes_turn: bool = True) -> None:
         self._state = state
         self._turn = state.turn.taken if takes_turn else nullcontext
 

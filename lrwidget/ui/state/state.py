@@ -42,6 +42,9 @@ LEFT_TO_PROBE = {"min_lr": "probes_min", "max_lr": "probes_max"}
 
 SETTINGS = (*LEFT_TO_PROBE, *LEFT_TO_PROBE.values(), "steps", "mode", "sweeps", "stop_factor")
 
+CHECK_STEPS = 480
+"""Training steps of the check of a suggestion, at most."""
+
 EARLIER = 5
 """Number of earlier tests that stay on the plot."""
 
@@ -58,6 +61,7 @@ class WidgetState(Notices):
     mode = Unicode()
     sweeps = Int()
     stop_factor = Float()
+    train_steps = Int(None, allow_none=True, help="Steps of the planned training, if known.")
 
     has_model = Bool(True, help="Whether there is a model for Run and Apply.")
     status = Enum(STATUSES, "idle")
@@ -82,6 +86,8 @@ class WidgetState(Notices):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._started_at = 0.0
+        self._steps_per_second = 0.0
+        self.steps_of_test = 0  # of the last test, with its probe
         self._suggested = Suggested()
 
     @classmethod
@@ -97,7 +103,7 @@ class WidgetState(Notices):
 
     @property
     def next_step(self) -> str:
-        """The step to suggest next: "run", "extend", "pick", "apply", or "" for none."""
+        """The step to suggest next: "run", "extend", "check", "pick", "apply", or ""."""
         if self.is_busy:
             return ""
         if self.picked_lr is not None:
@@ -105,9 +111,22 @@ class WidgetState(Notices):
         auto = self.suggestion("auto")
         if auto is not None and not auto.reliable and self.verdict.remedy:
             return "extend"
+        if self.is_doubtful:
+            return "check"
         if auto is not None and auto.lr is not None:
             return "pick"
         return "run" if self.has_model else ""
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether "auto" has an answer with low confidence, which training can check."""
+        auto = self.suggestion("auto")
+        return self.has_model and auto is not None and auto.lr is not None and not auto.reliable
+
+    @property
+    def check_seconds(self) -> float | None:
+        """How long a check by training may take; None before a test has run."""
+        return None if not self._steps_per_second else CHECK_STEPS / self._steps_per_second
 
     @property
     def auto_range(self) -> bool:
@@ -118,6 +137,13 @@ class WidgetState(Notices):
     def low_lr(self) -> float | None:
         """The lower learning rate of the planned cycles; None without cycles."""
         return self.plan.lower(self.picked_lr)
+
+    @property
+    def planned_steps(self) -> int | None:
+        """Training steps for which "auto" suggests: of the schedule, or else `train_steps`."""
+        if self.plan.is_schedule and self.plan.batches is not None:
+            return self.plan.epochs * self.plan.batches
+        return self.train_steps
 
     @property
     def is_busy(self) -> bool:
@@ -150,6 +176,8 @@ class WidgetState(Notices):
         """Clear the last test and show that the next one starts."""
         with self.changing():
             self._started_at = time.monotonic()
+            self.steps_of_test = config.steps
+            self._show_limits(config)
             first = config.of_probe() if config.probes else config
             self.ladder = first.ladder()
             self.progress = 0.0
@@ -162,22 +190,27 @@ class WidgetState(Notices):
             self.plan = replace(self.plan, low_lr=None, found_low=None)
             self.aims_low = False
             self.pick_is_applied = False
-            self._say(text.starting(first.steps, config.probes))
+            self._say(text.starting(config.steps, config.probes))
             self.status = "running"
 
     def set_found_range(self, config: RangeTestConfig) -> None:
         """Show the limits of the running test that a probe has just found."""
         with self.changing():
             self.ladder = config.ladder()
-            for limit, probes in LEFT_TO_PROBE.items():
-                if getattr(self, probes):
-                    setattr(self, limit, getattr(config, limit))
+            self._show_limits(config)
             if self.status == "running":
                 self._say(text.found(config))
+
+    def _show_limits(self, config: RangeTestConfig) -> None:
+        """Show the limits of a test on the sides that are not set by hand."""
+        for limit, probes in LEFT_TO_PROBE.items():
+            if getattr(self, probes) and not getattr(config, probes):
+                setattr(self, limit, getattr(config, limit))
 
     def advance(self, update: Update) -> None:
         """Show what the running test has measured so far."""
         with self.changing():
+            self._steps_per_second = update.steps_per_second
             self.progress = (update.sweep + update.step / update.steps) / update.sweeps
             self._measure(Measured(update.lrs, update.series()))
             if self.status == "running" and not self.is_refusing:
@@ -215,6 +248,18 @@ class WidgetState(Notices):
             if suggested.error is not None:
                 self.show_error(suggested.error)
 
+    def begin_comparing(self, sentence: str) -> None:
+        """Show that a comparison starts; the last range test stays."""
+        with self.changing():
+            self._say(sentence)
+            self.status = "running"
+
+    def end_comparing(self, status: str, sentence: str) -> None:
+        """Show how a comparison ended."""
+        with self.changing():
+            self._say(sentence)
+            self.status = status
+
     def fail(self, error: BaseException) -> None:
         """Show that the test failed with `error`."""
         with self.changing():
@@ -232,14 +277,14 @@ class WidgetState(Notices):
     def set_plan(self, **values: Any) -> None:
         """Change how the pick is used; see `Plan.changed`."""
         with self.changing():
-            kind, target = self.plan.kind, self.plan.recipe.target
+            kind, purpose = self.plan.kind, (self.plan.recipe.target, self.planned_steps)
             self.plan = self.plan.changed(**values)
             self.pick_is_applied = False
             self._accept()
             if self.plan.kind != kind and self.picked_lr is not None:
                 self._say_pick(self.picked_lr)
-            if self.plan.recipe.target != target:
-                self._suggest_for_another_target()
+            if (self.plan.recipe.target, self.planned_steps) != purpose:
+                self._suggest_for_another_purpose()
             is_aiming = self.aims_low and "low_lr" not in values
             self.aims_low = is_aiming and bool(self.plan.recipe.lower)
 
@@ -285,20 +330,23 @@ class WidgetState(Notices):
         self._suggest()
 
     def _suggest(self) -> None:
-        found = self._suggested.by_target.get(self.plan.recipe.target)
-        if self.result is not None and found is not None:
-            self.suggestions = dict(found)
+        found = self._suggested.by_rule
+        if self.result is not None and found:
+            # Only "auto" depends on what its learning rate is for; no code of the user runs here.
+            target, steps = self.plan.recipe.target, self.planned_steps
+            auto = self.result.suggest("auto", target, train_steps=steps)
+            self.suggestions = {**found, "auto": auto}
             verdict = Verdict.of(self.suggestions, self.result)
             self.verdict = verdict if self.has_model else replace(verdict, remedy="")
 
-    def _suggest_for_another_target(self) -> None:
+    def _suggest_for_another_purpose(self) -> None:
         before, picked = self.suggestion("auto"), self.picked_lr
         self._suggest()
         now = self.suggestion("auto")
         if picked is None or not (before and now) or now.lr is None:
             return
         if before.lr == picked != now.lr:
-            self._say(text.other_target(self.plan.kind, now.lr, picked))
+            self._say(text.other_purpose(self.plan.kind, self.planned_steps, now.lr, picked))
 
     def _measure(self, measured: Measured) -> None:
         self.measured = measured

@@ -20,7 +20,7 @@ from ipywidgets import (
 )
 
 from lrwidget.core.curve.ladder import Mode
-from lrwidget.core.range_test.settings import PROBE_STEPS
+from lrwidget.core.range_test.settings import FEWEST_STEPS_WITH_PROBE, PROBE_STEPS
 from lrwidget.ui.looks.colors import show_as_text
 from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import LEFT_TO_PROBE, WidgetState
@@ -110,7 +110,10 @@ class SettingsLine(VBox):
 
     def _auto_range(self) -> Checkbox:
         control = Checkbox(description="Auto range", indent=False)
-        control.tooltip = f"A probe of {PROBE_STEPS} steps finds Min LR and Max LR at every Run"
+        control.tooltip = (
+            f"At every Run, a probe of {PROBE_STEPS} of the steps finds Min LR and Max LR. With "
+            f"fewer than {FEWEST_STEPS_WITH_PROBE} steps they are 1e-7 and 10."
+        )
         control.add_class("lrw-auto-range")
 
         def draw(_change: Any = None) -> None:
@@ -127,7 +130,7 @@ class SettingsLine(VBox):
 
     def _steps(self) -> Setting:
         slider = IntSlider(min=2, max=1000, description="Steps", readout=False)
-        hint = "Learning rates to try, one training step each"
+        hint = "Training steps: one for each learning rate, those of a probe included"
         return self._setting(slider, kinds.STEPS, "steps", hint)
 
     def _smoothing(self) -> Setting:

@@ -77,8 +77,10 @@ class ApplyButtons(HBox):
         state: Observed.
         on_apply: Called when Apply is pressed.
         on_undo: Called when Undo is pressed.
+        on_try: Called when Try it is pressed.
         on_code: Called with whether the code is to be shown.
         guarded: Wraps a handler so that its errors reach the user.
+        free: The same for a handler that may wait for the worker.
     """
 
     def __init__(
@@ -86,8 +88,10 @@ class ApplyButtons(HBox):
         state: WidgetState,
         on_apply: Callable[[], None],
         on_undo: Callable[[], None],
+        on_try: Callable[[], None],
         on_code: Callable[[bool], None],
         guarded: Guarded,
+        free: Guarded,
     ) -> None:
         self._state = state
         self._apply = Button(description="Apply", icon="check")
@@ -96,15 +100,19 @@ class ApplyButtons(HBox):
             self._apply.tooltip = f"{NO_MODEL} to apply to"
         self._undo = Button(description="Undo", icon="undo")
         self._undo.tooltip = "Restore the learning rate from before the last Apply"
+        self._try = Button(description="Try it", icon="flask")
+        self._try.tooltip = "Train the pick and its neighbors briefly, and compare them"
         self._code = ToggleButton(description="Code", icon="code")
         self._code.tooltip = "Show Python code that does what Apply does"
-        super().__init__([self._apply, self._undo, self._code])
+        super().__init__([self._apply, self._undo, self._try, self._code])
         self.add_class("lrw-apply-buttons")
         self._apply.add_class("lrw-apply")
         self._undo.add_class("lrw-undo")
+        self._try.add_class("lrw-try")
         self._code.add_class("lrw-code-toggle")
         self._apply.on_click(guarded(lambda _button: on_apply()))
         self._undo.on_click(guarded(lambda _button: on_undo()))
+        self._try.on_click(free(lambda _button: on_try()))
         self._code.observe(guarded(lambda change: on_code(change.new)), "value")
         state.observe(self._draw, ["picked_lr", "status", "changes", "pick_is_applied"])
         self._draw()
@@ -113,6 +121,7 @@ class ApplyButtons(HBox):
         state = self._state
         self._apply.disabled = state.is_busy or state.picked_lr is None or not state.has_model
         self._undo.disabled = state.is_busy or not state.changes
+        self._try.disabled = self._apply.disabled
         self._apply.button_style = "primary" if state.next_step == "apply" else ""
 
 

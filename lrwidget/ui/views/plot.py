@@ -8,6 +8,7 @@ from bqplot import Axis, Figure, Lines, Scatter
 from ipywidgets import HTML, Box, Label
 
 from lrwidget.core.curve.ladder import FloatArray
+from lrwidget.core.range_test.settings import FEWEST_STEPS_WITH_PROBE
 from lrwidget.ui.looks import axis
 from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.looks.drawing import set_points
@@ -69,7 +70,7 @@ class Plot(Box):
         state.observe(self._draw_range, ["ladder", "min_lr", "max_lr"])
         state.observe(self._draw_curve, ["curve"])
         state.observe(self._draw_earlier, ["earlier", "earlier_shown", "show", "smoothing"])
-        state.observe(self._draw_hint, ["curve", "status", *LEFT_TO_PROBE.values()])
+        state.observe(self._draw_hint, ["curve", "status", "steps", *LEFT_TO_PROBE.values()])
         state.observe(self._draw_rules, ["curve", "suggestions"])
         state.observe(self._draw_pick, ["curve", "picked_lr", "plan"])
         self._draw_range()
@@ -186,7 +187,8 @@ class Plot(Box):
     def _draw_hint(self, _change: Any = None) -> None:
         state = self._state
         is_empty = len(state.curve) < 2 and not state.is_busy
-        invitation = AUTO_INVITATION if state.auto_range else INVITATION
+        is_probed = state.auto_range and state.steps >= FEWEST_STEPS_WITH_PROBE
+        invitation = AUTO_INVITATION if is_probed else INVITATION
         if state.status != "idle":
             invitation = AFTER_A_FAILURE
         self._hint.value = invitation if is_empty and state.has_model else ""

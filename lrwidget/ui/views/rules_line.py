@@ -12,7 +12,7 @@ from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.state import verdict
 from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
-from lrwidget.ui.words import text
+from lrwidget.ui.words import compare_text, text
 
 OnPick = Callable[[float], None]
 
@@ -125,16 +125,27 @@ class VerdictLine(HBox):
     Args:
         state: Observed.
         on_extend: Called when the button is pressed.
+        on_check: Called when the button that checks a doubtful suggestion by training is pressed.
         guarded: Wraps a handler so that its errors reach the user.
     """
 
-    def __init__(self, state: WidgetState, on_extend: Callable[[], None], guarded: Guarded) -> None:
+    def __init__(
+        self,
+        state: WidgetState,
+        on_extend: Callable[[], None],
+        on_check: Callable[[], None],
+        guarded: Guarded,
+    ) -> None:
         self._state = state
         self._said = looks.show_as_text(Label())
         self._extend = Button()
         self._said.add_class("lrw-said")
         self._extend.add_class("lrw-extend")
-        super().__init__([self._said, self._extend])
+        self._check = Button(icon="flask")
+        self._check.tooltip = "Trains a few rates around the suggestion and picks from the outcome"
+        self._check.add_class("lrw-check")
+        self._check.on_click(guarded(lambda _button: on_check()))
+        super().__init__([self._said, self._check, self._extend])
         self.add_class("lrw-verdict")
         self._extend.on_click(guarded(lambda _button: on_extend()))
         state.observe(self._draw, ["verdict", "suggestions", "status", "picked_lr"])
@@ -150,3 +161,7 @@ class VerdictLine(HBox):
         self._extend.description, self._extend.icon, self._extend.tooltip = _FACES[remedy]
         self._extend.disabled = state.is_busy
         self._extend.button_style = "primary" if state.next_step == "extend" else ""
+        self._check.layout.display = None if state.is_doubtful else "none"
+        self._check.description = compare_text.check_button(state.check_seconds)
+        self._check.disabled = state.is_busy
+        self._check.button_style = "primary" if state.next_step == "check" else ""

@@ -9,7 +9,7 @@ from lrwidget.core.model.apply import AppliedLR
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.growing_curve import Update
 from lrwidget.core.range_test.result import RangeTestResult
-from lrwidget.core.range_test.settings import RangeTestConfig
+from lrwidget.core.range_test.settings import PROBE_STEPS, RangeTestConfig
 from lrwidget.errors import LRWidgetError
 
 _UNCHANGED = "Your model is unchanged."
@@ -102,15 +102,16 @@ def format_seconds(seconds: float) -> str:
 
 def starting(steps: int, is_probe: bool) -> str:
     """Say that a test, or the probe before it, has started and has not done a step yet."""
+    said = f"Starting {steps} steps."
     if is_probe:
-        return f"Looking for the range: a probe of {steps} steps."
-    return f"Starting {steps} steps. The first run compiles the training step, which takes a while."
+        said = f"Looking for the range: a probe of {PROBE_STEPS} of the {steps} steps."
+    return f"{said} The first run compiles the training step, which takes a while."
 
 
 def found(config: RangeTestConfig) -> str:
     """Say which range the probe has found."""
     ends = f"{format_lr(config.min_lr)} to {format_lr(config.max_lr)}"
-    return f"Range found: {ends}. Starting its {config.steps} steps."
+    return f"Range found: {ends}. Starting the other {config.steps} steps."
 
 
 def running(update: Update) -> str:
@@ -173,11 +174,12 @@ def picked(lr: float, height: float | None, show: str, has_model: bool) -> str:
     return f"Picked {format_lr(lr)}{place}. {following}"
 
 
-def other_target(kind: str, lr: float, picked: float) -> str:
-    """Say that "auto", whose old answer is picked, suggests another for this kind of schedule."""
+def other_purpose(kind: str, steps: int | None, lr: float, picked: float) -> str:
+    """Say that "auto", whose old answer is picked, suggests another for this kind and length."""
+    length = "" if steps is None else f" over {steps} steps"
     return (
-        f"auto suggests {format_lr(lr)} for {kind}. Your pick is still {format_lr(picked)}. Click "
-        f"auto to use {format_lr(lr)}."
+        f"auto suggests {format_lr(lr)} for {kind}{length}. Your pick is still "
+        f"{format_lr(picked)}. Click auto to use {format_lr(lr)}."
     )
 
 

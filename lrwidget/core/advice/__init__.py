@@ -1,0 +1,1 @@
+"""Advice: questions that take several range tests, or a range test and a comparison."""
