@@ -18,51 +18,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from keras import layers
+from models import BATCH, PAUSE, Contestant, cnn, mlp
 
 import lrwidget
 
-BATCH = 64
 VARIANTS = {f"{lr:g}": lr for lr in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)}
 STEPS = 200
-# The threads of the contestant before spin for a while after their last work.
-PAUSE = 0.3
-Contestant = Callable[[], object]
-
-
-def mlp() -> tuple[keras.Model, np.ndarray, np.ndarray]:
-    model = keras.Sequential(
-        [keras.Input((784,)), layers.Dense(100, activation="relu"), layers.Dense(10)]
-    )
-    return compiled(model), normal(6400, 784), classes(6400)
-
-
-def cnn() -> tuple[keras.Model, np.ndarray, np.ndarray]:
-    model = keras.Sequential(
-        [
-            keras.Input((14, 14, 1)),
-            layers.Conv2D(8, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Conv2D(16, 3, activation="relu"),
-            layers.Flatten(),
-            layers.Dense(10),
-        ]
-    )
-    return compiled(model), normal(6400, 14, 14, 1), classes(6400)
-
-
-def compiled(model: keras.Model) -> keras.Model:
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(), loss)
-    return model
-
-
-def normal(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
-
-
-def classes(samples: int) -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 10, samples)
 
 
 def on_tensorflow(model: keras.Model, x: np.ndarray, y: np.ndarray) -> dict[str, Contestant]:

@@ -20,34 +20,9 @@ import numpy as np
 import peers
 import tensorflow as tf
 from keras import layers
+from models import BATCH, PAUSE, Contestant, classes, cnn, compiled, mlp
 
 import lrwidget
-
-BATCH = 64
-# The threads of the contestant before spin for a while after their last work.
-PAUSE = 0.3
-Contestant = Callable[[], None]
-
-
-def mlp() -> tuple[keras.Model, np.ndarray, np.ndarray]:
-    model = keras.Sequential(
-        [keras.Input((784,)), layers.Dense(100, activation="relu"), layers.Dense(10)]
-    )
-    return compiled(model), normal(6400, 784), classes(6400)
-
-
-def cnn() -> tuple[keras.Model, np.ndarray, np.ndarray]:
-    model = keras.Sequential(
-        [
-            keras.Input((14, 14, 1)),
-            layers.Conv2D(8, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Conv2D(16, 3, activation="relu"),
-            layers.Flatten(),
-            layers.Dense(10),
-        ]
-    )
-    return compiled(model), normal(6400, 14, 14, 1), classes(6400)
 
 
 def transformer() -> tuple[keras.Model, np.ndarray, np.ndarray]:
@@ -58,20 +33,6 @@ def transformer() -> tuple[keras.Model, np.ndarray, np.ndarray]:
     model = keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling1D()(x)))
     tokens = np.random.default_rng(0).integers(0, 100, (6400, 16)).astype("int32")
     return compiled(model), tokens, classes(6400)
-
-
-def compiled(model: keras.Model) -> keras.Model:
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(), loss)
-    return model
-
-
-def normal(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
-
-
-def classes(samples: int) -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 10, samples)
 
 
 class LossRecorder(keras.callbacks.Callback):

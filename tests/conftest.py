@@ -2,6 +2,10 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -10,3 +14,13 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.gettempdir() + "/lrwidget-jax-cache")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+@pytest.fixture
+def unchanged(model: Any) -> Iterator[Any]:
+    """Return the model of a module, which must be bit for bit the same after the test."""
+    from tests.core.faults import state_of
+
+    before = state_of(model)
+    yield model
+    assert state_of(model) == before

@@ -74,13 +74,6 @@ def model() -> keras.Model:
     return model
 
 
-@pytest.fixture
-def unchanged(model) -> Iterator[keras.Model]:
-    before = state_of(model)
-    yield model
-    assert state_of(model) == before
-
-
 def test_the_losses_are_those_of_a_fit():
     keras.utils.set_random_seed(5)
     model = compiled(keras.optimizers.Adam(0.01), layers.Dense(6), layers.Dropout(0.3))

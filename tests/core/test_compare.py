@@ -3,7 +3,6 @@
 import math
 import random
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -47,14 +46,6 @@ def trained_model(optimizer: Any = None) -> keras.Model:
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
     return trained_model()
-
-
-@pytest.fixture
-def unchanged(model) -> Iterator[keras.Model]:
-    """A model that is bit for bit the same after the test."""
-    before = state_of(model)
-    yield model
-    assert state_of(model) == before
 
 
 def losses_of(comparison: Comparison) -> dict[str, np.ndarray]:

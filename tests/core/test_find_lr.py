@@ -1,7 +1,6 @@
 """find_lr: a range test, and short trainings only where its curve does not decide."""
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -12,7 +11,7 @@ from keras import layers
 import lrwidget
 from lrwidget.core.advice.spread import ROUNDS
 from lrwidget.errors import LRWidgetError
-from tests.core.test_no_trace import raiser, state_of
+from tests.core.test_no_trace import raiser
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(512, 8)).astype("float32")
@@ -47,13 +46,6 @@ def model() -> keras.Model:
     model = classifier()
     model.fit(*CLEAR, verbose=0)
     return model
-
-
-@pytest.fixture
-def unchanged(model) -> Iterator[keras.Model]:
-    before = state_of(model)
-    yield model
-    assert state_of(model) == before
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """range_tests: one range test for each of several ways to train, from the same start."""
 
-from collections.abc import Iterator
-
 import keras
 import numpy as np
 import pytest
@@ -30,13 +28,6 @@ def model() -> keras.Model:
     model = compiled(keras.optimizers.Adam(0.01), layers.Dense(6), layers.Dropout(0.2))
     model.fit(X, Y, verbose=0)
     return model
-
-
-@pytest.fixture
-def unchanged(model) -> Iterator[keras.Model]:
-    before = state_of(model)
-    yield model
-    assert state_of(model) == before
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from scipy import signal, stats
 
 from lrwidget.core.compare.ranking import Rank, ranking_of
 from lrwidget.core.compare.run import Run, scored_steps
-from lrwidget.core.compare.significance import mean_with_error, t_probability, t_quantile
+from lrwidget.core.compare.standard_error import mean_with_error, t_probability, t_quantile
 
 REPETITIONS = 400
 STEPS = 400

@@ -191,7 +191,7 @@ def _reason(suggestion: Suggestion, comparison: Any, is_at_edge: bool) -> str:
     trials = len(comparison.ranking)
     text = f"{why}, so {trials} rates were trained: {comparison.summary}"
     if suggestion.lr is not None:
-        text += " The answer lies halfway between that rate and the one the curve suggests."
+        text += " The answer is the geometric mean of that rate and the curve's suggestion."
     if is_at_edge:
         text += " The best is the outermost rate that was tried: a better one may lie beyond."
     return text

@@ -12,12 +12,13 @@ from lrwidget.core.curve.ladder import format_lr
 from lrwidget.core.curve.purpose import Target
 from lrwidget.core.curve.smoothing import smooth
 from lrwidget.core.curve.suggest import Suggestion
+from lrwidget.core.frames import pandas_for
 from lrwidget.core.model.learning_rate import optimizer_of
 from lrwidget.core.model.optimizer_copy import fresh_copy, swapped, with_slots_of
 from lrwidget.core.model.reserve import check_free
 from lrwidget.core.range_test.range_test import range_test
 from lrwidget.core.range_test.result import RangeTestResult
-from lrwidget.errors import ConfigError, MissingPackageError
+from lrwidget.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas
@@ -93,12 +94,7 @@ class RangeTests(Mapping[str, RangeTestResult]):
         Raises:
             MissingPackageError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingPackageError(
-                "`RangeTests.to_frame` needs pandas: pip install pandas"
-            ) from error
+        pandas = pandas_for("RangeTests.to_frame")
         frames = [result.to_frame().assign(name=name) for name, result in self.items()]
         return pandas.concat(frames, ignore_index=True)
 

@@ -12,10 +12,11 @@ from lrwidget.core.arrays import as_losses
 from lrwidget.core.checks import as_choice
 from lrwidget.core.compare.ranking import Rank, are_seeds_alike, ranking_of
 from lrwidget.core.compare.run import Run
+from lrwidget.core.frames import pandas_for
 from lrwidget.core.json_file import check_keys, read_json, to_json, with_nan, write_json
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.versions import versions_of
-from lrwidget.errors import DataError, LRWidgetError, MissingPackageError
+from lrwidget.errors import DataError, LRWidgetError
 
 if TYPE_CHECKING:
     import pandas
@@ -34,7 +35,7 @@ class Comparison:
     Attributes:
         runs: The runs, by variant and then by seed.
         ranking: One row for each variant, the best first.
-        restored: Whether the model is what it was before: true if the fingerprints of its state
+        restored: Whether the model was restored: true if the fingerprints of its state
             before and after are equal. None if the model was not touched.
         settings: The settings of the comparison.
         steps: Training steps done in all runs.
@@ -164,12 +165,7 @@ class Comparison:
         Raises:
             MissingPackageError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingPackageError(
-                "`Comparison.to_frame` needs pandas: pip install pandas"
-            ) from error
+        pandas = pandas_for("Comparison.to_frame")
         frames = [
             pandas.DataFrame(
                 {

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from lrwidget.core.arrays import FloatArray
-from lrwidget.core.compare.significance import mean_with_error
+from lrwidget.core.compare.standard_error import mean_with_error
 
 # Runs are checked this many times, at the same steps however the training is grouped.
 _CHECKS = 20

@@ -9,7 +9,7 @@ import numpy as np
 
 from lrwidget.core.arrays import FloatArray
 from lrwidget.core.compare.run import Run, RunEnd
-from lrwidget.core.compare.significance import contrasts_of, independent_contrasts, t_quantile
+from lrwidget.core.compare.standard_error import contrasts_of, independent_contrasts, t_quantile
 
 # One-sided level of an interval of 95 %.
 _LEVEL = 0.025

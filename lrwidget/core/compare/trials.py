@@ -92,12 +92,10 @@ def run_trial(
     with suppress(StoppedWaiting), training.on(batches()) as engine:
         while growing.stop_reason is None and not is_stopped():
             lrs = growing.lrs_to_come
-            growing.add(
-                engine.run(
-                    lrs[: growing.steps_until_validation if len(validation.batches) else None]
-                )
-            )
-            if len(validation.batches) and growing.is_validated_now:
+            if validation.batches:
+                lrs = lrs[: growing.steps_until_validation]
+            growing.add(engine.run(lrs))
+            if validation.batches and growing.is_validated_now:
                 growing.add_validation(validation.losses(engine), validation.weights)
             if on_update is not None:
                 on_update(growing.run())

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrwidget.core.curve.ladder import FloatArray
+from lrwidget.core.frames import pandas_for
 from lrwidget.core.model.fit_guard import check_not_in_use
 from lrwidget.core.model.train_step import RunningFit, add_to_step, remove_from_step
 from lrwidget.core.monitor.recorder import Recorder, recorder_of
@@ -96,12 +97,9 @@ class Monitor(keras.callbacks.Callback):
         `validation_loss`, in the row of the last step before it was measured, NaN elsewhere.
 
         Raises:
-            ImportError: pandas is not installed.
+            MissingPackageError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("`LRMonitor.to_frame` needs pandas: pip install pandas") from error
+        pandas = pandas_for("LRMonitor.to_frame")
         rows = self.rows()
         columns = {
             "step": np.arange(len(rows)),
@@ -116,7 +114,7 @@ class Monitor(keras.callbacks.Callback):
             measured = np.full(len(rows), np.nan)
             measured[np.array(list(self.validation)) - 1] = list(self.validation.values())
             columns["validation_loss"] = measured
-        return pd.DataFrame(columns)
+        return pandas.DataFrame(columns)
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw loss and learning rate over the training steps with matplotlib.

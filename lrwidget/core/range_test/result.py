@@ -25,13 +25,14 @@ from lrwidget.core.curve.purpose import OptimizerKind, Purpose, Target
 from lrwidget.core.curve.reading import Reading
 from lrwidget.core.curve.rules import RULES, check_rule
 from lrwidget.core.curve.suggest import Suggestion, suggest_over_sweeps
+from lrwidget.core.frames import pandas_for
 from lrwidget.core.json_file import check_keys, read_json, to_json, with_nan, write_json
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.elsewhere import measured_elsewhere
 from lrwidget.core.range_test.result_file import FORMAT, of_older_format
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.core.versions import versions_of
-from lrwidget.errors import ConfigError, DataError, MissingPackageError
+from lrwidget.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -245,16 +246,11 @@ class RangeTestResult:
         Raises:
             MissingPackageError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingPackageError(
-                "`RangeTestResult.to_frame` needs pandas: pip install pandas"
-            ) from error
+        pandas = pandas_for("RangeTestResult.to_frame")
         columns = {"lr": self.lrs, "loss": self.losses, "smoothed_loss": self.smoothed()}
         if np.isfinite(self.validation_losses).any():
             columns["validation_loss"] = self.validation_losses
-        return pd.DataFrame(columns | self.metrics)
+        return pandas.DataFrame(columns | self.metrics)
 
     @classmethod
     def from_losses(

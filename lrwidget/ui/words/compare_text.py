@@ -30,7 +30,7 @@ def ended(comparison: Comparison, stopped: bool) -> str:
     first = "Stopped. " if stopped else ""
     changed = ""
     if comparison.restored is not None and not comparison.restored:
-        changed = " Warning: the model is not what it was before."
+        changed = " Warning: the model was not restored completely."
     return f"{first}{comparison.summary} {cost}{changed}"
 
 
@@ -51,8 +51,8 @@ def number(value: float) -> str:
 def checked(comparison: Comparison, lr: float) -> str:
     """Return what a check by training found, and what to do next."""
     return (
-        f"{comparison.summary} Picked {format_lr(lr)}, halfway between the best trial and the "
-        "curve's suggestion. Go back to Range test and press Apply."
+        f"{comparison.summary} Picked {format_lr(lr)}, the geometric mean of the best trial "
+        "and the curve's suggestion. Go back to Range test and press Apply."
     )
 
 
