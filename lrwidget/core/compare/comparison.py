@@ -11,6 +11,7 @@ import numpy as np
 from lrwidget.core.arrays import as_losses
 from lrwidget.core.checks import as_choice
 from lrwidget.core.compare.ranking import Rank, are_seeds_alike, ranking_of
+from lrwidget.core.compare.ranking_table import ranking_table
 from lrwidget.core.compare.run import Run
 from lrwidget.core.frames import pandas_for
 from lrwidget.core.json_file import check_keys, read_json, to_json, with_nan, write_json
@@ -239,37 +240,7 @@ class Comparison:
         return f"Comparison({count} variant(s), {self.steps} training steps: {self.summary})"
 
     def _repr_html_(self) -> str:
-        head = "".join(
-            f"<th>{name}</th>" for name in ("", "Loss", "Behind the best", "95 % interval", "")
-        )
-        body = "".join(_html_row(row, row.name == self.best) for row in self.ranking)
-        summary, basis = html.escape(self.summary), html.escape(self.basis)
-        return f"<p>{summary}</p><table><tr>{head}</tr>{body}</table><p>{basis}</p>"
-
-
-def verdict_of(row: Rank, is_best: bool) -> str:
-    """Return the place of a variant in a few words."""
-    if row.reason:
-        return row.reason
-    if is_best:
-        return "best"
-    return "tied with the best" if row.tied else "worse than the best"
-
-
-def _html_row(row: Rank, is_best: bool) -> str:
-    cells = [
-        html.escape(row.name),
-        number_text(row.score),
-        "" if is_best else number_text(row.behind),
-        "" if is_best or row.reason else f"{number_text(row.low)} to {number_text(row.high)}",
-        html.escape(verdict_of(row, is_best)),
-    ]
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def number_text(value: float) -> str:
-    """Return a loss with four digits; nothing for NaN."""
-    return "" if math.isnan(value) else f"{value:.4g}"
+        return f"<p>{html.escape(self.summary)}</p>{ranking_table(self.ranking, self.basis)}"
 
 
 def _run_to_json(run: Run) -> dict[str, Any]:

@@ -1,18 +1,18 @@
 """CompareTab: the list of variants, Run, the curves and the ranking."""
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ipywidgets import HTML, Box, Button, FloatProgress, HBox, Label, Text, VBox
 
+from lrwidget.core.compare.ranking_table import ranking_table
 from lrwidget.ui.looks.colors import show_as_text, variant_look
 from lrwidget.ui.state.compare_state import CompareState, Entry
 from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.views.compare_plot import ComparePlot
 from lrwidget.ui.views.field import Field
-from lrwidget.ui.words import compare_text, kinds
+from lrwidget.ui.words import kinds
 from lrwidget.ui.words.text import NO_MODEL, plain_name
 
 
@@ -167,7 +167,12 @@ class CompareTab(VBox):
 
     def _draw_ranking(self, _change: Any = None) -> None:
         comparison = self._state.comparison
-        self._ranking.value = "" if comparison is None else ranking_table(comparison)
+        table = (
+            ""
+            if comparison is None
+            else ranking_table(comparison.ranking, comparison.basis, plain_name)
+        )
+        self._ranking.value = table
 
     def _draw_buttons(self, _change: Any = None) -> None:
         state, widget = self._state, self._state.state
@@ -181,24 +186,3 @@ class CompareTab(VBox):
         self._apply.button_style = "primary" if has_winner and is_ready else ""
         if not widget.has_model:
             self._run.tooltip = f"{NO_MODEL} to run on"
-
-
-def ranking_table(comparison: Any) -> str:
-    """Return the ranking as a table in HTML, with every name escaped."""
-    titles = ("Variant", "Loss", "Behind the best", "95 % interval", "Place")
-    head = "".join(f"<th>{title}</th>" for title in titles)
-    rows = []
-    for row in comparison.ranking:
-        is_best = row.name == comparison.best
-        has_interval = not is_best and not row.reason
-        interval = f"{compare_text.number(row.low)} to {compare_text.number(row.high)}"
-        cells = [
-            html.escape(plain_name(row.name)),
-            compare_text.number(row.score),
-            compare_text.number(row.behind) if has_interval else "",
-            interval if has_interval else "",
-            html.escape(compare_text.place(row, is_best)),
-        ]
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    basis = html.escape(comparison.basis)
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table><p>{basis}</p>"

@@ -1,9 +1,6 @@
 """The sentences of the Compare tab."""
 
-import math
-
 from lrwidget.core.compare.comparison import Comparison
-from lrwidget.core.compare.ranking import Rank
 from lrwidget.core.compare.settings import CompareUpdate
 from lrwidget.core.curve.ladder import format_lr
 from lrwidget.ui.words.text import plain_name
@@ -32,20 +29,6 @@ def ended(comparison: Comparison, stopped: bool) -> str:
     if comparison.restored is not None and not comparison.restored:
         changed = " Warning: the model was not restored completely."
     return f"{first}{comparison.summary} {cost}{changed}"
-
-
-def place(row: Rank, is_best: bool) -> str:
-    """Return the last column of the ranking."""
-    if row.reason:
-        return row.reason
-    if is_best:
-        return f"best (probability {row.probability:.0%})"
-    return "tied with the best" if row.tied else "worse"
-
-
-def number(value: float) -> str:
-    """Return a loss for the ranking."""
-    return "" if math.isnan(value) else f"{value:.4g}"
 
 
 def checked(comparison: Comparison, lr: float) -> str:
