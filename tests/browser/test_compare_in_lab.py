@@ -30,6 +30,7 @@ def test_a_typed_rate_runs_and_stops(show):
     for typed in ("1e-3", "1e-2"):
         field.fill(typed)
         field.press("Enter")
+        expect(field).to_have_value("")
     expect(notebook.find(".lrw-variant")).to_have_count(2)
     notebook.find(".lrw-compare-run").click()
     expect(notebook.find(".lrw-compare-status")).to_contain_text("Training", timeout=30_000)
