@@ -5,12 +5,15 @@ from importlib.resources import files
 
 from ipywidgets import Label
 
+from lrwidget.ui.looks.kept import HIDES_KEPT
 from lrwidget.ui.words.text import plain_name
 
 # Mid tones, readable on JupyterLab's light and dark background alike.
 CURVE = "#3b82d6"
 PICK = "#e8590c"
 EARLIER = "#8a949e"
+ZONES = {"too small": "#8a949e", "works": "#0ca678", "breaks": "#e03131"}
+"""The zones of learning rates by their names on the plot, from the lowest rates up."""
 
 
 @dataclass(frozen=True)
@@ -152,4 +155,4 @@ def style_sheet() -> str:
         f".lrw .{look.css_class}::before {{ background: {look.color}; clip-path: {look.outline}; }}"
         for look in (*RULES.values(), OWN_RULE)
     )
-    return "\n".join([sheet, *shapes])
+    return "\n".join([sheet, *shapes, HIDES_KEPT])

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from ipywidgets import Button, Dropdown, HBox, IntSlider, ToggleButton
+from ipywidgets import Button, Dropdown, HBox, IntSlider, Label, ToggleButton
 
+from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.plan.recipes import RECIPES
 from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
@@ -39,8 +40,11 @@ class PickLine(HBox):
         self._slider = _pick_slider()
         self._kind = Dropdown(options=list(RECIPES), description="Apply as")
         self._kind.tooltip = "Apply the pick as a constant or as the peak of a schedule"
-        super().__init__([self._field, self._slider, self._kind, buttons])
+        self._answer = looks.show_as_text(Label())
+        self._answer.add_class("lrw-answer")
+        super().__init__([self._field, self._slider, self._kind, buttons, self._answer])
         self.add_class("lrw-pick-line")
+        state.observe(self._draw_answer, "notice")
         self._kind.add_class("lrw-kind")
         self._slider.observe(guarded(self._slid), "value")
         self._kind.observe(guarded(lambda change: on_kind(change.new)), "value")
@@ -65,6 +69,11 @@ class PickLine(HBox):
         self._slider.disabled = ladder is None
         self._slider.max = 1 if ladder is None else len(ladder) - 1
         self._slider.value = self._position()
+
+    def _draw_answer(self, _change: Any = None) -> None:
+        notice = self._state.notice
+        self._answer.value = notice.text if notice.is_about_pick else ""
+        (self._answer.add_class if notice.is_error else self._answer.remove_class)("lrw-error")
 
     def _draw_kind(self, _change: Any = None) -> None:
         self._kind.value = self._state.plan.kind

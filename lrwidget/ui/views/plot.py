@@ -18,6 +18,7 @@ from lrwidget.ui.state.state import LEFT_TO_PROBE, WidgetState
 from lrwidget.ui.views.marks import Marks
 from lrwidget.ui.views.showing import ShowLine
 from lrwidget.ui.views.thinning import COLUMNS, RAW_COLUMNS, shown_points
+from lrwidget.ui.views.zones import draw_zones
 from lrwidget.ui.words import text
 
 HEIGHT = "400px"
@@ -71,7 +72,8 @@ class Plot(Box):
         state.observe(self._draw_curve, ["curve"])
         state.observe(self._draw_earlier, ["earlier", "earlier_shown", "show", "smoothing"])
         state.observe(self._draw_hint, ["curve", "status", "steps", *LEFT_TO_PROBE.values()])
-        state.observe(self._draw_rules, ["curve", "suggestions"])
+        state.observe(self._draw_rules, ["curve", "suggestions", "rules_shown"])
+        state.observe(self._draw_zones, ["zones", "ladder", "show", "model_now"])
         state.observe(self._draw_pick, ["curve", "picked_lr", "plan"])
         self._draw_range()
         self._draw_hint()
@@ -193,10 +195,14 @@ class Plot(Box):
             invitation = AFTER_A_FAILURE
         self._hint.value = invitation if is_empty and state.has_model else ""
 
+    def _draw_zones(self, _change: Any = None) -> None:
+        draw_zones(self.marks, self._state)
+
     def _draw_rules(self, _change: Any = None) -> None:
         spans, heights, colors = [], [], []
         for rule, marker in self.marks.rules.items():
-            suggestion = self._state.suggestion(rule)
+            is_shown = rule == "auto" or self._state.rules_shown
+            suggestion = self._state.suggestion(rule) if is_shown else None
             self._put_point(marker, suggestion.lr if suggestion else None)
             if suggestion is None or suggestion.low is None or suggestion.lr is None:
                 continue
