@@ -1,5 +1,6 @@
 """Settings for all tests; set before Keras and its backend are imported."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,12 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.gettempdir() + "/lrwidget-jax-cache")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector all modules and tests, most of what it would look through."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
