@@ -15,7 +15,7 @@ from ipywidgets import Widget
 
 from lrwidget import LRFinderWidget
 from lrwidget.ui.views.tree import descendants
-from tests.shared_model import SharedModel
+from tests.quick_models import SharedModel
 
 SAMPLES, FEATURES, CLASSES = 640, 8, 3
 

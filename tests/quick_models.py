@@ -1,7 +1,6 @@
-"""SharedModel: one compiled model for many tests, built and traced once.
+"""What keeps tests on real models quick: a model that many share, and training without a trace.
 
-Tracing a training step takes most of the time of a small test. The trace of an earlier test is
-used again where the model is the same.
+Tracing a training step takes most of the time of a small test.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,8 +12,19 @@ import keras
 from tests.core.faults import bytes_of
 
 
+@contextmanager
+def without_a_trace(model: keras.Model) -> Iterator[None]:
+    """Let a model train eagerly for a few steps, then as it was compiled."""
+    eager, model.run_eagerly = model.run_eagerly, True
+    yield
+    model.run_eagerly = eager
+    model.train_function = model.test_function = None
+
+
 class SharedModel:
     """Lends the same model again and again, and a new one after a test that changed it.
+
+    Where nothing has changed, `range_test` uses the trace of an earlier test again.
 
     Args:
         build: A function that returns the compiled model.
