@@ -6,6 +6,8 @@ VENV ?= .venv
 PORT ?= 8888
 BIN = $(VENV)/bin
 NOTEBOOK ?= notebooks/quickstart.ipynb
+# tests/conftest.py says which tests stay together.
+PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
 
 # Servers: `make demo BROWSER=no PORT=9000`
 LAB_FLAGS = --port=$(PORT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -20,9 +22,8 @@ demo: $(VENV)/.demo ## open the quickstart in JupyterLab (PORT=8888, BROWSER=no 
 	$(BIN)/jupyter lab $(LAB_FLAGS)
 
 test: $(VENV)/.test $(VENV)/.chromium lint ## run all checks and tests
-	$(BIN)/python -m pytest $(or $(PYTEST_FLAGS),-n 2 --dist loadfile --ignore=tests/browser)
-	$(if $(PYTEST_FLAGS),,KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile tests/backends)
-	$(if $(PYTEST_FLAGS),,$(BIN)/python -m pytest tests/browser)
+	$(BIN)/python -m pytest $(or $(PYTEST_FLAGS),$(PARALLEL))
+	$(if $(PYTEST_FLAGS),,KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL) tests/backends)
 
 test-torch: $(VENV)/.torch ## run the tests of all backends on PyTorch
 	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/backends

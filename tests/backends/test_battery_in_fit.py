@@ -1,5 +1,7 @@
 """LRRangeTest and LRMonitor in the `fit` of every model of the battery."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -43,6 +45,12 @@ def trained(model, data, *callbacks):
     return repr(history), variables, np.random.random()
 
 
+@functools.cache
+def trained_without(name):
+    """Return what training leaves on a new model of the battery that nothing else has used."""
+    return trained(*built(name))
+
+
 @pytest.mark.parametrize("name", TESTED)
 def test_training_after_a_range_test_in_fit_equals_training_without(name):
     model, data = built(name)
@@ -50,7 +58,7 @@ def test_training_after_a_range_test_in_fit_equals_training_without(name):
     fit(model, data, 10 * STEPS, finder)
     assert finder.result.restored
     assert finder.result.stop_reason == "finished"
-    assert trained(model, data) == trained(*built(name))
+    assert trained(model, data) == trained_without(name)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -59,7 +67,7 @@ def test_training_with_a_monitor_equals_training_without(name):
     before = int(keras.ops.convert_to_numpy(model.optimizer.iterations))
     monitor = lrwidget.LRMonitor()
     with_monitor = trained(model, data, monitor)
-    assert with_monitor == trained(*built(name))
+    assert with_monitor == trained_without(name)
     assert np.isfinite(monitor.losses).all()
     assert np.isfinite(monitor.lrs).all()
     updates = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) - before

@@ -19,6 +19,7 @@ from lrwidget.errors import BusyError, ConfigError, DataError, LRWidgetError, Mo
 from lrwidget.schedules import OneCycle
 from tests.core.battery import compiled, crossentropy, dense, features, labels
 from tests.core.test_no_trace import raiser, state_of
+from tests.quick_models import without_a_trace
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 X, Y = features(), labels()
@@ -39,7 +40,8 @@ def trained_model(optimizer: Any = None) -> keras.Model:
     keras.utils.set_random_seed(5)
     hidden = [layers.Dense(6), layers.BatchNormalization(), layers.Dropout(0.3)]
     model = compiled(optimizer or keras.optimizers.Adam(0.01), *hidden, metrics=["accuracy"])
-    model.fit(X, Y, batch_size=8, verbose=0)
+    with without_a_trace(model):
+        model.fit(X, Y, batch_size=24, verbose=0)
     return model
 
 

@@ -10,6 +10,7 @@ from keras import layers
 
 import lrwidget
 from lrwidget.core.engine import choice
+from lrwidget.core.model import fingerprint
 
 X = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
@@ -211,10 +212,12 @@ def test_a_second_test_of_an_optimizer_that_is_not_built_does_not_trace_again():
     assert kept.traces == 1
 
 
-def test_more_in_reach_of_the_model_than_can_be_compared_is_traced_again():
+@pytest.mark.parametrize("limit", ["_MOST_OBJECTS", "_MOST_BYTES"])
+def test_more_in_reach_of_the_model_than_can_be_compared_is_traced_again(limit, monkeypatch):
+    monkeypatch.setattr(fingerprint, limit, 4_000)
     tested = model()
-    tested.numbers = {str(number): [number] for number in range(200_000)}
-    tested.table = np.zeros(2**24)
+    tested.all_numbers = {str(number): [number] for number in range(5_000)}
+    tested.all_bytes = np.zeros(5_000, "uint8")
     before = first_loss(tested)
     tested.beta = 10.0
     assert first_loss(tested) > 2 * before

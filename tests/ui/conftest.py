@@ -15,6 +15,7 @@ from ipywidgets import Widget
 
 from lrwidget import LRFinderWidget
 from lrwidget.ui.views.tree import descendants
+from tests.quick_models import SharedModel
 
 SAMPLES, FEATURES, CLASSES = 640, 8, 3
 
@@ -133,9 +134,22 @@ def interrupts() -> Iterator[Interrupts]:
     signal.signal(signal.SIGINT, handler)
 
 
+def built_model() -> keras.Model:
+    """Return a new model of which a range test builds no part, so that it can be lent again."""
+    model = new_model()
+    model(new_data()[0])
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+SHARED = SharedModel(built_model, settled=lambda: not worker_threads())
+
+
 @pytest.fixture
-def model() -> keras.Model:
-    return new_model()
+def model() -> Iterator[keras.Model]:
+    """Lend a model with a built optimizer. Tests that leave it unchanged share it."""
+    with SHARED.lent() as lent:
+        yield lent
 
 
 @pytest.fixture
