@@ -36,16 +36,19 @@ from lrwidget.ui.finder.compare_desk import CompareDesk
 from lrwidget.ui.finder.jobs import Job, RangeTestJob
 from lrwidget.ui.finder.picture import picture_of
 from lrwidget.ui.finder.runner import Runner
+from lrwidget.ui.finder.shelf import FORMATS, Shelf
 from lrwidget.ui.looks.colors import style_sheet
 from lrwidget.ui.looks.kept import ALIVE, KeptPicture, in_notebook
 from lrwidget.ui.state.compare_state import CompareState
 from lrwidget.ui.state.guard import Guard
+from lrwidget.ui.state.history import PastRun
 from lrwidget.ui.state.state import STATUSES, WidgetState
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import remedied
 from lrwidget.ui.views.code_box import CodeBox
 from lrwidget.ui.views.compare_tab import CompareActions, CompareTab
 from lrwidget.ui.views.controls import RunLine, SettingsLine
+from lrwidget.ui.views.history_panel import HistoryPanel
 from lrwidget.ui.views.picking import ApplyButtons, PickLine
 from lrwidget.ui.views.plan_panel import PlanPanel
 from lrwidget.ui.views.plot import Plot
@@ -160,6 +163,7 @@ class LRFinderWidget(Applying, VBox):
         self._is_closed = False
         self._state = WidgetState.of(config, smoothing)
         self._state.has_model = has_model
+        self._shelf = Shelf(self._state)
         self._compare_state = CompareState(self._state)
         self._desk = CompareDesk(self._state, self._compare_state)
         # Before the views, so that an error in a view does not keep the status from updating. Not
@@ -203,6 +207,7 @@ class LRFinderWidget(Applying, VBox):
             self.undo,
             self._try_pressed,
             self._show_code,
+            self._show_history,
             below,
             free_below,
         )
@@ -218,6 +223,7 @@ class LRFinderWidget(Applying, VBox):
                 PickLine(state, self.pick, self._set_kind, buttons, below),
                 PlanPanel(state, self._set_plan_number, self._aim, below),
                 CodeBox(state, lambda: self.code),
+                HistoryPanel(state, FORMATS, self._shelf, below),
             ]
         )
         finder.add_class("lrw-finder")
@@ -245,6 +251,15 @@ class LRFinderWidget(Applying, VBox):
     def result(self) -> RangeTestResult | None:
         """The result of the last test; None until a test has ended."""
         return self._state.result
+
+    @property
+    def history(self) -> tuple[PastRun, ...]:
+        """The tests of this widget that have ended, and those loaded from files, oldest first.
+
+        Each has a `name`, a `number`, its `result` and `is_shown`. They can be renamed, removed,
+        saved and loaded under History in the widget.
+        """
+        return self._state.history
 
     @property
     def suggestions(self) -> dict[str, Suggestion]:
@@ -519,6 +534,9 @@ class LRFinderWidget(Applying, VBox):
 
     def _show_rules(self, on: bool) -> None:
         self._state.rules_shown = on
+
+    def _show_history(self, on: bool) -> None:
+        self._state.history_shown = on
 
     def _show_code(self, on: bool) -> None:
         self._state.code_shown = on

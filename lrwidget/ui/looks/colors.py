@@ -122,6 +122,7 @@ class VariantLook:
 _VARIANT_COLORS = (
     "#3b82d6", "#e8590c", "#0ca678", "#9c6ade", "#d6498f", "#b7860b", "#1f9fb5", "#7a8790",
 )  # fmt: skip
+_RUN_COLORS = (EARLIER, "#b7860b", "#9c6ade", "#1f9fb5", "#d6498f", "#7d9c3a", "#a0522d")
 _DASHES = (
     ("solid", "solid"),
     ("dashed", "dashed"),
@@ -134,6 +135,11 @@ def variant_look(number: int) -> VariantLook:
     """Return the look of a variant by its place in the list; neighbors differ in both."""
     dash, border = _DASHES[number % len(_DASHES)]
     return VariantLook(_VARIANT_COLORS[number % len(_VARIANT_COLORS)], dash, border)
+
+
+def run_color(number: int) -> str:
+    """Return the color of an earlier run by its number; the first is gray, as a lone one is."""
+    return _RUN_COLORS[(number - 1) % len(_RUN_COLORS)]
 
 
 def of_rule(rule: str) -> RuleLook:

@@ -5,6 +5,7 @@ notebook's main thread make changes, and a widget model allows one writer at a t
 observe the facts and redraw within the same turn. The user's code is never called in a turn.
 """
 
+import itertools
 import time
 from dataclasses import replace
 from typing import Any
@@ -19,9 +20,10 @@ from lrwidget.core.model.model_now import ModelNow
 from lrwidget.core.range_test.growing_curve import Update
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.errors import ModelError
+from lrwidget.errors import ConfigError, ModelError
 from lrwidget.ui.plan.plan import Plan
 from lrwidget.ui.state.drawn_curve import Curve, Measured
+from lrwidget.ui.state.history import SHOWN, PastRun
 from lrwidget.ui.state.notices import Notices
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import Verdict
@@ -47,9 +49,6 @@ SETTINGS = (*LEFT_TO_PROBE, *LEFT_TO_PROBE.values(), "steps", "mode", "sweeps", 
 CHECK_STEPS = 480
 """Training steps of the check of a suggestion, at most."""
 
-EARLIER = 5
-"""Number of earlier tests that stay on the plot."""
-
 
 class WidgetState(Notices):
     """The settings, the test, the pick and the messages of a widget."""
@@ -72,7 +71,8 @@ class WidgetState(Notices):
     measured = Instance(Measured, ())
     show = Unicode("loss", help="Name of the displayed curve.")
     curve = Instance(Curve, ())
-    earlier = Tuple(help="Earlier tests, each as Measured, the newest last.")
+    history = Tuple(help="The tests that have ended, each as PastRun, the newest last.")
+    history_shown = Bool(False, help="Whether the list of all runs is displayed.")
     earlier_shown = Bool(True)
     result = Instance(RangeTestResult, allow_none=True)
     suggestions = Dict()
@@ -149,6 +149,13 @@ class WidgetState(Notices):
         return self.plan.lower(self.picked_lr)
 
     @property
+    def earlier(self) -> tuple[PastRun, ...]:
+        """The runs to draw in addition to the displayed one."""
+        if not self.earlier_shown:
+            return ()
+        return tuple(e for e in self.history if e.is_shown and e.result is not self.result)
+
+    @property
     def planned_steps(self) -> int | None:
         """Training steps for which "auto" suggests: of the schedule, or else `train_steps`."""
         if self.plan.is_schedule and self.plan.batches is not None:
@@ -196,8 +203,6 @@ class WidgetState(Notices):
             first = config.of_probe() if config.probes else config
             self.ladder = first.ladder()
             self.progress = 0.0
-            if len(self.measured) > 1:
-                self.earlier = (*self.earlier, self.measured)[-EARLIER:]
             self.measured, self.curve = Measured(), Curve()
             self.result, self._suggested = None, Suggested()
             self.suggestions, self.verdict, self.zones = {}, Verdict(), Zones()
@@ -246,6 +251,8 @@ class WidgetState(Notices):
             self._fit_ladder(result)
             if result.restored is not None and not result.restored:
                 self.show_error(ModelError(text.changed(result.restored)))
+            if len(result.lrs) > 1:
+                self.remember(result)
             self.status = result.stop_reason
             if suggested.error is not None:
                 self.fail(suggested.error)
@@ -257,6 +264,7 @@ class WidgetState(Notices):
             self._fit_ladder(result)
             self._set_result(result, suggested)
             self._say(text.without_model(result))
+            self.remember(result)
             self.status = result.stop_reason
             if suggested.error is not None:
                 self.show_error(suggested.error)
@@ -337,6 +345,53 @@ class WidgetState(Notices):
         """Forget all changes that Undo could revert."""
         with self.changing():
             self.changes = ()
+
+    def remember(self, result: RangeTestResult, name: str = "") -> PastRun:
+        """Add a result to the history, under a name that is free."""
+        with self.changing():
+            number = 1 + max((each.number for each in self.history), default=0)
+            run = PastRun(number, self._free_name(name or f"Run {number}"), result)
+            shown = [each.number for each in self.history if each.is_shown][-SHOWN:]
+            kept = (replace(e, is_shown=e.number in shown) for e in self.history)
+            self.history = (*kept, run)
+        return run
+
+    def _free_name(self, wanted: str) -> str:
+        taken = {each.name for each in self.history}
+        names = itertools.chain([wanted], (f"{wanted} ({n})" for n in itertools.count(2)))
+        return next(name for name in names if name not in taken)
+
+    def rename_run(self, number: int, name: str) -> None:
+        """Give a run of the history another name.
+
+        Raises:
+            ConfigError: The name is empty or taken.
+        """
+        name = name.strip()
+        if not name or any(e.name == name and e.number != number for e in self.history):
+            raise ConfigError(f"Another run is called {name!r}." if name else "Type a name.")
+        self._change_run(number, name=name)
+
+    def show_run(self, number: int, on: bool) -> None:
+        """Draw the curve of a run, or not."""
+        self._change_run(number, is_shown=on)
+
+    def _change_run(self, number: int, **changes: Any) -> None:
+        with self.changing():
+            self.history = tuple(
+                replace(each, **changes) if each.number == number else each for each in self.history
+            )
+            self._accept()
+
+    def forget_run(self, number: int) -> None:
+        """Remove a run from the history."""
+        with self.changing():
+            self.history = tuple(each for each in self.history if each.number != number)
+
+    def say(self, sentence: str) -> None:
+        """Show what was done with the history."""
+        with self.changing():
+            self._say(sentence, is_about_pick=True)
 
     def suggestion(self, rule: str) -> Suggestion | None:
         """Return the suggestion of `rule`; None before the end of a test."""
