@@ -25,6 +25,7 @@ from lrwidget.ui.plan.plan import Plan
 from lrwidget.ui.state.drawn_curve import Curve, Measured
 from lrwidget.ui.state.history import SHOWN, PastRun
 from lrwidget.ui.state.notices import Notices
+from lrwidget.ui.state.outcome import Outcome
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import Verdict
 from lrwidget.ui.state.zones import Zones
@@ -78,6 +79,7 @@ class WidgetState(Notices):
     suggestions = Dict()
     verdict = Instance(Verdict, ())
     zones = Instance(Zones, ())
+    compared = Tuple(help="Outcomes of the last comparison, each as Outcome.")
     rules_shown = Bool(False, help="Whether the suggestions of all rules are displayed.")
     model_now = Instance(ModelNow, ())
 
@@ -204,7 +206,7 @@ class WidgetState(Notices):
             self.ladder = first.ladder()
             self.progress = 0.0
             self.measured, self.curve = Measured(), Curve()
-            self.result, self._suggested = None, Suggested()
+            self.result, self._suggested, self.compared = None, Suggested(), ()
             self.suggestions, self.verdict, self.zones = {}, Verdict(), Zones()
             self.plan = replace(self.plan, low_lr=None, found_low=None)
             self.aims_low = False
@@ -274,6 +276,11 @@ class WidgetState(Notices):
         with self.changing():
             self._say(sentence)
             self.status = "running"
+
+    def set_compared(self, outcomes: tuple[Outcome, ...]) -> None:
+        """Show what training at some learning rates has given."""
+        with self.changing():
+            self.compared = outcomes
 
     def end_comparing(self, status: str, sentence: str) -> None:
         """Show how a comparison ended."""
