@@ -5,6 +5,7 @@ moment. If a range test left slots behind, later changes of these settings would
 """
 
 import copy
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -95,7 +96,17 @@ def build(model: keras.Model, batch_spec: Any) -> None:
     with scope_of(model), suppress(Exception):
         # A model that cannot be called on its data, such as a GAN, is built when its training
         # step is traced. Tracing also reports the error of any other model.
-        model._symbolic_build(data_batch=batch_spec)
+        model._symbolic_build(data_batch=_with_none(batch_spec))
+
+
+def _with_none(batch_spec: Any) -> Any:
+    """Return a batch with None for an optional input that a tf.data pipeline leaves out."""
+    tf: Any = sys.modules.get("tensorflow")
+    if tf is None:
+        return batch_spec
+    return keras.tree.map_structure(
+        lambda part: None if isinstance(part, tf.OptionalSpec) else part, batch_spec
+    )
 
 
 class UnbuiltLayers:
