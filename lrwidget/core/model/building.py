@@ -5,7 +5,6 @@ moment. If a range test left slots behind, later changes of these settings would
 """
 
 import copy
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -100,12 +99,9 @@ def build(model: keras.Model, batch_spec: Any) -> None:
 
 
 def _with_none(batch_spec: Any) -> Any:
-    """Return a batch with None for an optional input that a tf.data pipeline leaves out."""
-    tf: Any = sys.modules.get("tensorflow")
-    if tf is None:
-        return batch_spec
+    """Return a batch with None for an optional part, for which tf.data has types without shape."""
     return keras.tree.map_structure(
-        lambda part: None if isinstance(part, tf.OptionalSpec) else part, batch_spec
+        lambda part: part if hasattr(part, "shape") else None, batch_spec
     )
 
 
