@@ -13,6 +13,7 @@ from lrwidget.core.data.python_state import PythonState
 from lrwidget.core.model.attributes import ModelAttributes, python_objects_of
 from lrwidget.core.model.fit_guard import FitCall, FitGuard
 from lrwidget.core.model.given_rate import is_setter, variable_of
+from lrwidget.core.model.host import forget_jax_state, iterations_of
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.learning_rate import (
     get_learning_rate,
@@ -162,7 +163,7 @@ class RangeTestInFit:
         if self._optimizer is None or gathered == 1:
             return True
         _attach_state(self._model)
-        return int(_number(holder_of(self._optimizer)._iterations)) % gathered == 0
+        return int(_number(iterations_of(holder_of(self._optimizer)))) % gathered == 0
 
     def _gathered(self) -> int:
         """Return the number of batches whose gradients make one update."""
@@ -307,7 +308,7 @@ def _attach_state(model: keras.Model) -> None:
 def _forget_detached_state(model: keras.Model) -> None:
     """Keep Keras on JAX from overwriting the variables with the state of the last step."""
     if keras.backend.backend() == "jax":
-        model._jax_state, model._jax_state_synced = None, True
+        forget_jax_state(model)
 
 
 def _skip_final_average(optimizer: keras.optimizers.Optimizer) -> None:
@@ -323,7 +324,7 @@ def _skip_final_average(optimizer: keras.optimizers.Optimizer) -> None:
 def _variables_to_compare(model: keras.Model) -> list[keras.Variable]:
     """Return small variables that change in every kind of training."""
     weights = [each for each in model.trainable_variables if math.prod(each.shape) <= _SMALL]
-    return [*(each._iterations for each in optimizers_of(model)), *weights[-1:]]
+    return [*(iterations_of(each) for each in optimizers_of(model)), *weights[-1:]]
 
 
 def _bytes_of(variables: list[keras.Variable]) -> list[bytes]:
