@@ -218,11 +218,11 @@ def test_a_fault_in_a_drawing_loses_no_step_and_an_error_of_it_is_told_once(
         if len(drawn) == DRAWINGS[moment]:
             FAULTS[fault](scene, scene.watched)
 
-    def display(figure):
+    def display(view):
         draw()
-        figure.marks[2].observe(draw, "x")  # as the front end does
+        view.children[-1].marks[2].observe(draw, "x")  # as the front end does
 
-    monkeypatch.setattr(drawing, "_in_notebook", lambda: True)
+    monkeypatch.setattr(drawing, "in_notebook", lambda: True)
     monkeypatch.setattr(drawing, "SECONDS_BETWEEN_DRAWINGS", 0.0)
     monkeypatch.setattr(drawing, "REST", 0.0)
     monkeypatch.setattr("IPython.display.display", display)

@@ -10,7 +10,8 @@ FAST = "new_data(), min_lr=1e-5, max_lr=1.0, steps=60, seed=0"
 def test_try_it_compares_live_and_the_winner_is_applied(show):
     notebook = show(FAST)
     notebook.find(".lrw-run").click()
-    expect(notebook.find(".lrw-rule.lrw-shape-circle")).to_be_enabled(timeout=30_000)
+    expect(notebook.find(".lrw-use")).to_be_enabled(timeout=30_000)
+    notebook.find(".lrw-all-rules").click()
     notebook.find(".lrw-rule").first.click()
     before = notebook.ask("str(state_of(model))")
     notebook.find(".lrw-try").click()

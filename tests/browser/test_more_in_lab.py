@@ -164,7 +164,7 @@ def test_copy_goes_the_other_way_where_the_first_is_refused(show, clipboard, no_
 
 
 def test_one_cycle_is_previewed_copied_as_code_and_applied(finished, clipboard):
-    finished.find(".lrw-rule").first.click()
+    finished.execute("widget.pick(widget.suggestions['auto'].lr)")
     finished.find(".lrw-kind select").select_option("one-cycle")
     steps = finished.find(".lrw-plan-total-steps input")
     expect(steps).to_have_value("200")
@@ -192,7 +192,9 @@ def test_finished_widget_is_shown_as_a_widget_although_it_carries_a_picture(fini
     assert finished.ask("'image/png' in widget._repr_mimebundle_()")
     finished.run_cell(1)
     finished.find(".lrw-plot rect.plotarea_events").wait_for(state="attached")
-    assert finished.page.locator(".jp-OutputArea img").count() == 0
+    picture = finished.page.locator(".jp-OutputArea img[width='719']")
+    expect(picture).to_be_attached()
+    expect(picture).to_be_hidden()
     assert curve_of(finished).evaluate("path => path.getBBox().width") > 200
 
 
@@ -213,7 +215,7 @@ def test_range_that_ends_too_early_is_extended_by_one_button(show):
     run_to_the_end(notebook)
     notebook.find(".lrw-extend").click()
     expect(notebook.find(".lrw-max-lr input[type=text]")).to_have_value("3.00e+0")
-    expect(notebook.find(".lrw-rule.mod-primary")).to_have_count(1)
+    expect(notebook.find(".lrw-use.mod-primary")).to_have_count(1)
     expect(notebook.find(".lrw-said")).to_contain_text("rules agree within a factor of")
     expect(notebook.find(".lrw-earlier")).to_be_visible()
 

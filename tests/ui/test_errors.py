@@ -98,4 +98,5 @@ def test_rule_of_the_user_has_a_button_and_a_marker(make):
         unregister_rule("third")
     buttons = [each for each in descendants(widget) if "lrw-rule" in classes_of(each)]
     assert buttons[-1].description.startswith("third\n")
+    part(widget, "all-rules").value = True
     assert marks_of(widget).rules["third"].x.tolist() == [widget.suggestions["third"].lr]

@@ -17,8 +17,8 @@ from lrwidget.ui.monitor.monitor import LRMonitor
 def shown(monkeypatch):
     """The figures that a notebook would show."""
     figures = []
-    monkeypatch.setattr(monitor, "_in_notebook", lambda: True)
-    monkeypatch.setattr("IPython.display.display", figures.append)
+    monkeypatch.setattr(monitor, "in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", lambda view: figures.append(view.children[-1]))
     return figures
 
 
@@ -110,7 +110,7 @@ def test_every_fit_of_one_monitor_has_a_figure_of_its_own(shown):
 @pytest.mark.parametrize("live", [False, True])
 def test_without_live_or_outside_of_a_notebook_nothing_is_shown(live, monkeypatch):
     figures = []
-    monkeypatch.setattr(monitor, "_in_notebook", lambda: not live)
+    monkeypatch.setattr(monitor, "in_notebook", lambda: not live)
     monkeypatch.setattr("IPython.display.display", figures.append)
     callback = LRMonitor(live=live)
     fit(callback)

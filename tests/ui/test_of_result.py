@@ -39,7 +39,7 @@ def test_curve_and_rules_are_on_show(widget, result):
     assert widget.status == result.stop_reason
     rule = part(widget, "rules").children[0]
     assert not rule.disabled
-    assert rule.button_style == "primary"
+    assert part(widget, "use").disabled
 
 
 def test_a_click_and_a_rule_pick(widget, result):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from lrwidget.core.curve.ladder import format_lr
 from lrwidget.errors import BusyError, ConfigError, LRWidgetError
 from lrwidget.ui.looks import axis
 from lrwidget.ui.views.tree import descendants
@@ -29,7 +30,7 @@ def lr_of(model):
 
 def test_click_picks_the_nearest_learning_rate_everywhere(finished):
     lrs = finished.result.lrs
-    columns = axis.hit_columns(finished.result.config.ladder())
+    columns = axis.hit_columns(lrs)
     for column in range(0, len(columns), 7):
         click_column(finished, column)
         nearest = lrs[np.argmin(np.abs(np.log(lrs / columns[column])))]
@@ -120,7 +121,7 @@ def test_apply_changes_the_optimizer_and_undo_takes_it_back(finished, model):
     part(finished, "apply").click()
     assert lr_of(model) == pytest.approx(3.2e-3)
     assert part(finished, "status").value == (
-        "Learning rate was 1.00e-3, now 3.20e-3. Next, call model.fit(...)."
+        "Learning rate was 1.00e-3, now 3.20e-3. Now call model.fit(...)."
     )
     part(finished, "undo").click()
     assert lr_of(model) == pytest.approx(1e-3)
@@ -144,7 +145,7 @@ def test_undo_brings_a_schedule_back(make, model):
     widget.pick(1e-3)
     widget.apply()
     assert part(widget, "status").value == (
-        "Learning rate was CosineDecay, now 1.00e-3. Next, call model.fit(...)."
+        "Learning rate was CosineDecay, now 1.00e-3. Now call model.fit(...)."
     )
     widget.undo()
     assert model.optimizer._learning_rate is schedule
@@ -174,7 +175,7 @@ def test_the_next_step_is_the_one_primary_button(make):
     widget = make()
     assert primary_buttons(widget) == ["Run"]
     widget.run(block=True)
-    assert primary_buttons(widget) == ["auto"]
+    assert primary_buttons(widget) == ["Use it"]
     widget.pick(1e-3)
     assert primary_buttons(widget) == ["Apply"]
     widget.apply()
@@ -183,8 +184,60 @@ def test_the_next_step_is_the_one_primary_button(make):
     assert primary_buttons(widget) == ["Apply"]
 
 
-def test_a_new_test_starts_without_a_pick(finished):
+def test_use_it_picks_and_applies_the_suggestion(finished, model):
+    suggested = finished.suggestions["auto"].lr
+    headline = part(finished, "headline").value
+    assert headline.startswith(f"Suggested {format_lr(suggested)} (")
+    assert headline.endswith(f"{finished.suggestions['auto'].confidence} confidence")
+    assert part(finished, "now").value.endswith("Adam, now 1.00e-3")
+    part(finished, "use").click()
+    assert finished.picked_lr == suggested
+    assert lr_of(model) == pytest.approx(suggested)
+    assert part(finished, "now").value.endswith(f"Adam, now {format_lr(suggested)}")
+    assert marks_of(finished).now_line.x.tolist() == pytest.approx([suggested] * 2)
+    part(finished, "undo").click()
+    assert part(finished, "now").value.endswith("Adam, now 1.00e-3")
+
+
+def test_use_it_waits_for_a_suggestion(make):
+    widget = make()
+    assert part(widget, "use").disabled
+    assert part(widget, "headline").value == (
+        "The suggested learning rate will be here after a test."
+    )
+
+
+def test_what_apply_says_stands_beside_it_and_what_run_says_does_not(finished):
+    answer = part(finished, "answer")
+    assert answer.value == ""
     finished.pick(1e-3)
-    finished.run(block=True)
-    assert finished.picked_lr is None
-    assert part(finished, "picked").value == ""
+    assert answer.value.startswith("Picked 1.00e-3")
+    part(finished, "apply").click()
+    assert answer.value == part(finished, "status").value
+    part(finished, "picked").value = "fast"
+    assert "is not a learning rate" in answer.value
+    assert "lrw-error" in classes_of(answer)
+    part(finished, "picked").value = "1e-3"
+    part(finished, "min-lr").children[0].value = "slow"
+    assert "is not" in part(finished, "status").value
+    assert answer.value == ""
+
+
+def test_zones_meet_where_the_loss_falls_and_rises(finished):
+    zones, curve = marks_of(finished).zones, finished.result
+    (low, works), (_, breaks), (_, high) = zones.x
+    assert (low, high) == (curve.lrs[0], curve.lrs[-1])
+    assert low < works < finished.suggestions["auto"].lr < breaks < high
+    assert breaks == curve.lrs[curve.smoothed().argmin()]
+    assert marks_of(finished).zone_names.text.tolist() == ["too small", "works", "breaks"]
+
+
+def test_a_pick_stays_over_a_new_test_that_covers_it(make):
+    widget = make(min_lr=1e-4, max_lr=1.0)
+    widget.pick(1e-3)
+    widget.run(block=True)
+    assert widget.picked_lr == 1e-3
+    part(widget, "min-lr").children[0].value = "1e-2"
+    widget.run(block=True)
+    assert widget.picked_lr is None
+    assert part(widget, "picked").value == ""

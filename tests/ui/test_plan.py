@@ -310,7 +310,7 @@ def test_schedule_is_applied_and_taken_back(picked, model):
     part(picked, "apply").click()
     assert isinstance(model.optimizer._learning_rate, schedules.OneCycle)
     assert part(picked, "status").value == (
-        "Learning rate was 1.00e-3, now OneCycle. Next, call model.fit(...)."
+        "Learning rate was 1.00e-3, now OneCycle. Now call model.fit(..., batch_size=32, epochs=2)."
     )
     assert part(picked, "apply").button_style == ""
     field(picked, "epochs").value = "5"

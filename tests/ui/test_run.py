@@ -51,6 +51,9 @@ def test_run_button_measures_a_curve_and_shows_it(make):
 def test_every_suggestion_is_on_its_button_and_on_the_plot(finished):
     buttons = [each for each in descendants(finished) if "lrw-rule" in classes_of(each)]
     markers = list(marks_of(finished).rules.values())
+    assert [marker.x.size for marker in markers] == [1, *[0] * (len(markers) - 1)]
+    part(finished, "all-rules").value = True
+    assert part(finished, "rules").layout.display is None
     assert len(buttons) == len(markers) == len(finished.suggestions) >= 4
     for button, marker, suggestion in zip(
         buttons, markers, finished.suggestions.values(), strict=True

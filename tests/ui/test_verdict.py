@@ -83,7 +83,7 @@ def test_curve_that_still_falls_offers_a_wider_range_and_runs_it(make):
     assert widget.result.config.min_lr == 1e-5
     assert part(widget, "max-lr").value == 3.0
     assert button.layout.visibility == "hidden"
-    assert primary_buttons(widget) == ["auto"]
+    assert primary_buttons(widget) == ["Use it"]
 
 
 def test_fall_that_noise_hides_offers_three_times_the_sweeps_and_runs_them(make):

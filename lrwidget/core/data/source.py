@@ -91,10 +91,9 @@ def source_of(data: Any, batch_size: int = 32, class_weight: ClassWeight = None)
     forms: Any = importlib.import_module(f"lrwidget.core.data.{name}")
     if is_pipeline(data):
         return forms.Pipeline(data, class_weight)
-    if isinstance(data, tuple):
-        return forms.Arrays(data, batch_size, class_weight)
-    if isinstance(data, dict) or _is_array(data):
-        return forms.Arrays((data,), batch_size, class_weight)
+    if is_unbatched(data):
+        arrays = data if isinstance(data, tuple) else (data,)
+        return forms.Arrays(arrays, batch_size, class_weight)
     return forms.PythonData(data, class_weight)
 
 
@@ -122,6 +121,11 @@ def is_pipeline(data: Any) -> bool:
         kind.__name__ == "DatasetV2" and kind.__module__.startswith("tensorflow.")
         for kind in type(data).__mro__
     )
+
+
+def is_unbatched(data: Any) -> bool:
+    """Return whether data are arrays, of which `batch_size` samples make a batch."""
+    return not is_pipeline(data) and (isinstance(data, tuple | dict) or _is_array(data))
 
 
 def adapted_arrays(arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> Any:

@@ -4,11 +4,16 @@ from typing import Any
 
 import keras
 
+from lrwidget.core.data.source import is_unbatched
 from lrwidget.core.model.apply import apply_lr
 from lrwidget.core.model.learning_rate import optimizer_of
+from lrwidget.core.model.model_now import ModelNow
+from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import BusyError, LRWidgetError, ModelError
 from lrwidget.ui.finder.checks import checked_lr
+from lrwidget.ui.looks.kept import KeptPicture
 from lrwidget.ui.plan.optimizer_code import GIVEN_RATE, code_of_optimizer
+from lrwidget.ui.plan.plan import Plan
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.words import text
 
@@ -19,7 +24,10 @@ class Applying:
     _model: keras.Model
     _optimizer: keras.optimizers.Optimizer | None
     _learning_rate: Any
+    _data: Any
+    _config: RangeTestConfig
     _state: WidgetState
+    _kept: KeptPicture
     _is_closed: bool
 
     def pick(self, lr: float) -> None:
@@ -74,7 +82,21 @@ class Applying:
             self._check_idle("Apply")
             new = self._state.plan.learning_rate(self._needed_pick())
             change = apply_lr(self._model, new, self._optimizer, learning_rate=self._learning_rate)
-            self._state.applied(change, self._steps_done())
+            self._state.applied(change, self._steps_done(), self._next_call(self._state.plan))
+            self._look()
+        self._kept.update()
+
+    def _next_call(self, plan: Plan) -> str:
+        """Return the call that trains as planned."""
+        if not plan.is_schedule or plan.batches is None:
+            return "model.fit(...)"
+        size = f", batch_size={self._config.batch_size}" if is_unbatched(self._data) else ""
+        return f"model.fit(...{size}, epochs={plan.epochs})"
+
+    def _look(self) -> None:
+        """Show the optimizer and the learning rate that the model has now."""
+        now = ModelNow.of(self._model, self._optimizer, self._learning_rate)
+        self._state.show_model(now)
 
     def _steps_done(self) -> int:
         if self._learning_rate is not None:
@@ -106,6 +128,8 @@ class Applying:
                 self._state.forget(change)
                 raise
             self._state.undone(change)
+            self._look()
+        self._kept.update()
 
     def _check_idle(self, what: str) -> None:
         if self._state.is_busy:
@@ -124,6 +148,12 @@ class Applying:
                 "This widget is closed and has released the model and the data. Make a new "
                 "one with `LRFinderWidget(model, data)`."
             )
+
+    def _use_pressed(self) -> None:
+        auto = self._state.suggestion("auto")
+        if auto is not None and auto.lr is not None and not self._state.is_busy:
+            self.pick(auto.lr)
+            self.apply()
 
     def _apply_pressed(self) -> None:
         if not self._state.holds_back():

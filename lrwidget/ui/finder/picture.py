@@ -1,50 +1,49 @@
-"""A still picture of a result, for places that show no widgets, such as GitHub."""
+"""A still picture of the widget, for places that show no widgets, such as GitHub."""
 
-import base64
-import io
-import warnings
 from typing import TYPE_CHECKING
 
-from lrwidget.core.range_test.result import RangeTestResult
-from lrwidget.ui.words.text import plain_name
+from lrwidget.ui.looks.kept import png_of
+from lrwidget.ui.state.state import WidgetState
+from lrwidget.ui.words import suggestion_text, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def png_of(result: RangeTestResult, show: str) -> str | None:
-    """Return the plot of a result as a PNG in base64.
-
-    The picture is optional: if it fails, for instance in a rule of the user, the widget must still
-    be displayed.
-
-    Args:
-        result: A result with at least one point.
-        show: Name of the curve, as for `RangeTestResult.plot`.
+def picture_of(state: WidgetState) -> str | None:
+    """Return the curve, the suggestion, the pick and what was applied as a PNG in base64.
 
     Returns:
-        The picture; None if matplotlib is not installed or fails.
+        The picture; None before a test, without matplotlib, or if it cannot be drawn.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
+    result = state.result
+    if result is None or not len(result.lrs):
         return None
-    # Without pyplot, which would draw the figure below the cell a second time.
-    figure = Figure(figsize=(9.0, 4.2), dpi=80, layout="constrained")
-    picture = io.BytesIO()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # letters that the font does not have
-            axes = result.plot(figure.subplots(), show)
-            _make_plain(axes)
-            figure.savefig(picture, format="png")
-    except Exception:
-        return None
-    return base64.b64encode(picture.getvalue()).decode("ascii")
+
+    def draw(axes: "Axes") -> None:
+        result.plot(
+            axes,
+            state.show,
+            rules=None if state.rules_shown else ("auto",),
+            smoothing=state.smoothing,
+            picked=state.picked_lr,
+        )
+        axes.set_title(_said(state), loc="left", fontsize=9, parse_math=False)
+        _make_plain(axes)
+
+    return png_of(draw)
+
+
+def _said(state: WidgetState) -> str:
+    """Return the suggestion and what was applied, on a line each."""
+    said = [suggestion_text.headline(state.suggestion("auto"), is_busy=False)]
+    if state.changes:
+        said.append(text.changed_rate(state.changes[-1]))
+    return text.plain("\n".join(said))
 
 
 def _make_plain(axes: "Axes") -> None:
     legend = axes.get_legend()
     for name in (axes.yaxis.label, *(legend.get_texts() if legend else ())):
-        name.set_text(plain_name(name.get_text()))
+        name.set_text(text.plain_name(name.get_text()))
         name.set_parse_math(False)

@@ -36,10 +36,11 @@ class Runner:
 
     Args:
         state: Gets the start, the range found, updates at most ten times a second, and the end.
+        afterwards: Called by the worker after a run for which no thread waits.
     """
 
-    def __init__(self, state: WidgetState) -> None:
-        self._state = state
+    def __init__(self, state: WidgetState, afterwards: Callable[[], None]) -> None:
+        self._state, self._afterwards = state, afterwards
         # At most one run. A dict, because it adds and removes the run in one step each, which no
         # interrupt and no second click can split.
         self._runs: dict[str, Run] = {}
@@ -241,6 +242,7 @@ class Runner:
                 run.over.set()
             if not run.is_left:
                 self._state.turn.deliver()
+                self._afterwards()
         except BaseException as error:  # from an observer of the user
             self._state.show_error(error)
         finally:

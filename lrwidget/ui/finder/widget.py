@@ -34,21 +34,26 @@ from lrwidget.ui.finder.checks import (
 )
 from lrwidget.ui.finder.compare_desk import CompareDesk
 from lrwidget.ui.finder.jobs import Job, RangeTestJob
-from lrwidget.ui.finder.picture import png_of
+from lrwidget.ui.finder.picture import picture_of
 from lrwidget.ui.finder.runner import Runner
+from lrwidget.ui.finder.shelf import FORMATS, Shelf
 from lrwidget.ui.looks.colors import style_sheet
+from lrwidget.ui.looks.kept import ALIVE, KeptPicture, in_notebook
 from lrwidget.ui.state.compare_state import CompareState
 from lrwidget.ui.state.guard import Guard
+from lrwidget.ui.state.history import PastRun
 from lrwidget.ui.state.state import STATUSES, WidgetState
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import remedied
 from lrwidget.ui.views.code_box import CodeBox
 from lrwidget.ui.views.compare_tab import CompareActions, CompareTab
 from lrwidget.ui.views.controls import RunLine, SettingsLine
+from lrwidget.ui.views.history_panel import HistoryPanel
 from lrwidget.ui.views.picking import ApplyButtons, PickLine
 from lrwidget.ui.views.plan_panel import PlanPanel
 from lrwidget.ui.views.plot import Plot
 from lrwidget.ui.views.rules_line import RulesLine, VerdictLine
+from lrwidget.ui.views.suggestion_line import SuggestionLine
 from lrwidget.ui.views.tree import descendants
 from lrwidget.ui.words import kinds, text
 
@@ -150,6 +155,7 @@ class LRFinderWidget(Applying, VBox):
         self._optimizer, self._learning_rate = optimizer, learning_rate
         self._set_up(config, smoothing, has_model=True)
         self._state.train_steps = train_steps
+        self._look()
 
     def _set_up(self, config: RangeTestConfig, smoothing: float, has_model: bool) -> None:
         """Make the state and the views."""
@@ -157,14 +163,17 @@ class LRFinderWidget(Applying, VBox):
         self._is_closed = False
         self._state = WidgetState.of(config, smoothing)
         self._state.has_model = has_model
+        self._shelf = Shelf(self._state)
         self._compare_state = CompareState(self._state)
         self._desk = CompareDesk(self._state, self._compare_state)
         # Before the views, so that an error in a view does not keep the status from updating. Not
         # `dlink`, which drops changes that an observer of the status makes.
         self._state.observe(self._mirror, _MIRRORED)
-        self._runner = Runner(self._state)
+        self._kept = KeptPicture(partial(picture_of, self._state))
+        self._runner = Runner(self._state, self._kept.update)
         super().__init__(self._make_parts())
         self.add_class("lrw")
+        self.add_class(ALIVE)
 
     @classmethod
     def of_result(
@@ -190,8 +199,17 @@ class LRFinderWidget(Applying, VBox):
     def _make_parts(self) -> list[Widget]:
         state, guarded = self._state, Guard(self._state)
         free = Guard(state, takes_turn=False)
+        below = Guard(state, is_about_pick=True)
+        free_below = Guard(state, takes_turn=False, is_about_pick=True)
         buttons = ApplyButtons(
-            state, self._apply_pressed, self.undo, self._try_pressed, self._show_code, guarded, free
+            state,
+            self._apply_pressed,
+            self.undo,
+            self._try_pressed,
+            self._show_code,
+            self._show_history,
+            below,
+            free_below,
         )
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
         finder = VBox(
@@ -199,11 +217,13 @@ class LRFinderWidget(Applying, VBox):
                 SettingsLine(state, state.set_setting, state.set_auto_range, guarded),
                 RunLine(state, self._run_pressed, self.stop, free),
                 Plot(state, self._pointed_at, self.show, self._show_earlier, guarded),
-                RulesLine(state, self._pointed_at, guarded),
-                VerdictLine(state, self.extend, self._check_pressed, free),
-                PickLine(state, self.pick, self._set_kind, buttons, guarded),
-                PlanPanel(state, self._set_plan_number, self._aim, guarded),
+                SuggestionLine(state, self._use_pressed, self._show_rules, below),
+                RulesLine(state, self._pointed_at, below),
+                VerdictLine(state, self.extend, self._check_pressed, free_below),
+                PickLine(state, self.pick, self._set_kind, buttons, below),
+                PlanPanel(state, self._set_plan_number, self._aim, below),
                 CodeBox(state, lambda: self.code),
+                HistoryPanel(state, FORMATS, self._shelf, below),
             ]
         )
         finder.add_class("lrw-finder")
@@ -231,6 +251,15 @@ class LRFinderWidget(Applying, VBox):
     def result(self) -> RangeTestResult | None:
         """The result of the last test; None until a test has ended."""
         return self._state.result
+
+    @property
+    def history(self) -> tuple[PastRun, ...]:
+        """The tests of this widget that have ended, and those loaded from files, oldest first.
+
+        Each has a `name`, a `number`, its `result` and `is_shown`. They can be renamed, removed,
+        saved and loaded under History in the widget.
+        """
+        return self._state.history
 
     @property
     def suggestions(self) -> dict[str, Suggestion]:
@@ -265,6 +294,7 @@ class LRFinderWidget(Applying, VBox):
 
     def _start(self, prepare: Callable[[], tuple[Job, Callable[[], None]]], block: bool) -> None:
         """Start a job, and wait for its end with `block`."""
+        self._look()
         try:
             self._runner.start(prepare, waits=bool(block))
         except KeyboardInterrupt:
@@ -346,8 +376,10 @@ class LRFinderWidget(Applying, VBox):
             self._check_idle("Apply")
             new = self._desk.winner().to_apply
             change = apply_lr(self._model, new, self._optimizer)
-            self._state.applied(change, self._steps_done())
+            self._state.applied(change, self._steps_done(), "model.fit(...)")
+            self._look()
             self._desk.applied(change)
+        self._kept.update()
 
     def _prepare_comparison(self, is_check: bool = False) -> tuple[Job, Callable[[], None]]:
         config = self._config
@@ -416,6 +448,7 @@ class LRFinderWidget(Applying, VBox):
         with self._state.turn.taken():
             for part in descendants(self):
                 part.send_state()
+        self._kept.update()
 
     def show(self, name: str) -> None:
         """Display another measured curve.
@@ -499,14 +532,32 @@ class LRFinderWidget(Applying, VBox):
     def _show_earlier(self, on: bool) -> None:
         self._state.earlier_shown = on
 
+    def _show_rules(self, on: bool) -> None:
+        self._state.rules_shown = on
+
+    def _show_history(self, on: bool) -> None:
+        self._state.history_shown = on
+
     def _show_code(self, on: bool) -> None:
         self._state.code_shown = on
+
+    def __repr__(self) -> str:
+        model = self._state.model_now.model or None
+        return f"LRFinderWidget({model=}, status={self.status!r}, picked_lr={self.picked_lr})"
+
+    def _ipython_display_(self, **_options: Any) -> None:
+        """Show the widget and, below it, the picture that a saved notebook keeps."""
+        if not in_notebook():
+            raise NotImplementedError  # IPython then uses `_repr_mimebundle_`
+        from IPython.display import publish_display_data
+
+        publish_display_data(super()._repr_mimebundle_())
+        self._kept.show()
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         """Return the output of a cell: the widget and, after a test, a picture of its curve."""
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
-        result = self.result
-        picture = png_of(result, self._state.show) if result and len(result.lrs) else None
+        picture = picture_of(self._state)
         return bundle | ({"image/png": picture} if picture else {})
 
     def _mirror(self, change: Any) -> None:

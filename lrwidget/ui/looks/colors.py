@@ -5,12 +5,15 @@ from importlib.resources import files
 
 from ipywidgets import Label
 
+from lrwidget.ui.looks.kept import HIDES_KEPT
 from lrwidget.ui.words.text import plain_name
 
 # Mid tones, readable on JupyterLab's light and dark background alike.
 CURVE = "#3b82d6"
 PICK = "#e8590c"
 EARLIER = "#8a949e"
+ZONES = {"too small": "#8a949e", "works": "#0ca678", "breaks": "#e03131"}
+"""The zones of learning rates by their names on the plot, from the lowest rates up."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class VariantLook:
 _VARIANT_COLORS = (
     "#3b82d6", "#e8590c", "#0ca678", "#9c6ade", "#d6498f", "#b7860b", "#1f9fb5", "#7a8790",
 )  # fmt: skip
+_RUN_COLORS = (EARLIER, "#b7860b", "#9c6ade", "#1f9fb5", "#d6498f", "#7d9c3a", "#a0522d")
 _DASHES = (
     ("solid", "solid"),
     ("dashed", "dashed"),
@@ -131,6 +135,11 @@ def variant_look(number: int) -> VariantLook:
     """Return the look of a variant by its place in the list; neighbors differ in both."""
     dash, border = _DASHES[number % len(_DASHES)]
     return VariantLook(_VARIANT_COLORS[number % len(_VARIANT_COLORS)], dash, border)
+
+
+def run_color(number: int) -> str:
+    """Return the color of an earlier run by its number; the first is gray, as a lone one is."""
+    return _RUN_COLORS[(number - 1) % len(_RUN_COLORS)]
 
 
 def of_rule(rule: str) -> RuleLook:
@@ -152,4 +161,4 @@ def style_sheet() -> str:
         f".lrw .{look.css_class}::before {{ background: {look.color}; clip-path: {look.outline}; }}"
         for look in (*RULES.values(), OWN_RULE)
     )
-    return "\n".join([sheet, *shapes])
+    return "\n".join([sheet, *shapes, HIDES_KEPT])

@@ -2,11 +2,13 @@
 
 import numpy as np
 from bqplot import Axis, Figure, LinearScale, Lines, Scatter
+from ipywidgets import HTML, VBox
 
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.ui.looks import axis
 from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.looks.drawing import set_points
+from lrwidget.ui.looks.kept import ALIVE, HIDES_KEPT
 
 MAX_POINTS = 1000
 """Nobody could distinguish more points, and each redraw sends all of them."""
@@ -23,8 +25,8 @@ MOSTLY = 0.7
 """An axis is narrowed if the data fill less than this fraction of it."""
 
 
-class _Figure(Figure):
-    """A figure with a short repr; the one of bqplot would collect those of all its parts."""
+class _View(VBox):
+    """A box with a short repr; the usual one would collect those of all its parts."""
 
     def __repr__(self) -> str:
         return "Learning rate and loss of a fit, drawn live by LRMonitor"
@@ -36,7 +38,8 @@ class LivePlot:
     With more than a thousand steps, each point is the mean of several steps.
 
     Attributes:
-        figure: The figure to display.
+        figure: The figure.
+        view: The figure with the style rule that hides its kept picture; to be displayed.
     """
 
     def __init__(self) -> None:
@@ -73,6 +76,9 @@ class LivePlot:
             line_style="dotted",
         )
         self.figure = self._make_figure()
+        style = HTML(f"<style>{HIDES_KEPT}</style>", layout={"display": "none"})
+        self.view = _View([style, self.figure])
+        self.view.add_class(ALIVE)
 
     def _make_figure(self) -> Figure:
         self._loss_axis = Axis(
@@ -100,7 +106,7 @@ class LivePlot:
             tick_format="~s",
             grid_lines="none",
         )
-        return _Figure(
+        return Figure(
             marks=[self._marks, self._lr, self._loss, self._points],
             axes=[self._step_axis, self._loss_axis, self._lr_axis],
             # Its default scales would be two more widgets to send.

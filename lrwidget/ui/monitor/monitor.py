@@ -1,12 +1,14 @@
 """LRMonitor: a Keras callback that records learning rate and loss, and draws them live."""
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
 import keras
 
 from lrwidget.core.monitor.monitor import Monitor
+from lrwidget.ui.looks.kept import KeptPicture, in_notebook, png_of
 
 if TYPE_CHECKING:
     from lrwidget.ui.monitor.live_plot import LivePlot
@@ -85,6 +87,7 @@ class LRMonitor(Monitor):
         super().__init__(optimizer, monitor, learning_rate)
         self.live = bool(live)
         self._plot: LivePlot | None = None
+        self._kept: KeptPicture | None = None
         self._next_drawing = 0.0
         self._last_length = FIRST_LENGTH
 
@@ -119,6 +122,8 @@ class LRMonitor(Monitor):
         lrs, losses = self.rows().T
         try:
             self._plot.draw(lrs, losses, over)
+            if over and self._kept is not None:
+                self._kept.update()
         except Exception as error:
             self._plot = None
             warn(_not_drawn(error), stacklevel=2)
@@ -128,7 +133,8 @@ class LRMonitor(Monitor):
 
     def _new_plot(self) -> "LivePlot | None":
         """Return a displayed plot; None outside a notebook."""
-        if not _in_notebook():
+        self._kept = None
+        if not in_notebook():
             return None
         from IPython.display import display
 
@@ -136,7 +142,9 @@ class LRMonitor(Monitor):
 
         plot = LivePlot()
         try:
-            display(plot.figure)
+            display(plot.view)
+            self._kept = KeptPicture(partial(png_of, self.plot))
+            self._kept.show()
         except Exception as error:
             warn(_not_drawn(error), stacklevel=2)
             return None
@@ -149,11 +157,3 @@ def _not_drawn(error: Exception) -> str:
         f"LRMonitor stopped drawing this `fit`: {type(error).__name__}: {error}. The training and "
         "the recording continue."
     )
-
-
-def _in_notebook() -> bool:
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
-    return hasattr(get_ipython(), "kernel")

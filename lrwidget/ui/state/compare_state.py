@@ -58,7 +58,7 @@ class CompareState(HasTraits):
         """Held by the thread that changes the widget."""
         return self.state.turn
 
-    def refuse(self, error: BaseException, was_typed: bool) -> None:  # noqa: ARG002 (one protocol)
+    def refuse(self, error: BaseException, *_origin: bool) -> None:
         """Show why something was not done."""
         self.show_error(error)
 

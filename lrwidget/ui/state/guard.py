@@ -17,7 +17,7 @@ class ShowsErrors(Protocol):
     @property
     def turn(self) -> Turn: ...
 
-    def refuse(self, error: BaseException, was_typed: bool) -> None: ...
+    def refuse(self, error: BaseException, was_typed: bool, is_about_pick: bool) -> None: ...
 
 
 class RejectedInputError(ConfigError):
@@ -37,10 +37,13 @@ class Guard:
         state: Shows the errors.
         takes_turn: Whether to keep other threads from changing the widget while a handler runs.
             False for a handler that may wait for the worker or call the user's code, such as Run.
+        is_about_pick: Whether the handlers are those of the controls below the plot.
     """
 
-    def __init__(self, state: ShowsErrors, takes_turn: bool = True) -> None:
-        self._state = state
+    def __init__(
+        self, state: ShowsErrors, takes_turn: bool = True, is_about_pick: bool = False
+    ) -> None:
+        self._state, self._is_about_pick = state, is_about_pick
         self._turn = state.turn.taken if takes_turn else nullcontext
 
     def __call__(self, handler: Handler) -> Handler:
@@ -52,6 +55,7 @@ class Guard:
                 with self._turn():
                     handler(*args, **kwargs)
             except Exception as error:  # also from an observer of the user
-                self._state.refuse(error, was_typed=isinstance(error, RejectedInputError))
+                was_typed = isinstance(error, RejectedInputError)
+                self._state.refuse(error, was_typed, self._is_about_pick)
 
         return guarded

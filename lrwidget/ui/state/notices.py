@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from traitlets import HasTraits, Instance
@@ -15,10 +15,17 @@ WELCOME = "Ready. A test leaves the model exactly as it is."
 
 @dataclass(frozen=True)
 class Notice:
-    """The status message, and whether it reports an error."""
+    """The status message.
+
+    Args:
+        text: The message.
+        is_error: Whether it reports an error.
+        is_about_pick: Whether it answers a control below the plot, so that it is shown there too.
+    """
 
     text: str
     is_error: bool = False
+    is_about_pick: bool = False
 
 
 class Notices(HasTraits):
@@ -55,16 +62,18 @@ class Notices(HasTraits):
             self.error = error
             self.notice = Notice(text.plain(text.failed(error)), is_error=True)
 
-    def refuse(self, error: BaseException, was_typed: bool) -> None:
+    def refuse(self, error: BaseException, was_typed: bool, is_about_pick: bool) -> None:
         """Show why something was not done, until the next accepted input.
 
         Args:
             error: The reason.
             was_typed: Whether the rejected input is a number that a person typed.
+            is_about_pick: Whether it came from a control below the plot.
         """
         with self.changing():
             replaced = self._replaced or (self.error, self.notice)
             self.show_error(error)
+            self.notice = replace(self.notice, is_about_pick=is_about_pick)
             self._replaced, self._holds_back = replaced, was_typed
 
     def holds_back(self) -> bool:
@@ -77,7 +86,7 @@ class Notices(HasTraits):
             holds_back, self._holds_back = self._holds_back, False
             if holds_back:
                 said = f"{self.notice.text} {text.HELD_BACK}"
-                self.notice = Notice(said, is_error=True)
+                self.notice = Notice(said, is_error=True, is_about_pick=True)
         return holds_back
 
     def _accept(self) -> None:
@@ -86,7 +95,7 @@ class Notices(HasTraits):
             self.error, self.notice = self._replaced
         self._replaced, self._holds_back = None, False
 
-    def _say(self, sentence: str) -> None:
+    def _say(self, sentence: str, is_about_pick: bool = False) -> None:
         self._replaced, self._holds_back = None, False
         self.error = None
-        self.notice = Notice(text.plain(sentence))
+        self.notice = Notice(text.plain(sentence), is_about_pick=is_about_pick)

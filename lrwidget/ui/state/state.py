@@ -5,6 +5,7 @@ notebook's main thread make changes, and a widget model allows one writer at a t
 observe the facts and redraw within the same turn. The user's code is never called in a turn.
 """
 
+import itertools
 import time
 from dataclasses import replace
 from typing import Any
@@ -15,15 +16,18 @@ from traitlets import Bool, Dict, Enum, Float, Instance, Int, Tuple, Unicode
 
 from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.core.model.apply import AppliedLR
+from lrwidget.core.model.model_now import ModelNow
 from lrwidget.core.range_test.growing_curve import Update
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.errors import ModelError
+from lrwidget.errors import ConfigError, ModelError
 from lrwidget.ui.plan.plan import Plan
 from lrwidget.ui.state.drawn_curve import Curve, Measured
+from lrwidget.ui.state.history import SHOWN, PastRun
 from lrwidget.ui.state.notices import Notices
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import Verdict
+from lrwidget.ui.state.zones import Zones
 from lrwidget.ui.words import text
 
 STATUSES = (
@@ -44,9 +48,6 @@ SETTINGS = (*LEFT_TO_PROBE, *LEFT_TO_PROBE.values(), "steps", "mode", "sweeps", 
 
 CHECK_STEPS = 480
 """Training steps of the check of a suggestion, at most."""
-
-EARLIER = 5
-"""Number of earlier tests that stay on the plot."""
 
 
 class WidgetState(Notices):
@@ -70,11 +71,15 @@ class WidgetState(Notices):
     measured = Instance(Measured, ())
     show = Unicode("loss", help="Name of the displayed curve.")
     curve = Instance(Curve, ())
-    earlier = Tuple(help="Earlier tests, each as Measured, the newest last.")
+    history = Tuple(help="The tests that have ended, each as PastRun, the newest last.")
+    history_shown = Bool(False, help="Whether the list of all runs is displayed.")
     earlier_shown = Bool(True)
     result = Instance(RangeTestResult, allow_none=True)
     suggestions = Dict()
     verdict = Instance(Verdict, ())
+    zones = Instance(Zones, ())
+    rules_shown = Bool(False, help="Whether the suggestions of all rules are displayed.")
+    model_now = Instance(ModelNow, ())
 
     picked_lr = Float(None, allow_none=True)
     changes = Tuple(help="Changes that Undo can revert, each as AppliedLR, the newest last.")
@@ -103,7 +108,7 @@ class WidgetState(Notices):
 
     @property
     def next_step(self) -> str:
-        """The step to suggest next: "run", "extend", "check", "pick", "apply", or ""."""
+        """The step to suggest next: "run", "extend", "check", "use", "apply", or ""."""
         if self.is_busy:
             return ""
         if self.picked_lr is not None:
@@ -114,7 +119,7 @@ class WidgetState(Notices):
         if self.is_doubtful:
             return "check"
         if auto is not None and auto.lr is not None:
-            return "pick"
+            return "use"
         return "run" if self.has_model else ""
 
     @property
@@ -129,6 +134,11 @@ class WidgetState(Notices):
         return None if not self._steps_per_second else CHECK_STEPS / self._steps_per_second
 
     @property
+    def sweeps_of_result(self) -> int:
+        """Number of sweeps of the last test; 0 before one."""
+        return 0 if self.result is None else len(self.result.sweep_losses)
+
+    @property
     def auto_range(self) -> bool:
         """Whether a probe finds at least one limit of the range."""
         return self.probes_min or self.probes_max
@@ -137,6 +147,13 @@ class WidgetState(Notices):
     def low_lr(self) -> float | None:
         """The lower learning rate of the planned cycles; None without cycles."""
         return self.plan.lower(self.picked_lr)
+
+    @property
+    def earlier(self) -> tuple[PastRun, ...]:
+        """The runs to draw in addition to the displayed one."""
+        if not self.earlier_shown:
+            return ()
+        return tuple(e for e in self.history if e.is_shown and e.result is not self.result)
 
     @property
     def planned_steps(self) -> int | None:
@@ -166,6 +183,11 @@ class WidgetState(Notices):
             self.probes_min = self.probes_max = on
             self._accept()
 
+    def show_model(self, now: ModelNow) -> None:
+        """Show the optimizer and the learning rate that the model has now."""
+        with self.changing():
+            self.model_now = now
+
     def set_show(self, name: str) -> None:
         """Display the measured curve called `name`."""
         with self.changing():
@@ -181,15 +203,11 @@ class WidgetState(Notices):
             first = config.of_probe() if config.probes else config
             self.ladder = first.ladder()
             self.progress = 0.0
-            if len(self.measured) > 1:
-                self.earlier = (*self.earlier, self.measured)[-EARLIER:]
             self.measured, self.curve = Measured(), Curve()
             self.result, self._suggested = None, Suggested()
-            self.suggestions, self.verdict = {}, Verdict()
-            self.picked_lr = None
+            self.suggestions, self.verdict, self.zones = {}, Verdict(), Zones()
             self.plan = replace(self.plan, low_lr=None, found_low=None)
             self.aims_low = False
-            self.pick_is_applied = False
             self._say(text.starting(config.steps, config.probes))
             self.status = "running"
 
@@ -230,8 +248,11 @@ class WidgetState(Notices):
             self._set_result(result, suggested)
             seconds = time.monotonic() - self._started_at
             self._say(text.ended(result, len(self.ladder), seconds))
+            self._fit_ladder(result)
             if result.restored is not None and not result.restored:
                 self.show_error(ModelError(text.changed(result.restored)))
+            if len(result.lrs) > 1:
+                self.remember(result)
             self.status = result.stop_reason
             if suggested.error is not None:
                 self.fail(suggested.error)
@@ -239,11 +260,11 @@ class WidgetState(Notices):
     def show_result(self, result: RangeTestResult, suggested: Suggested) -> None:
         """Show a result that comes without a model, and what the rules suggest."""
         with self.changing():
-            planned = result.config.ladder()
-            last = result.lrs[-1:].max(initial=0.0)
-            self.ladder = np.concatenate([result.lrs, planned[planned > last * (1 + 1e-6)]])
+            self.ladder = result.config.ladder()
+            self._fit_ladder(result)
             self._set_result(result, suggested)
             self._say(text.without_model(result))
+            self.remember(result)
             self.status = result.stop_reason
             if suggested.error is not None:
                 self.show_error(suggested.error)
@@ -293,20 +314,26 @@ class WidgetState(Notices):
         with self.changing():
             self.set_plan(low_lr=lr)
             if not self.is_busy:
-                self._say(text.picked_low(lr))
+                self._say(text.picked_low(lr), is_about_pick=True)
 
-    def applied(self, change: AppliedLR, steps_done: int) -> None:
-        """Record an applied learning rate; the optimizer has done `steps_done` steps."""
+    def applied(self, change: AppliedLR, steps_done: int, next_call: str) -> None:
+        """Record an applied learning rate.
+
+        Args:
+            change: The change.
+            steps_done: How many steps the optimizer has done.
+            next_call: The call with which the user trains now.
+        """
         with self.changing():
             self.changes = (*self.changes, change)
             self.pick_is_applied = True
-            self._say(text.applied(change, steps_done))
+            self._say(text.applied(change, steps_done, next_call), is_about_pick=True)
 
     def undone(self, change: AppliedLR) -> None:
         """Record that the newest change was undone."""
         with self.changing():
             self.forget(change)
-            self._say(text.undone(change))
+            self._say(text.undone(change), is_about_pick=True)
 
     def forget(self, change: AppliedLR) -> None:
         """Record that a change is no longer on the model."""
@@ -319,6 +346,53 @@ class WidgetState(Notices):
         with self.changing():
             self.changes = ()
 
+    def remember(self, result: RangeTestResult, name: str = "") -> PastRun:
+        """Add a result to the history, under a name that is free."""
+        with self.changing():
+            number = 1 + max((each.number for each in self.history), default=0)
+            run = PastRun(number, self._free_name(name or f"Run {number}"), result)
+            shown = [each.number for each in self.history if each.is_shown][-SHOWN:]
+            kept = (replace(e, is_shown=e.number in shown) for e in self.history)
+            self.history = (*kept, run)
+        return run
+
+    def _free_name(self, wanted: str) -> str:
+        taken = {each.name for each in self.history}
+        names = itertools.chain([wanted], (f"{wanted} ({n})" for n in itertools.count(2)))
+        return next(name for name in names if name not in taken)
+
+    def rename_run(self, number: int, name: str) -> None:
+        """Give a run of the history another name.
+
+        Raises:
+            ConfigError: The name is empty or taken.
+        """
+        name = name.strip()
+        if not name or any(e.name == name and e.number != number for e in self.history):
+            raise ConfigError(f"Another run is called {name!r}." if name else "Type a name.")
+        self._change_run(number, name=name)
+
+    def show_run(self, number: int, on: bool) -> None:
+        """Draw the curve of a run, or not."""
+        self._change_run(number, is_shown=on)
+
+    def _change_run(self, number: int, **changes: Any) -> None:
+        with self.changing():
+            self.history = tuple(
+                replace(each, **changes) if each.number == number else each for each in self.history
+            )
+            self._accept()
+
+    def forget_run(self, number: int) -> None:
+        """Remove a run from the history."""
+        with self.changing():
+            self.history = tuple(each for each in self.history if each.number != number)
+
+    def say(self, sentence: str) -> None:
+        """Show what was done with the history."""
+        with self.changing():
+            self._say(sentence, is_about_pick=True)
+
     def suggestion(self, rule: str) -> Suggestion | None:
         """Return the suggestion of `rule`; None before the end of a test."""
         return self.suggestions.get(rule)
@@ -327,7 +401,18 @@ class WidgetState(Notices):
         self._measure(Measured(result.lrs, result.series(), result.sweep_losses))
         self.result, self._suggested = result, suggested
         self.plan = replace(self.plan, found_low=suggested.bounds.low)
+        self.zones = Zones.of(result, suggested.bounds)
+        picked = self.picked_lr
+        if picked is not None and not (
+            len(result.lrs) and result.lrs[0] <= picked <= result.lrs[-1]
+        ):
+            self.picked_lr, self.pick_is_applied = None, False
         self._suggest()
+
+    def _fit_ladder(self, result: RangeTestResult) -> None:
+        """Show only the learning rates that were measured, once a test has ended."""
+        if len(result.lrs) > 1:
+            self.ladder = result.lrs
 
     def _suggest(self) -> None:
         found = self._suggested.by_rule
@@ -346,7 +431,8 @@ class WidgetState(Notices):
         if picked is None or not (before and now) or now.lr is None:
             return
         if before.lr == picked != now.lr:
-            self._say(text.other_purpose(self.plan.kind, self.planned_steps, now.lr, picked))
+            said = text.other_purpose(self.plan.kind, self.planned_steps, now.lr, picked)
+            self._say(said, is_about_pick=True)
 
     def _measure(self, measured: Measured) -> None:
         self.measured = measured
@@ -359,7 +445,8 @@ class WidgetState(Notices):
 
     def _say_pick(self, lr: float) -> None:
         if not self.is_busy:
-            self._say(text.picked(lr, self.curve.height(lr), self.show, self.has_model))
+            said = text.picked(lr, self.curve.height(lr), self.show, self.has_model)
+            self._say(said, is_about_pick=True)
 
 
 def _as_python(value: Any) -> Any:

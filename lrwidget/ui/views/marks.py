@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bqplot import Bars, LinearScale, Lines, LogScale, Mark, Scatter
+from bqplot import Bars, Label, LinearScale, Lines, LogScale, Mark, Scatter
 
 from lrwidget.core.curve.rules import RULES
 from lrwidget.ui.looks import colors as looks
@@ -12,6 +12,9 @@ class Marks:
     """Every mark of the plot, empty at first.
 
     Attributes:
+        zones: The zones of learning rates: too small, works, breaks.
+        zone_names: The names of the zones.
+        now_line, now_name: The learning rate that the model has now.
         earlier: The smoothed curves of earlier tests, with gaps between them.
         band: The range of most sweeps.
         raw, smoothed: The displayed curve.
@@ -31,8 +34,25 @@ class Marks:
             "enable_hover": False,
         }
         # Marks on this scale have the full height and need no redraw when the loss axis changes.
-        full = {"x": self.x_scale, "y": LinearScale(min=0.0, max=1.0)}
+        full = {
+            "x": self.x_scale,
+            "y": LinearScale(min=0.0, max=1.0, allow_padding=False),
+        }
         self._on_height = self._on_curve | {"scales": full}
+        self.zones = Lines(
+            **self._on_height,
+            colors=list(looks.ZONES.values()),
+            stroke_width=0.0,
+            fill="bottom",
+            fill_colors=list(looks.ZONES.values()),
+            fill_opacities=[0.08] * len(looks.ZONES),
+            opacities=[0] * len(looks.ZONES),
+        )
+        self.zone_names = self._words(full, align="middle")
+        self.now_name = self._words(full, align="start", x_offset=5)
+        self.now_line = Lines(
+            **self._on_height, colors=[looks.EARLIER], stroke_width=1.5, line_style="dash_dotted"
+        )
         self.earlier = self._line([looks.EARLIER], 1.5, opacities=[0.55])
         self.band = self._line(
             [looks.CURVE] * 2,
@@ -59,6 +79,18 @@ class Marks:
         )
         self.hits = self._hit_columns()
 
+    def _words(self, scales: dict[str, Any], **options: Any) -> Label:
+        return Label(
+            scales=scales,
+            x=[],
+            y=[],
+            text=[],
+            default_size=11,
+            font_weight="normal",
+            enable_hover=False,
+            **options,
+        )
+
     def _line(self, colors: list[str], width: float, **options: Any) -> Lines:
         return Lines(**self._on_curve, colors=colors, stroke_width=width, **options)
 
@@ -83,6 +115,7 @@ class Marks:
 
     def all(self) -> list[Mark]:
         """Return every mark, the lowest first."""
+        below = [self.zones, self.zone_names, self.now_line, self.now_name]
         lines = [self.earlier, self.band, self.raw, self.smoothed, self.intervals]
         picks = [self.low_line, self.pick_line]
-        return [*lines, *picks, *self.rules.values(), self.pick_point, self.hits]
+        return [*below, *lines, *picks, *self.rules.values(), self.pick_point, self.hits]

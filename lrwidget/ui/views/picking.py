@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from ipywidgets import Button, Dropdown, HBox, IntSlider, ToggleButton
+from ipywidgets import Button, Dropdown, HBox, IntSlider, Label, ToggleButton
 
+from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.plan.recipes import RECIPES
 from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
@@ -39,8 +40,11 @@ class PickLine(HBox):
         self._slider = _pick_slider()
         self._kind = Dropdown(options=list(RECIPES), description="Apply as")
         self._kind.tooltip = "Apply the pick as a constant or as the peak of a schedule"
-        super().__init__([self._field, self._slider, self._kind, buttons])
+        self._answer = looks.show_as_text(Label())
+        self._answer.add_class("lrw-answer")
+        super().__init__([self._field, self._slider, self._kind, buttons, self._answer])
         self.add_class("lrw-pick-line")
+        state.observe(self._draw_answer, "notice")
         self._kind.add_class("lrw-kind")
         self._slider.observe(guarded(self._slid), "value")
         self._kind.observe(guarded(lambda change: on_kind(change.new)), "value")
@@ -66,12 +70,17 @@ class PickLine(HBox):
         self._slider.max = 1 if ladder is None else len(ladder) - 1
         self._slider.value = self._position()
 
+    def _draw_answer(self, _change: Any = None) -> None:
+        notice = self._state.notice
+        self._answer.value = notice.text if notice.is_about_pick else ""
+        (self._answer.add_class if notice.is_error else self._answer.remove_class)("lrw-error")
+
     def _draw_kind(self, _change: Any = None) -> None:
         self._kind.value = self._state.plan.kind
 
 
 class ApplyButtons(HBox):
-    """Apply, Undo, and Code, which shows Python code that does what Apply does.
+    """Apply, Undo, Try it, and the toggles that show the code and the history.
 
     Args:
         state: Observed.
@@ -79,6 +88,7 @@ class ApplyButtons(HBox):
         on_undo: Called when Undo is pressed.
         on_try: Called when Try it is pressed.
         on_code: Called with whether the code is to be shown.
+        on_history: Called with whether the list of runs is to be shown.
         guarded: Wraps a handler so that its errors reach the user.
         free: The same for a handler that may wait for the worker.
     """
@@ -90,6 +100,7 @@ class ApplyButtons(HBox):
         on_undo: Callable[[], None],
         on_try: Callable[[], None],
         on_code: Callable[[bool], None],
+        on_history: Callable[[bool], None],
         guarded: Guarded,
         free: Guarded,
     ) -> None:
@@ -104,16 +115,20 @@ class ApplyButtons(HBox):
         self._try.tooltip = "Train the pick and its neighbors briefly, and compare them"
         self._code = ToggleButton(description="Code", icon="code")
         self._code.tooltip = "Show Python code that does what Apply does"
-        super().__init__([self._apply, self._undo, self._try, self._code])
+        self._history = ToggleButton(description="History", icon="history")
+        self._history.tooltip = "List all runs: show, rename, remove, save and load them"
+        super().__init__([self._apply, self._undo, self._try, self._code, self._history])
         self.add_class("lrw-apply-buttons")
         self._apply.add_class("lrw-apply")
         self._undo.add_class("lrw-undo")
         self._try.add_class("lrw-try")
         self._code.add_class("lrw-code-toggle")
+        self._history.add_class("lrw-history-toggle")
         self._apply.on_click(guarded(lambda _button: on_apply()))
         self._undo.on_click(guarded(lambda _button: on_undo()))
         self._try.on_click(free(lambda _button: on_try()))
         self._code.observe(guarded(lambda change: on_code(change.new)), "value")
+        self._history.observe(guarded(lambda change: on_history(change.new)), "value")
         state.observe(self._draw, ["picked_lr", "status", "changes", "pick_is_applied"])
         self._draw()
 

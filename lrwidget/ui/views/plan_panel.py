@@ -63,9 +63,9 @@ class PlanPanel(VBox):
         numbers.add_class("lrw-numbers")
         self._problem = looks.show_as_text(Label())
         self._problem.add_class("lrw-problem")
-        stage = Box([self._make_figure(), self._problem])
-        stage.add_class("lrw-preview")
-        upper = Box([numbers, stage])
+        self._stage = Box([self._problem])
+        self._stage.add_class("lrw-preview")
+        upper = Box([numbers, self._stage])
         upper.add_class("lrw-plan-parts")
         super().__init__([upper])
         self.add_class("lrw-plan")
@@ -128,6 +128,9 @@ class PlanPanel(VBox):
         self.layout.display = "flex" if plan.is_schedule else "none"
         if not plan.is_schedule:
             return
+        if len(self._stage.children) == 1:
+            # Not before: bqplot cannot draw a figure that is hidden and so has no size.
+            self._stage.children = (self._make_figure(), self._problem)
         self._draw_numbers()
         lr = self._state.picked_lr
         if lr is None:

@@ -12,12 +12,13 @@ from lrwidget.core.range_test.settings import FEWEST_STEPS_WITH_PROBE
 from lrwidget.ui.looks import axis
 from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.looks.drawing import set_points
-from lrwidget.ui.state.drawn_curve import LOSSES, Measured
+from lrwidget.ui.state.drawn_curve import LOSSES
 from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import LEFT_TO_PROBE, WidgetState
 from lrwidget.ui.views.marks import Marks
 from lrwidget.ui.views.showing import ShowLine
 from lrwidget.ui.views.thinning import COLUMNS, RAW_COLUMNS, shown_points
+from lrwidget.ui.views.zones import draw_zones
 from lrwidget.ui.words import text
 
 HEIGHT = "400px"
@@ -69,9 +70,11 @@ class Plot(Box):
         self.marks.hits.on_hover(guarded(self._hovered))
         state.observe(self._draw_range, ["ladder", "min_lr", "max_lr"])
         state.observe(self._draw_curve, ["curve"])
-        state.observe(self._draw_earlier, ["earlier", "earlier_shown", "show", "smoothing"])
+        of_earlier = ["history", "result", "earlier_shown", "show", "smoothing"]
+        state.observe(self._draw_earlier, of_earlier)
         state.observe(self._draw_hint, ["curve", "status", "steps", *LEFT_TO_PROBE.values()])
-        state.observe(self._draw_rules, ["curve", "suggestions"])
+        state.observe(self._draw_rules, ["curve", "suggestions", "rules_shown"])
+        state.observe(self._draw_zones, ["zones", "ladder", "show", "model_now"])
         state.observe(self._draw_pick, ["curve", "picked_lr", "plan"])
         self._draw_range()
         self._draw_hint()
@@ -167,22 +170,19 @@ class Plot(Box):
         self._y_axis.tick_values = axis.loss_ticks(low, high)
 
     def _draw_earlier(self, _change: Any = None) -> None:
-        visible = self._state.earlier if self._state.earlier_shown else ()
-        set_points(self.marks.earlier, *self._chain(visible))
-
-    def _chain(self, tests: tuple[Measured, ...]) -> tuple[FloatArray, FloatArray]:
-        """Return the smoothed curves of several tests as one, with a gap after each."""
-        lrs, heights = [np.empty(0)], [np.empty(0)]
-        for measured in tests:
-            curve = measured.curve(self._state.show, self._state.smoothing)
+        lrs, heights, colors = [], [], []
+        for run in self._state.earlier:
+            curve = run.measured.curve(self._state.show, self._state.smoothing)
             if len(curve):
                 low, high = axis.loss_limits(curve.losses, curve.smoothed)
                 height = axis.tame(curve.smoothed, low, high)
                 span = (curve.lrs[0], curve.lrs[-1])
-                kept = shown_points(curve.lrs, height, span, COLUMNS // len(tests))
-                lrs += [curve.lrs[kept], curve.lrs[-1:]]
-                heights += [height[kept], np.array([np.nan])]
-        return np.concatenate(lrs), np.concatenate(heights)
+                kept = shown_points(curve.lrs, height, span, COLUMNS // len(self._state.earlier))
+                lrs.append(curve.lrs[kept])
+                heights.append(height[kept])
+                colors.append(looks.run_color(run.number))
+        self.marks.earlier.colors = colors or [looks.EARLIER]
+        set_points(self.marks.earlier, _as_rows(lrs), _as_rows(heights))
 
     def _draw_hint(self, _change: Any = None) -> None:
         state = self._state
@@ -193,10 +193,14 @@ class Plot(Box):
             invitation = AFTER_A_FAILURE
         self._hint.value = invitation if is_empty and state.has_model else ""
 
+    def _draw_zones(self, _change: Any = None) -> None:
+        draw_zones(self.marks, self._state)
+
     def _draw_rules(self, _change: Any = None) -> None:
         spans, heights, colors = [], [], []
         for rule, marker in self.marks.rules.items():
-            suggestion = self._state.suggestion(rule)
+            is_shown = rule == "auto" or self._state.rules_shown
+            suggestion = self._state.suggestion(rule) if is_shown else None
             self._put_point(marker, suggestion.lr if suggestion else None)
             if suggestion is None or suggestion.low is None or suggestion.lr is None:
                 continue
@@ -239,3 +243,10 @@ class Plot(Box):
                 f"{text.name_of(self._state.show)} {text.format_loss(curve.losses[index])}   "
                 f"smoothed {text.format_loss(curve.smoothed[index])}"
             )
+
+
+def _as_rows(curves: list[FloatArray]) -> FloatArray:
+    """Return curves of different lengths as rows, filled up with NaN, which is not drawn."""
+    longest = max(map(len, curves), default=0)
+    rows = [np.pad(each, (0, longest - len(each)), constant_values=np.nan) for each in curves]
+    return np.array(rows) if rows else np.empty(0)

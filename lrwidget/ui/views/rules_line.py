@@ -7,18 +7,19 @@ from ipywidgets import Box, Button, HBox, Label
 
 from lrwidget.core.curve.reasons import Remedy
 from lrwidget.core.curve.rules import RULES
-from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.state import verdict
 from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
-from lrwidget.ui.words import compare_text, text
+from lrwidget.ui.words import compare_text, suggestion_text, text
 
 OnPick = Callable[[float], None]
 
 
 class RulesLine(Box):
     """A button for each rule with its marker, its name, its LR and how reliable it is.
+
+    Hidden until a person asks for all rules.
 
     Args:
         state: Observed.
@@ -35,8 +36,13 @@ class RulesLine(Box):
             button.on_click(guarded(self._presser(rule, on_pick)))
         super().__init__(list(self._buttons.values()))
         self.add_class("lrw-rules")
-        state.observe(self._draw, ["suggestions", "status", "picked_lr"])
+        state.observe(self._draw, ["suggestions", "picked_lr"])
+        state.observe(self._draw_shown, "rules_shown")
         self._draw()
+        self._draw_shown()
+
+    def _draw_shown(self, _change: Any = None) -> None:
+        self.layout.display = None if self._state.rules_shown else "none"
 
     def _presser(self, rule: str, on_pick: OnPick) -> Callable[[Button], None]:
         def press(_button: Button) -> None:
@@ -50,57 +56,24 @@ class RulesLine(Box):
         for rule, button in self._buttons.items():
             self._draw_one(rule, button)
 
-    def _details(self, suggestion: Suggestion) -> list[str]:
-        """Return how reliable a suggestion is, why, and its interval."""
-        result = self._state.result
-        sweeps = 0 if result is None else len(result.sweep_losses)
-        trust = f"{_TRUST[suggestion.confidence]} {suggestion.reason}".strip()
-        return [trust, *_interval(suggestion, sweeps)]
-
     def _draw_one(self, rule: str, button: Button) -> None:
         look, suggestion = looks.of_rule(rule), self._state.suggestion(rule)
         lr = suggestion.lr if suggestion else None
         button.disabled = lr is None
-        button.description = f"{look.title}\n{_worth(suggestion)}"
-        said = [look.hint, *(self._details(suggestion) if suggestion else [])]
-        button.tooltip = text.plain("\n".join(said))
-        is_next = rule == "auto" and self._state.next_step == "pick"
-        button.button_style = "primary" if is_next else ""
+        button.description = f"{look.title}\n{suggestion_text.worth(suggestion)}"
+        said = look.hint
+        if suggestion is not None:
+            sweeps = self._state.sweeps_of_result
+            said = f"{said}\n{suggestion_text.details(suggestion, sweeps)}"
+        button.tooltip = text.plain(said)
         _mark(button, "lrw-reliable", suggestion is not None and suggestion.reliable)
         _mark(button, "lrw-doubtful", suggestion is not None and not suggestion.reliable)
         _mark(button, "lrw-chosen", lr is not None and lr == self._state.picked_lr)
 
 
-def _interval(suggestion: Suggestion, sweeps: int) -> list[str]:
-    """Say how far a suggestion may vary, if that is known."""
-    if suggestion.low is None or suggestion.high is None:
-        return []
-    span = f"{text.format_lr(suggestion.low)} to {text.format_lr(suggestion.high)}"
-    if sweeps > 1:
-        return [f"10 % to 90 % of the sweeps: {span}."]
-    return [f"With other noise or another seed: {span}."]
-
-
 def _mark(button: Button, css_class: str, on: bool) -> None:
     (button.add_class if on else button.remove_class)(css_class)
 
-
-def _worth(suggestion: Suggestion | None) -> str:
-    """Say what a rule suggests and how reliable it is."""
-    if suggestion is None:
-        return "–"  # noqa: RUF001 (a dash, as in a table)
-    if suggestion.lr is None:
-        return "no suggestion"
-    trust = "reliable" if suggestion.reliable else "doubtful"
-    return f"{text.format_lr(suggestion.lr)} {trust}"
-
-
-_TRUST = {
-    "high": "Reliable: the curve shows no reason for doubt.",
-    "medium": "Reliable, with one caveat:",
-    "low": "Doubtful:",
-    "none": "",
-}
 
 _FACES: dict[Remedy, tuple[str, str, str]] = {
     "widen_below": (

@@ -32,13 +32,13 @@ class ShowLine(HBox):
         self._choice.tooltip = "Which curve to show"
         self._choice.add_class("lrw-show")
         self._earlier = Checkbox(value=True, indent=False, description="Earlier runs")
-        self._earlier.tooltip = "Show the curves of earlier runs in gray"
+        self._earlier.tooltip = "Show the curves of earlier runs, as chosen under History"
         self._earlier.add_class("lrw-earlier")
         super().__init__([self._choice, self._earlier])
         self.add_class("lrw-show-line")
         self._choice.observe(guarded(self._chosen), "value")
         self._earlier.observe(guarded(self._ticked), "value")
-        state.observe(self._draw, ["measured", "show", "earlier", "earlier_shown"])
+        state.observe(self._draw, ["measured", "show", "history", "result", "earlier_shown"])
         self._draw()
 
     def _chosen(self, change: Any) -> None:
@@ -62,4 +62,5 @@ class ShowLine(HBox):
             self._choice.value = state.show
         self._choice.layout.display = "flex" if len(self._choice.options) > 1 else "none"
         self._earlier.value = state.earlier_shown
-        self._earlier.layout.display = "flex" if state.earlier else "none"
+        others = [each for each in state.history if each.result is not state.result]
+        self._earlier.layout.display = "flex" if others else "none"

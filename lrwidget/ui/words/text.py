@@ -15,6 +15,8 @@ from lrwidget.errors import LRWidgetError
 _UNCHANGED = "Your model is unchanged."
 HELD_BACK = "Nothing was applied. Press Apply again to use the numbers shown."
 
+KEPT = "The last state of an lrwidget. Run the cell again to use it."
+
 NO_MODEL = "This widget shows a result and has no model"
 
 LONGEST_NAME = 60
@@ -188,15 +190,20 @@ def picked_low(lr: float) -> str:
     return f"Picked {format_lr(lr)} as the lower learning rate."
 
 
-def applied(change: AppliedLR, steps_done: int) -> str:
-    """Say what Apply did to an optimizer that has done `steps_done` steps."""
-    said = f"Learning rate was {_named(change.previous)}, now {_named(change.current)}."
+def applied(change: AppliedLR, steps_done: int, next_call: str) -> str:
+    """Say what Apply did to an optimizer that has done `steps_done` steps, and what to do next."""
+    said = changed_rate(change)
     if steps_done and not isinstance(change.current, float):
         said += (
             f" The optimizer has done {steps_done} steps; the schedule starts at its step 0 with "
             "the next one."
         )
-    return f"{said} Next, call model.fit(...)."
+    return f"{said} Now call {next_call}."
+
+
+def changed_rate(change: AppliedLR) -> str:
+    """Say which learning rate there was, and which there is now."""
+    return f"Learning rate was {_named(change.previous)}, now {_named(change.current)}."
 
 
 def undone(change: AppliedLR) -> str:

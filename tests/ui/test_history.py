@@ -1,0 +1,106 @@
+"""The history of a widget: every run stays, with its name, and can be saved and loaded."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from lrwidget import RangeTestResult
+from lrwidget.ui.views.tree import descendants
+from tests.ui.conftest import classes_of, marks_of, part
+
+
+@pytest.fixture
+def two_runs(finished, tmp_path, monkeypatch):
+    """A widget after two runs of different lengths, in an empty folder, with its list open."""
+    monkeypatch.chdir(tmp_path)
+    part(finished, "steps").children[0].value = "40"
+    finished.run(block=True)
+    part(finished, "history-toggle").value = True
+    return finished
+
+
+def rows(widget):
+    """The rows of the list, the newest run first."""
+    return [each for each in descendants(widget) if "lrw-past-run" in classes_of(each)]
+
+
+def control(row, name):
+    (found,) = [each for each in descendants(row) if f"lrw-{name}" in classes_of(each)]
+    return found
+
+
+def test_every_run_is_listed_with_its_settings_and_stays_in_python(two_runs):
+    assert [run.name for run in two_runs.history] == ["Run 1", "Run 2"]
+    assert two_runs.history[-1].result is two_runs.result
+    assert len(rows(two_runs)) == 2
+    newest, oldest = (control(row, "what").value for row in rows(two_runs))
+    assert f"{len(two_runs.history[1].result.lrs)} steps: suggested" in newest
+    assert f"{len(two_runs.history[0].result.lrs)} steps: suggested" in oldest
+
+
+def test_an_earlier_curve_is_hidden_shown_and_removed(two_runs):
+    earlier, first = marks_of(two_runs).earlier, two_runs.history[0].result
+    np.testing.assert_array_equal(earlier.x, first.lrs)
+    shown = rows(two_runs)[1].children[1]
+    shown.value = False
+    assert earlier.x.size == 0
+    shown.value = True
+    np.testing.assert_array_equal(earlier.x, first.lrs)
+    control(rows(two_runs)[1], "remove").click()
+    assert earlier.x.size == 0
+    assert [run.name for run in two_runs.history] == ["Run 2"]
+    assert control(rows(two_runs)[0], "remove").disabled
+
+
+def test_a_run_gets_a_name_that_no_other_has(two_runs):
+    name = rows(two_runs)[1].children[2]
+    name.value = "wide"
+    assert [run.name for run in two_runs.history] == ["wide", "Run 2"]
+    name.value = "Run 2"
+    assert name.value == "wide"
+    assert "Another run is called 'Run 2'" in part(two_runs, "answer").value
+
+
+def test_a_curve_is_saved_in_four_formats_and_no_file_is_replaced(two_runs, tmp_path):
+    newest = rows(two_runs)[0]
+    for kind in ("png", "svg", "csv", "json", "json"):
+        control(newest, f"save-{kind}").click()
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "range-test-run-2-2.json",
+        "range-test-run-2.csv",
+        "range-test-run-2.json",
+        "range-test-run-2.png",
+        "range-test-run-2.svg",
+    ]
+    assert part(two_runs, "answer").value == f"Saved range-test-run-2-2.json in {tmp_path}."
+    assert (tmp_path / "range-test-run-2.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "range-test-run-2.svg").read_text()
+    with (tmp_path / "range-test-run-2.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in table] == two_runs.result.losses.tolist()
+    saved = RangeTestResult.load(tmp_path / "range-test-run-2.json")
+    assert saved.losses.tolist() == two_runs.result.losses.tolist()
+
+
+def test_a_saved_run_is_loaded_into_another_widget(two_runs, make, tmp_path):
+    two_runs.history[0].result.save(tmp_path / "range-test-wide.json")
+    other = make()
+    part(other, "history-toggle").value = True
+    part(other, "load").value = "range-test-wide.json"
+    (run,) = other.history
+    assert run.name == "wide"
+    assert run.result.losses.tolist() == two_runs.history[0].result.losses.tolist()
+    np.testing.assert_array_equal(marks_of(other).earlier.x, run.result.lrs)
+    part(other, "load").value = "missing.json"
+    assert "missing.json" in part(other, "answer").value
+    assert len(other.history) == 1
+
+
+def test_old_runs_are_drawn_only_on_demand(finished):
+    for _ in range(6):
+        finished.run(block=True)
+    assert [run.is_shown for run in finished.history] == [False, *[True] * 6]
+    assert len(marks_of(finished).earlier.x) == 5
+    finished._state.show_run(1, True)
+    assert len(marks_of(finished).earlier.x) == 6
