@@ -15,6 +15,7 @@ from lrwidget.core.curve.reasons import Confidence
 from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.data.source import source_of
+from lrwidget.core.model.host import layers_of
 from lrwidget.core.model.learning_rate import optimizers_of, rate_value
 from lrwidget.core.range_test.growing_curve import Update
 from lrwidget.core.range_test.range_test import range_test
@@ -139,7 +140,7 @@ def find_lr(
 
 def needs_trials(model: keras.Model, suggestion: Suggestion) -> bool:
     """Return whether a curve does not decide: it is doubtful, or the model's curves mislead."""
-    misleads = any(isinstance(layer, _MISLEADING) for layer in model._flatten_layers())
+    misleads = any(isinstance(layer, _MISLEADING) for layer in layers_of(model))
     return misleads or not suggestion.reliable
 
 

@@ -14,9 +14,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.framework import graph_pb2, node_def_pb2
-from tensorflow.python.data.ops import dataset_ops
 
+from lrwidget.core.model.host import (
+    CACHE,
+    COPY,
+    SHUFFLE,
+    functions_of,
+    generators_among,
+    inputs_of,
+    is_in_memory,
+    python_function_of,
+    seeds_of_shuffle,
+    tensors_in,
+)
 from lrwidget.core.model.reach import kept_by, walk
 
 # Copying takes about 20 ms per megabyte.
@@ -43,12 +53,13 @@ def detached(dataset: tf.data.Dataset, seed: int) -> tf.data.Dataset:
     if not _keeps_state(dataset) or _bytes_held(dataset) > LARGEST_COPY:
         return dataset
     serialized = tf.raw_ops.DatasetToGraphV2(
-        input_dataset=dataset._variant_tensor, external_state_policy=_IGNORE_OTHER_STATE
+        input_dataset=tf.data.experimental.to_variant(dataset),
+        external_state_policy=_IGNORE_OTHER_STATE,
     )
-    graph = graph_pb2.GraphDef.FromString(serialized.numpy())
+    graph = tf.compat.v1.GraphDef.FromString(serialized.numpy())
     _renew_state(graph, seed)
     variant = tf.raw_ops.DatasetFromGraph(graph_def=graph.SerializeToString())
-    return dataset_ops._VariantDataset(variant, dataset.element_spec)
+    return tf.data.experimental.from_variant(variant, dataset.element_spec)
 
 
 def note_on(dataset: tf.data.Dataset) -> str | None:
@@ -68,22 +79,22 @@ def note_on(dataset: tf.data.Dataset) -> str | None:
 
 def _changed_by_reading(part: tf.data.Dataset) -> str | None:
     kind = type(part).__name__
-    if kind == "_ShuffleDataset" and part._reshuffle_each_iteration:
-        # Without any seed, the order is a new one each time in any case.
-        is_seeded = any(int(seed) for seed in (part._seed, part._seed2))
-        return "its shuffles continue from where the test left them" if is_seeded else None
-    if kind == "CacheDataset" and not part._filename.numpy():
+    # Without any seed, the order is a new one each time in any case.
+    if kind == SHUFFLE and any(seeds_of_shuffle(part) or ()):
+        return "its shuffles continue from where the test left them"
+    if kind == CACHE and is_in_memory(part):
         return "its cache may hold batches in the order of the test"
     return None
 
 
 def python_code_of(dataset: tf.data.Dataset) -> list[Any]:
     """Return the functions of a pipeline, and the generator functions that it reads from."""
-    functions = [each._func for part in _with_inputs(dataset) for each in part._functions()]
+    functions = [
+        python_function_of(each) for part in _with_inputs(dataset) for each in functions_of(part)
+    ]
     # `from_generator` keeps the user's generator in closures of TensorFlow's functions.
     held = walk(functions, _closed_over)
-    state = dataset_ops.DatasetV2._GeneratorState
-    return [*functions, *(each._generator for each in held if isinstance(each, state))]
+    return [*functions, *generators_among(held)]
 
 
 def _closed_over(value: Any) -> list[Any]:
@@ -97,20 +108,20 @@ def captured_variables(dataset: tf.data.Dataset) -> list[tf.Variable]:
     Examples are the seeds of an augmentation layer in `map` and the state of a
     tf.random.Generator.
     """
-    functions = [each for part in _with_inputs(dataset) for each in part._functions()]
+    functions = [each for part in _with_inputs(dataset) for each in functions_of(part)]
     found = [variable for each in functions for variable in each.function.graph.variables]
     return list({id(variable): variable for variable in found}.values())
 
 
 def _with_inputs(dataset: tf.data.Dataset) -> Iterator[tf.data.Dataset]:
     yield dataset
-    for source in dataset._inputs():
+    for source in inputs_of(dataset):
         yield from _with_inputs(source)
 
 
 def _keeps_state(dataset: tf.data.Dataset) -> bool:
     names = {type(part).__name__ for part in _with_inputs(dataset)}
-    return bool(names & {"_ShuffleDataset", "CacheDataset", "_VariantDataset"})
+    return bool(names & {SHUFFLE, CACHE, COPY})
 
 
 def _bytes_held(dataset: tf.data.Dataset) -> int:
@@ -118,7 +129,7 @@ def _bytes_held(dataset: tf.data.Dataset) -> int:
     tensors = [
         tensor
         for part in _with_inputs(dataset)
-        for held in (getattr(part, "_tensors", ()), *_captured(part))
+        for held in (tensors_in(part), *_captured(part))
         for tensor in held
         if tensor.dtype not in (tf.resource, tf.variant)
     ]
@@ -126,10 +137,10 @@ def _bytes_held(dataset: tf.data.Dataset) -> int:
 
 
 def _captured(part: tf.data.Dataset) -> list[list[tf.Tensor]]:
-    return [each.function.captured_inputs for each in part._functions()]
+    return [each.function.captured_inputs for each in functions_of(part)]
 
 
-def _renew_state(graph: graph_pb2.GraphDef, seed: int) -> None:
+def _renew_state(graph: tf.compat.v1.GraphDef, seed: int) -> None:
     constants = {node.name: node for node in graph.node if node.op == "Const"}
     for number, node in enumerate(list(graph.node)):
         prefix = f"lrwidget_{number}"
@@ -141,15 +152,15 @@ def _renew_state(graph: graph_pb2.GraphDef, seed: int) -> None:
             node.input[_CACHE_STATE] = _add(graph, prefix, "DummyMemoryCache")
 
 
-def _is_in_memory(file_name: node_def_pb2.NodeDef | None) -> bool:
+def _is_in_memory(file_name: tf.compat.v1.NodeDef | None) -> bool:
     return file_name is not None and list(file_name.attr["value"].tensor.string_val) == [b""]
 
 
-def _add(graph: graph_pb2.GraphDef, name: str, operation: str) -> str:
+def _add(graph: tf.compat.v1.GraphDef, name: str, operation: str) -> str:
     return graph.node.add(name=name, op=operation).name
 
 
-def _add_constant(graph: graph_pb2.GraphDef, name: str, value: int) -> str:
+def _add_constant(graph: tf.compat.v1.GraphDef, name: str, value: int) -> str:
     node = graph.node.add(name=name, op="Const")
     node.attr["dtype"].type = tf.int64.as_datatype_enum
     node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.int64))

@@ -6,13 +6,19 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.trainers.data_adapters import TFDatasetAdapter, array_slicing, data_adapter_utils
 
 from lrwidget.core.data.finite import NonFiniteBatches
 from lrwidget.core.data.misfit import refusals_named
 from lrwidget.core.data.python_data import PythonStream
 from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.data.source import ClassWeight, adapted_arrays, length_of, pass_starter
+from lrwidget.core.model.host import (
+    TFDatasetAdapter,
+    array_slicing,
+    arrays_of,
+    data_adapter_utils,
+    samples_of,
+)
 
 
 class ArrayBatches:
@@ -101,11 +107,11 @@ class Arrays:
     def __init__(self, arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> None:
         adapter = adapted_arrays(arrays, batch_size, class_weight)
         self.per_pass: int | None = adapter.num_batches
-        self._size, self._batch_size = int(adapter._num_samples), batch_size
+        self._size, self._batch_size = samples_of(adapter), batch_size
         self._backend = keras.backend.backend()
         with refusals_named():
             self._arrays = array_slicing.convert_to_sliceable(
-                adapter._inputs, target_backend=self._backend
+                arrays_of(adapter), target_backend=self._backend
             )
 
     def stream(self, seed: int, stop: StopFlag | None = None) -> ArrayBatches:  # noqa: ARG002

@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.trainers.data_adapters import data_adapter_utils
 
 from lrwidget.core.data.misfit import refusals_named
 from lrwidget.core.data.reader import Reader, StopFlag
+from lrwidget.core.model.host import data_adapter_utils
 from lrwidget.core.model.thread_state import KerasThreadState
 from lrwidget.errors import DataError
 

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 import keras
 import numpy as np
-from keras.src.trainers.data_adapters import array_slicing
 
 from lrwidget.core.checks import as_count, as_number, shown, takes
 from lrwidget.core.data.misfit import FORMS, refusals_named
 from lrwidget.core.data.reader import StopFlag
+from lrwidget.core.model.host import ArrayDataAdapter, array_slicing
 from lrwidget.errors import DataError
 
 ClassWeight = dict[int, float] | None
@@ -136,8 +136,6 @@ def adapted_arrays(arrays: tuple[Any, ...], batch_size: int, class_weight: Class
     Raises:
         DataError: `fit` would not take them, or they are empty.
     """
-    from keras.src.trainers.data_adapters import ArrayDataAdapter
-
     if len(arrays) not in (1, 2, 3):
         raise DataError(f"Got a tuple of {len(arrays)} parts. {FORMS}")
     with refusals_named():

@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.trainers.data_adapters import TFDatasetAdapter, array_slicing, data_adapter_utils
 
 from lrwidget.core.data.finite import NonFiniteBatches
 from lrwidget.core.data.misfit import refusals_named
@@ -17,6 +16,13 @@ from lrwidget.core.data.pipeline import captured_variables, detached, note_on
 from lrwidget.core.data.python_data import PythonStream
 from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.data.source import ClassWeight, adapted_arrays, length_of, pass_starter
+from lrwidget.core.model.host import (
+    TFDatasetAdapter,
+    array_slicing,
+    arrays_of,
+    data_adapter_utils,
+    samples_of,
+)
 from lrwidget.errors import DataError
 
 # Reading more batches again to look for NaN would take longer than the test.
@@ -144,11 +150,11 @@ class Arrays:
     def __init__(self, arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> None:
         adapter = adapted_arrays(arrays, batch_size, class_weight)
         self.per_pass: int | None = adapter.num_batches
-        self._size = int(adapter._num_samples)
+        self._size = samples_of(adapter)
         self._batch_size = batch_size
         with refusals_named():
             arrays = array_slicing.convert_to_sliceable(
-                adapter._inputs, target_backend="tensorflow"
+                arrays_of(adapter), target_backend="tensorflow"
             )
             arrays = keras.tree.map_structure(_as_tensor, arrays, none_is_leaf=False)
         self._arrays = keras.tree.lists_to_tuples(arrays)

@@ -9,6 +9,7 @@ import keras
 from lrwidget.core.engine.protocol import Engine
 from lrwidget.core.model.attributes import ModelAttributes
 from lrwidget.core.model.building import Built, UnbuiltLayers, build
+from lrwidget.core.model.host import compiled_parts_of
 from lrwidget.core.model.learning_rate import optimizers_of
 from lrwidget.core.model.values import is_tensorflow
 
@@ -72,8 +73,7 @@ def _parts_of_compile(model: keras.Model) -> list[Any]:
     """
     if is_tensorflow():
         return []
-    parts = (getattr(model, name, None) for name in ("_compile_loss", "_compile_metrics"))
-    return [part for part in parts if part is not None]
+    return compiled_parts_of(model)
 
 
 def _with_inner(optimizers: list[Any]) -> list[Any]:

@@ -18,6 +18,7 @@ from lrwidget.core.engine.logs import numbers_of
 from lrwidget.core.engine.protocol import SECONDS_PER_GROUP
 from lrwidget.core.model.building import Built
 from lrwidget.core.model.given_rate import FunctionRate
+from lrwidget.core.model.host import iterations_of
 from lrwidget.core.model.rate import Rate
 from lrwidget.errors import ModelError
 
@@ -74,7 +75,7 @@ class JaxSteps:
         self._seen = self._variables_seen(groups)
         leader = self.rate.leader
         self._gathered = (leader and leader.gradient_accumulation_steps) or 1
-        self._done = 0 if leader is None else int(keras.ops.convert_to_numpy(leader._iterations))
+        self._done = 0 if leader is None else int(keras.ops.convert_to_numpy(iterations_of(leader)))
         self._batches, self._steps_of_group = iter(batches), 1
 
     def finish(self) -> None:

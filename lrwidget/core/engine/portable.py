@@ -15,6 +15,7 @@ from lrwidget.core.engine.logs import numbers_of
 from lrwidget.core.engine.protocol import SECONDS_PER_GROUP
 from lrwidget.core.model.building import Built
 from lrwidget.core.model.given_rate import FunctionRate
+from lrwidget.core.model.host import iterations_of
 from lrwidget.core.model.rate import Rate
 from lrwidget.core.model.snapshot import state_variables
 from lrwidget.errors import ModelError
@@ -91,7 +92,7 @@ class PortableSteps:
         leader = self.rate.leader
         if leader is None or not leader.gradient_accumulation_steps:
             return True
-        done = int(keras.ops.convert_to_numpy(leader._iterations))
+        done = int(keras.ops.convert_to_numpy(iterations_of(leader)))
         return done % leader.gradient_accumulation_steps == 0
 
     def _one_batch(self, model: keras.Model) -> dict[str, float]:

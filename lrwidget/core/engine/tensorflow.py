@@ -18,6 +18,7 @@ from lrwidget.core.engine.logs import numbers_of
 from lrwidget.core.engine.protocol import SECONDS_PER_GROUP
 from lrwidget.core.model.building import Built
 from lrwidget.core.model.given_rate import FunctionRate
+from lrwidget.core.model.host import iterations_of, native_of
 from lrwidget.core.model.rate import Rate
 from lrwidget.core.model.snapshot import state_variables
 from lrwidget.errors import ModelError
@@ -259,7 +260,7 @@ class StepGroups:
             return logs
         accumulation = leader.gradient_accumulation_steps
         # Updates happen at multiples of the accumulation, whatever the optimizer's step count is.
-        rest = tf.cast(-leader._iterations.value % accumulation, tf.int32)
+        rest = tf.cast(-iterations_of(leader).value % accumulation, tf.int32)
 
         def one_batch(index: tf.Tensor, sums: Any) -> Any:
             more = step(iterator.get_next())
@@ -306,7 +307,7 @@ def _mean_over_replicas(value: Any, strategy: tf.distribute.Strategy) -> tf.Tens
 
 def _is_captured(variable: Any, captured: list[Any]) -> bool:
     """Return whether a graph captures a variable, on any device."""
-    native = getattr(variable, "_value", variable)
+    native = native_of(variable)
     on_devices = getattr(native, "values", [native])
     handles = [getattr(each, "handle", None) for each in on_devices]
     return any(handle is each for handle in handles if handle is not None for each in captured)

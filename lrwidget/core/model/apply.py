@@ -11,6 +11,7 @@ from lrwidget.core.checks import as_flag, as_rate
 from lrwidget.core.model.families import family_of, training_members
 from lrwidget.core.model.fit_guard import finish_left_fit
 from lrwidget.core.model.given_rate import VariableRate, check_kind, is_variable, variables_seen_by
+from lrwidget.core.model.host import iterations_of
 from lrwidget.core.model.learning_rate import (
     LearningRate,
     check_compiled,
@@ -147,7 +148,7 @@ def _placed(
     optimizer: keras.optimizers.Optimizer, schedule: Any, factor: float, restart: bool
 ) -> LearningRate:
     """Return the schedule, scaled, and started at the next step of the optimizer if `restart`."""
-    steps = int(keras.ops.convert_to_numpy(holder_of(optimizer)._iterations)) if restart else 0
+    steps = int(keras.ops.convert_to_numpy(iterations_of(holder_of(optimizer)))) if restart else 0
     return RestartedSchedule(schedule, steps, factor) if steps or factor != 1.0 else schedule
 
 

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import keras
 
+from lrwidget.core.model.host import SET_BY_TRACKING, layers_of
+
 
 class _Attribute(NamedTuple):
     value: Any
@@ -27,7 +29,7 @@ class ModelAttributes:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        layers = [layer for layer in model._flatten_layers() if not _is_of_keras(type(layer))]
+        layers = [layer for layer in layers_of(model) if not _is_of_keras(type(layer))]
         self._layers = layers
         self._was_built = [layer.built for layer in layers]
         self._before = [_attributes(layer) for layer in self._layers]
@@ -65,7 +67,7 @@ def python_objects_of(model: keras.Model) -> list[Any]:
     They are the values of the attributes of the model and its layers, the user's losses and
     metrics, and the step itself, which can reach globals and closures.
     """
-    own = [layer for layer in model._flatten_layers() if not _is_of_keras(type(layer))]
+    own = [layer for layer in layers_of(model) if not _is_of_keras(type(layer))]
     held = [vars(layer)[name] for layer in own for name in _names(layer)]
     losses = keras.tree.flatten(getattr(model, "loss", None))
     steps = getattr(model.train_step, "__func__", model.train_step), type(model).call
@@ -74,7 +76,7 @@ def python_objects_of(model: keras.Model) -> list[Any]:
 
 def _names(layer: keras.Layer) -> set[str]:
     names = vars(layer).keys() - _names_of_keras()
-    return {name for name in names if not name.startswith("_self_")}
+    return {name for name in names if not name.startswith(SET_BY_TRACKING)}
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from lrwidget.core.model.host import build_for, layers_of, tracker_in, tracker_of, with_tracker
 from lrwidget.core.model.strategy import scope_of
 
 
@@ -76,13 +77,13 @@ def _copies_of_containers(attributes: dict[str, Any]) -> dict[str, Any]:
     }
     copies = {name: copy.copy(value) for name, value in containers.items()}
     by_id = {id(containers[name]): copies[name] for name in containers}
-    tracker = copy.copy(attributes["_tracker"])
+    tracker = copy.copy(tracker_in(attributes))
     tracker.config = {
         name: (is_kind, by_id.get(id(stored), stored))
         for name, (is_kind, stored) in tracker.config.items()
     }
     tracker.stored_ids = {name: set(ids) for name, ids in tracker.stored_ids.items()}
-    return {**copies, "_tracker": tracker}
+    return with_tracker(copies, tracker)
 
 
 def build(model: keras.Model, batch_spec: Any) -> None:
@@ -95,7 +96,7 @@ def build(model: keras.Model, batch_spec: Any) -> None:
     with scope_of(model), suppress(Exception):
         # A model that cannot be called on its data, such as a GAN, is built when its training
         # step is traced. Tracing also reports the error of any other model.
-        model._symbolic_build(data_batch=_with_none(batch_spec))
+        build_for(model, _with_none(batch_spec))
 
 
 def _with_none(batch_spec: Any) -> Any:
@@ -115,7 +116,7 @@ class UnbuiltLayers:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        layers = [layer for layer in model._flatten_layers() if not layer.built]
+        layers = [layer for layer in layers_of(model) if not layer.built]
         self._before = [(layer, dict(vars(layer)), _contents(layer)) for layer in layers]
 
     def undo(self) -> None:
@@ -130,11 +131,11 @@ class UnbuiltLayers:
                 elif len(container) != len(content):
                     container.clear()
                     container.update(content)
-            layer._tracker.unlock()  # building locks it
+            tracker_of(layer).unlock()  # building locks it
 
 
 def _contents(layer: Any) -> list[tuple[Any, Any]]:
-    tracker = layer._tracker
+    tracker = tracker_of(layer)
     containers = [
         *(value for value in vars(layer).values() if isinstance(value, list | dict | set)),
         *(stored for _, stored in tracker.config.values()),

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from lrwidget.core.model.host import chooser_of
 from lrwidget.core.model.reach import attributes_of, in_reach, is_object_of_user
 from lrwidget.errors import ModelError
 
@@ -60,7 +61,9 @@ def leading_first(
     head: keras.optimizers.Optimizer, members: list[keras.optimizers.Optimizer]
 ) -> list[keras.optimizers.Optimizer]:
     """Return members of a MultiOptimizer with its default optimizer first."""
-    default = getattr(getattr(head, "_optimizer_map", None), "default_optimizer", None)
+    if not is_multi(head):
+        return members
+    default = getattr(chooser_of(head), "default_optimizer", None)
     return sorted(members, key=lambda each: each is not default)
 
 
@@ -73,7 +76,7 @@ def _members_of_multi(
             "This MultiOptimizer has not made its optimizers yet. Call "
             "`model.optimizer.build(model.trainable_variables)` first."
         )
-    choose = optimizer._optimizer_map
+    choose = chooser_of(optimizer)
     if hasattr(choose, "default_optimizer"):
         used = [choose(variable) for variable in model.trainable_variables]
         members = [each for each in members if any(each is other for other in used)] or members

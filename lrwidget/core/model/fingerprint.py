@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from lrwidget.core.model.host import MADE_BY_COMPILE, PASSED_BY_USER
 from lrwidget.core.model.reach import (
     PLAIN,
     attributes_of,
@@ -43,8 +44,6 @@ _WALKED_OF_KERAS = (
 _MOST_OBJECTS = 100_000
 _MOST_BYTES = 2**26
 """Comparing more than this takes longer than a trace: then fingerprints differ."""
-
-_OF_COMPILE = ("CompileLoss", "CompileMetrics", "MetricsList")
 
 
 class Fingerprint:
@@ -129,10 +128,10 @@ def _token_and_parts(value: Any) -> tuple[Token, list[tuple[Any, Any]] | None]:
         return _identity(value), None if is_of_library(value) else _parts_of_class(value)
     if isinstance(value, Iterator):
         return object(), None  # its next item is unknown
-    if type(value).__name__ in _OF_COMPILE and is_of_library(type(value)):
+    if type(value).__name__ in MADE_BY_COMPILE and is_of_library(type(value)):
         # The rest is created from these on the first call.
         attributes = attributes_of(value).items()
-        return _identity(value), [part for part in attributes if part[0].startswith("_user")]
+        return _identity(value), [part for part in attributes if part[0].startswith(PASSED_BY_USER)]
     if isinstance(value, _WALKED_OF_KERAS) or is_of_user(value):
         return _of_instance(value)
     return _identity(value), None

@@ -8,6 +8,7 @@ import keras
 
 from lrwidget.core.checks import shown, takes
 from lrwidget.core.model.families import family_of
+from lrwidget.core.model.host import iterations_of
 from lrwidget.core.model.learning_rate import holder_of, optimizers_of
 from lrwidget.core.model.rate import Rate, Reads
 from lrwidget.core.model.reach import in_reach, is_of_user
@@ -178,6 +179,6 @@ def _native_variables() -> tuple[type, ...]:
 def _accumulating(model: keras.Model, reads: Reads) -> keras.optimizers.Optimizer | None:
     """Return the optimizer that trains the model, preferably one that accumulates gradients."""
     members = [each for head in optimizers_of(model) for each in family_of(head)]
-    used = [each for each in members if reads(each._iterations) and holder_of(each) is each]
+    used = [each for each in members if reads(iterations_of(each)) and holder_of(each) is each]
     used.sort(key=lambda each: not each.gradient_accumulation_steps)
     return used[0] if used else None

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
+
+from lrwidget.core.model.host import iterations_of, native_of, rate_held_by
 
 
 def uses_since_now(rates: list[Any]) -> Callable[[], bool]:
@@ -22,7 +25,7 @@ def uses_since_now(rates: list[Any]) -> Callable[[], bool]:
 
 def _handles(rate: Any) -> list[Any]:
     variables = [rate]
-    if hasattr(rate, "_iterations"):
-        variables = [rate._iterations, rate._learning_rate]
-    natives = [getattr(each, "_value", each) for each in variables]
+    if isinstance(rate, keras.optimizers.Optimizer):
+        variables = [iterations_of(rate), rate_held_by(rate)]
+    natives = [native_of(each) for each in variables]
     return [each.handle for each in natives if hasattr(each, "handle")]

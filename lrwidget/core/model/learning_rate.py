@@ -12,6 +12,7 @@ import numpy as np
 
 from lrwidget.core.curve.purpose import OptimizerKind
 from lrwidget.core.model.families import family_of, known_to_train
+from lrwidget.core.model.host import hold_rate, iterations_of, rate_held_by
 from lrwidget.core.model.reach import in_reach, is_object_of_user, is_of_user
 from lrwidget.core.model.values import numpy_of
 from lrwidget.errors import ModelError
@@ -206,14 +207,14 @@ def get_learning_rate(optimizer: keras.optimizers.Optimizer) -> LearningRate:
     Returns:
         A keras.Variable for a constant, else the schedule or callable itself.
     """
-    return holder_of(optimizer)._learning_rate
+    return rate_held_by(holder_of(optimizer))
 
 
 def rate_value(optimizer: keras.optimizers.Optimizer) -> float:
     """Return the learning rate of an optimizer's next step."""
     rate = get_learning_rate(optimizer)
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        rate = rate(holder_of(optimizer)._iterations)
+        rate = rate(iterations_of(holder_of(optimizer)))
     elif callable(rate):
         rate = rate()
     return float(numpy_of(rate))
@@ -221,7 +222,7 @@ def rate_value(optimizer: keras.optimizers.Optimizer) -> float:
 
 def updates_of(optimizer: keras.optimizers.Optimizer) -> int:
     """Return how many training steps an optimizer has done."""
-    return int(numpy_of(holder_of(optimizer)._iterations))
+    return int(numpy_of(iterations_of(holder_of(optimizer))))
 
 
 def set_learning_rate(optimizer: keras.optimizers.Optimizer, new: LearningRate) -> None:
@@ -232,35 +233,8 @@ def set_learning_rate(optimizer: keras.optimizers.Optimizer, new: LearningRate) 
         new: A keras.Variable, a schedule or a callable.
     """
     holder = holder_of(optimizer)
-    old = holder._learning_rate
-    if new is old:
-        return
-    if isinstance(old, keras.Variable):
-        holder._untrack_variable(old)
-    holder._learning_rate = new
-    # On some backends the assignment has tracked it already.
-    is_tracked = any(variable is new for variable in holder._variables)
-    if isinstance(new, keras.Variable) and not is_tracked:
-        holder._track_variable(new)
-    _list_variables(holder, new)
-
-
-def _list_variables(holder: keras.optimizers.Optimizer, rate: LearningRate) -> None:
-    """Give an optimizer a new list of variables; the learning rate, if a variable, comes second.
-
-    Keras loads a saved optimizer by position, and `iterations` comes first. The list must be new,
-    because TensorFlow cannot export or checkpoint a list from which an item was removed.
-    """
-    first, *rest = (variable for variable in holder._variables if variable is not rate)
-    is_kept = isinstance(rate, keras.Variable)
-    # Without the tracker, as in an optimizer's constructor: it would wrap the list again.
-    tracker = vars(holder).pop("_tracker")
-    try:
-        holder._variables = [first, *([rate] if is_kept else []), *rest]
-    finally:
-        vars(holder)["_tracker"] = tracker
-    is_variable, _ = tracker.config["variables"]
-    tracker.config["variables"] = is_variable, holder._variables
+    if new is not rate_held_by(holder):
+        hold_rate(holder, new)
 
 
 def new_rate_variable(lr: float) -> keras.Variable:

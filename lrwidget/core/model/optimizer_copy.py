@@ -9,6 +9,7 @@ import keras
 
 from lrwidget.core.checks import shown
 from lrwidget.core.model.families import family_of, known_to_train, remember_training
+from lrwidget.core.model.host import every_variable_of, trained_by, without_schedule
 from lrwidget.core.model.learning_rate import get_learning_rate, holder_of, rate_value
 from lrwidget.core.model.strategy import scope_of
 from lrwidget.errors import ConfigError, ModelError
@@ -107,10 +108,8 @@ def _config_of(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     attributes = dict(vars(optimizer))
     if "inner_optimizer" in attributes:
         attributes["inner_optimizer"] = keras.optimizers.SGD()
-    if not isinstance(attributes.get("_learning_rate"), keras.Variable):
-        attributes["_learning_rate"] = None
     stand_in = object.__new__(type(optimizer))
-    vars(stand_in).update(attributes)
+    vars(stand_in).update(without_schedule(attributes))
     return stand_in.get_config()
 
 
@@ -128,7 +127,7 @@ def with_slots_of(
     if not old.built or not inner.built:
         return new
     with scope_of(model):
-        new.build(list(inner._trainable_variables))
+        new.build(trained_by(inner))
     values = slots_of(old)
     for key, variable in slots_of(new).items():
         known = values.get(key)
@@ -146,7 +145,7 @@ def slots_of(optimizer: keras.optimizers.Optimizer) -> dict[tuple[int, str, int]
     found = {}
     for level, each in enumerate(family_of(optimizer)):
         count: Counter[str] = Counter()
-        for variable in each._variables:
+        for variable in every_variable_of(each):
             count[variable.name] += 1
             if variable is not get_learning_rate(each):
                 found[level, variable.name, count[variable.name]] = variable

@@ -12,6 +12,7 @@ from lrwidget.core.model.families import (
     remember_training,
     training_members,
 )
+from lrwidget.core.model.host import iterations_of
 from lrwidget.core.model.learning_rate import (
     candidates_of,
     get_learning_rate,
@@ -91,7 +92,7 @@ class OptimizerRate(Rate):
         """Choose the optimizer whose learning rate the step reads; it must be only one."""
         reading = [each for each in self._members() if reads(self._rate_variable(each))]
         # A step may read a learning rate only to report it; a training optimizer counts steps.
-        reading = [each for each in reading if reads(each._iterations)] or reading
+        reading = [each for each in reading if reads(iterations_of(each))] or reading
         used = [
             (head, members)
             for head in self._heads

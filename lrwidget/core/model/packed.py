@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from lrwidget.core.model.families import family_of
+from lrwidget.core.model.host import compile_config_of, every_variable_of, layers_of
 from lrwidget.core.model.learning_rate import optimizers_of
 from lrwidget.core.model.optimizer_copy import made_from, recipe_of, slots_of, swapped
 from lrwidget.core.model.snapshot import state_variables
@@ -131,7 +132,9 @@ def _members(model: keras.Model) -> list[keras.optimizers.Optimizer]:
 
 def _state_without_optimizers(model: keras.Model) -> list[Any]:
     of_optimizers = {
-        id(variable) for each in _members(model) for variable in (*each.variables, *each._variables)
+        id(variable)
+        for each in _members(model)
+        for variable in (*each.variables, *every_variable_of(each))
     }
     return [each for each in state_variables(model) if id(each) not in of_optimizers]
 
@@ -147,7 +150,7 @@ def _file_of(model: keras.Model) -> bytes:
 @contextmanager
 def _constant_rate(model: keras.Model) -> Iterator[None]:
     """Let a model hold a copy of its optimizer that has a constant learning rate."""
-    old, compiled = getattr(model, "optimizer", None), getattr(model, "_compile_config", None)
+    old, compiled = getattr(model, "optimizer", None), compile_config_of(model)
     if old is None or compiled is None:
         yield
         return
@@ -166,10 +169,10 @@ def _constant_rate(model: keras.Model) -> Iterator[None]:
 def _classes_of(model: keras.Model) -> dict[str, Any]:
     """Return the user's classes and functions that a saved model may refer to, by name."""
     known = dict(keras.saving.get_custom_objects())
-    compiled = getattr(getattr(model, "_compile_config", None), "config", {})
+    compiled = getattr(compile_config_of(model), "config", {})
     losses = [compiled.get(name) for name in ("loss", "metrics", "weighted_metrics")]
     held = [
-        *model._flatten_layers(),
+        *layers_of(model),
         *model.metrics,
         *_members(model),
         *keras.tree.flatten(losses),

@@ -14,7 +14,13 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.backend.common import global_state
+
+from lrwidget.core.model.host import (
+    global_attribute,
+    operation_seed,
+    operation_seeds,
+    set_global_attribute,
+)
 
 _SEED_GENERATOR = "global_seed_generator"
 
@@ -59,17 +65,15 @@ def _parts() -> dict[str, _Part]:
         "python": (random.setstate, random.getstate()),
         "numpy": (np.random.set_state, np.random.get_state(legacy=False)),
     }
-    generator = global_state.get_global_attribute(_SEED_GENERATOR)
+    generator = global_attribute(_SEED_GENERATOR)
     if generator is not None:
         state = np.array(keras.ops.convert_to_numpy(generator.state))
         parts["keras"] = generator.state.assign, state
     if keras.backend.backend() == "tensorflow":
-        from tensorflow.python.eager import context
-
         # After tf.random.set_seed, TensorFlow draws the seeds of later operations from here.
-        operation_seeds = getattr(context.context(), "_rng", None)
-        if operation_seeds is not None:
-            parts["tensorflow"] = operation_seeds.setstate, operation_seeds.getstate()
+        seeds = operation_seeds()
+        if seeds is not None:
+            parts["tensorflow"] = seeds.setstate, seeds.getstate()
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_rng_state"):
         # A DataLoader draws its seeds from here.
@@ -103,8 +107,8 @@ def set_random_values(values: dict[str, Any]) -> None:
 
     The seeds that TensorFlow draws for operations without one stay as they are.
     """
-    if "keras" in values and global_state.get_global_attribute(_SEED_GENERATOR) is None:
-        global_state.set_global_attribute(_SEED_GENERATOR, keras.random.SeedGenerator(0))
+    if "keras" in values and global_attribute(_SEED_GENERATOR) is None:
+        set_global_attribute(_SEED_GENERATOR, keras.random.SeedGenerator(0))
     parts = _parts()
     for name, value in values.items():
         if name in parts:
@@ -120,13 +124,13 @@ def own_seed_generator(model: keras.Model) -> Iterator[None]:
     Args:
         model: The model of the test; call this in the scope of its strategy.
     """
-    original = global_state.get_global_attribute(_SEED_GENERATOR)
+    original = global_attribute(_SEED_GENERATOR)
     clones = _clones.setdefault(model, _Clones())
-    global_state.set_global_attribute(_SEED_GENERATOR, _clone_of(original, clones))
+    set_global_attribute(_SEED_GENERATOR, _clone_of(original, clones))
     try:
         yield
     finally:
-        global_state.set_global_attribute(_SEED_GENERATOR, original)
+        set_global_attribute(_SEED_GENERATOR, original)
 
 
 def _clone_of(original: Any, clones: _Clones) -> Any:
@@ -158,13 +162,6 @@ def own_operation_seeds() -> Iterator[None]:
     hidden counter for each pair of global and operation seed. With another global seed, the
     counters of the user's operations do not change.
     """
-    from tensorflow.python.eager import context
-
-    eager = context.context()
-    seed, generator = eager._seed, getattr(eager, "_rng", None)
-    eager._seed = random.SystemRandom().getrandbits(31)
-    eager._rng = random.Random(eager._seed)
-    try:
+    seed = random.SystemRandom().getrandbits(31)
+    with operation_seed(seed, random.Random(seed)):
         yield
-    finally:
-        eager._seed, eager._rng = seed, generator

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from lrwidget.core.model.host import BOOKKEEPING, SET_BY_TRACKING
+
 Part = tuple[Any, Any]  # the key of a part, such as its name, and the part
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -21,39 +23,6 @@ PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _LIBRARIES = frozenset(
     {"keras", "tensorflow", "numpy", "ml_dtypes", "jax", "jaxlib", "torch", "absl", "lrwidget"}
 ) | frozenset(sys.stdlib_module_names - {"__main__"})
-
-# Attributes that Keras and TensorFlow set while a model is called, trained or saved.
-_BOOKKEEPING = frozenset(
-    {
-        "_tracker",
-        "_inbound_nodes",
-        "_outbound_nodes",
-        "_operations",
-        "_operations_by_depth",
-        "_nodes",
-        "_nodes_by_depth",
-        "_call_signature",
-        "_losses",
-        "_loss_ids",
-        "_lock",
-        "_called",
-        "_tracked",
-        "_auto_config",
-        "_compile_config",
-        "_compiled_trainable_state",
-        "_distribute_strategy",
-        "_distribution_strategy",
-        "_initial_epoch",
-        "_eval_epoch_iterator",
-        "history",
-        "stop_evaluating",
-        "stop_predicting",
-        "stop_training",
-        "train_function",
-        "test_function",
-        "predict_function",
-    }
-)
 
 
 def is_of_library(kind: Any) -> bool:
@@ -75,7 +44,7 @@ def attributes_of(value: Any) -> dict[str, Any]:
     return {
         name: held
         for name, held in sorted(_all_attributes(value), key=_name_of)
-        if name not in _BOOKKEEPING and not name.startswith("_self_") and not _is_ours(held)
+        if name not in BOOKKEEPING and not name.startswith(SET_BY_TRACKING) and not _is_ours(held)
     }
 
 

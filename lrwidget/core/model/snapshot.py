@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from lrwidget.core.model.building import build
+from lrwidget.core.model.host import layers_of, native_of
 from lrwidget.core.model.learning_rate import members_of_type, optimizers_of
 from lrwidget.core.model.memory import available_memory, check_memory
 from lrwidget.core.model.random_state import RandomState
@@ -136,7 +137,7 @@ def _name(variable: Variable) -> str:
 
 def _native(variable: Variable) -> Any:
     """Return the variable of the backend."""
-    return getattr(variable, "_value", variable)
+    return native_of(variable)
 
 
 def _value(variable: Variable) -> Any:
@@ -166,7 +167,7 @@ def state_variables(model: keras.Model) -> list[Variable]:
     of its attributes holds (slots, iterations, learning rate, loss scale), and from TensorFlow
     variables and generators among the attributes.
     """
-    attributes = [value for layer in model._flatten_layers() for value in vars(layer).values()]
+    attributes = [value for layer in layers_of(model) for value in vars(layer).values()]
     found = [
         *model.variables,
         *members_of_type(attributes, keras.Variable),

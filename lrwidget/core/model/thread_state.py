@@ -4,7 +4,7 @@ Keras keeps its global seed generator, dtype policy and custom objects per threa
 model would behave differently in a worker thread.
 """
 
-from keras.src.backend.common import global_state
+from lrwidget.core.model.host import thread_settings
 
 # The place in a model that this thread is building right now.
 _SCOPES = ("name_scope_stack", "remat_scope_stack")
@@ -14,9 +14,9 @@ class KerasThreadState:
     """Keras' global state of the thread that creates this object."""
 
     def __init__(self) -> None:
-        state = vars(global_state.GLOBAL_STATE_TRACKER)
+        state = thread_settings()
         self._state = {name: value for name, value in state.items() if name not in _SCOPES}
 
     def enter(self) -> None:
         """Share the same state objects with the calling thread."""
-        vars(global_state.GLOBAL_STATE_TRACKER).update(self._state)
+        thread_settings().update(self._state)

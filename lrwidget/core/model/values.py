@@ -5,13 +5,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from lrwidget.core.model.host import native_of
+
 
 def numpy_of(variable: Any) -> Any:
     """Return the value of a variable or tensor as a numpy array.
 
     `keras.ops.convert_to_numpy` fails for a single bfloat16 number on TensorFlow (seen with 2.21).
     """
-    value = getattr(variable, "_value", variable)
+    value = native_of(variable)
     numpy = getattr(value, "numpy", None)
     return np.asarray(numpy() if numpy and is_tensorflow() else keras.ops.convert_to_numpy(value))
 

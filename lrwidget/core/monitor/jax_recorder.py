@@ -17,6 +17,7 @@ from keras import ops
 
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.model.families import family_of
+from lrwidget.core.model.host import MAKE_FUNCTION
 from lrwidget.core.model.train_step import AttributeOverride, Step, WrappedAttribute
 from lrwidget.core.monitor.own_loss import (
     as_number,
@@ -81,7 +82,7 @@ class JaxRecorder(Recorder):
 
             return make_recording
 
-        return [WrappedAttribute(self.model(), "_make_function", wrap)]
+        return [WrappedAttribute(self.model(), MAKE_FUNCTION, wrap)]
 
     def _recording(self, step: Step) -> Step:
         def recording(state: State, data: Any) -> tuple[Any, State]:
@@ -106,7 +107,7 @@ def _check(model: keras.Model, rates: list[Any]) -> None:
             "LRMonitor cannot record the steps of Keras' NNX mode. Start Python with the "
             "environment variable KERAS_NNX_ENABLED=false."
         )
-    if not hasattr(model, "_make_function"):
+    if not hasattr(model, MAKE_FUNCTION):
         raise ModelError(
             "LRMonitor on the JAX backend needs Keras 3.8 or newer; this is "
             f"{keras.__version__}. pip install --upgrade keras"

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from lrwidget.core.model.host import iterations_of, rate_held_by
 from lrwidget.core.model.restarted import RestartedSchedule, users_schedule
 
 
@@ -31,12 +32,13 @@ class ScheduleEnd(NamedTuple):
         """
         ends = []
         for optimizer in rates:
-            rate = getattr(optimizer, "_learning_rate", None)
+            is_optimizer = isinstance(optimizer, keras.optimizers.Optimizer)
+            rate = rate_held_by(optimizer) if is_optimizer else None
             schedule = users_schedule(rate)
             length = _length_of(schedule)
             if length is not None:
                 start = rate.start if isinstance(rate, RestartedSchedule) else 0
-                done = int(ops.convert_to_numpy(optimizer._iterations))
+                done = int(ops.convert_to_numpy(iterations_of(optimizer)))
                 ends.append(cls(schedule, length, recorded + start + length - done))
         return min(ends, key=lambda end: end.recorded, default=None)
 

@@ -12,6 +12,7 @@ from lrwidget.core.curve.purpose import OptimizerKind
 from lrwidget.core.data.python_state import PythonState
 from lrwidget.core.model.attributes import ModelAttributes, python_objects_of
 from lrwidget.core.model.fit_guard import FitCall, FitGuard
+from lrwidget.core.model.host import forget_jax_state, iterations_of
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.learning_rate import (
     optimizer_kind,
@@ -137,7 +138,7 @@ class RangeTestInFit:
         if leader is None or gathered == 1:
             return True
         _attach_state(self._model)
-        return int(numpy_of(leader._iterations)) % gathered == 0
+        return int(numpy_of(iterations_of(leader))) % gathered == 0
 
     def _gathered(self) -> int:
         """Return the number of batches whose gradients make one update."""
@@ -255,7 +256,7 @@ def _attach_state(model: keras.Model) -> None:
 def _forget_detached_state(model: keras.Model) -> None:
     """Keep Keras on JAX from overwriting the variables with the state of the last step."""
     if keras.backend.backend() == "jax":
-        model._jax_state, model._jax_state_synced = None, True
+        forget_jax_state(model)
 
 
 def _skip_final_average(optimizer: keras.optimizers.Optimizer) -> None:
@@ -271,7 +272,7 @@ def _skip_final_average(optimizer: keras.optimizers.Optimizer) -> None:
 def _variables_to_compare(model: keras.Model) -> list[keras.Variable]:
     """Return small variables that change in every kind of training."""
     weights = [each for each in model.trainable_variables if math.prod(each.shape) <= _SMALL]
-    return [*(each._iterations for each in optimizers_of(model)), *weights[-1:]]
+    return [*(iterations_of(each) for each in optimizers_of(model)), *weights[-1:]]
 
 
 def _bytes_of(variables: list[keras.Variable]) -> list[bytes]:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from lrwidget.core.checks import check_order
+from lrwidget.core.model.host import iterations_of
 from lrwidget.core.model.learning_rate import holder_of, optimizer_of
 from lrwidget.core.model.train_step import (
     AttributeOverride,
@@ -155,7 +156,7 @@ class _MovedMomentum(StepExtension):
 
         def apply(*args: Any, **kwargs: Any) -> Any:
             # Not `iterations`: a schedule counts batches, also where gradients are accumulated.
-            now = self.curve(optimizer._iterations)
+            now = self.curve(iterations_of(optimizer))
             if momentum is None:
                 vars(optimizer)[self.name] = float(now)
             else:
