@@ -24,7 +24,7 @@ from lrwidget.errors import ConfigError, ModelError
 from lrwidget.ui.plan.plan import Plan
 from lrwidget.ui.state.drawn_curve import Curve, Measured
 from lrwidget.ui.state.history import SHOWN, PastRun
-from lrwidget.ui.state.notices import Notices
+from lrwidget.ui.state.notices import Notice, Notices
 from lrwidget.ui.state.outcome import Outcome
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import Verdict
@@ -96,6 +96,8 @@ class WidgetState(Notices):
         self._steps_per_second = 0.0
         self.steps_of_test = 0  # of the last test, with its probe
         self._suggested = Suggested()
+        self._wanted = "loss"  # the curve that a person has chosen
+        self._asked_about: float | None = None  # the pick that Apply has questioned
 
     @classmethod
     def of(cls, config: RangeTestConfig, smoothing: float) -> "WidgetState":
@@ -193,7 +195,7 @@ class WidgetState(Notices):
     def set_show(self, name: str) -> None:
         """Display the measured curve called `name`."""
         with self.changing():
-            self.show = name
+            self.show = self._wanted = name
             self._redraw()
 
     def begin(self, config: RangeTestConfig) -> None:
@@ -288,6 +290,14 @@ class WidgetState(Notices):
             self._say(sentence)
             self.status = status
 
+    def fail_test(self, error: BaseException) -> None:
+        """Show that the running test failed with `error`, which its model or its data raised."""
+        with self.changing():
+            self.fail(error)
+            if len(self.measured):
+                said = text.failed_after(error, len(self.measured))
+                self.notice = Notice(text.plain(said), is_error=True)
+
     def fail(self, error: BaseException) -> None:
         """Show that the test failed with `error`."""
         with self.changing():
@@ -301,6 +311,20 @@ class WidgetState(Notices):
             self.pick_is_applied = False
             self._accept()
             self._say_pick(lr)
+
+    def questions_pick(self) -> bool:
+        """Return whether Apply must ask first, because the curve speaks against the pick.
+
+        True only once per pick.
+        """
+        lr, lrs = self.picked_lr, self.measured.lrs
+        if lr is None or lr == self._asked_about or not len(lrs):
+            return False
+        doubt = text.doubt_about_pick(lr, lrs[0], lrs[-1], self.zones.breaks_from)
+        if doubt:
+            self._asked_about = lr
+            self._say(f"{doubt} {text.ASK_TO_APPLY}", is_about_pick=True)
+        return bool(doubt)
 
     def set_plan(self, **values: Any) -> None:
         """Change how the pick is used; see `Plan.changed`."""
@@ -443,8 +467,9 @@ class WidgetState(Notices):
 
     def _measure(self, measured: Measured) -> None:
         self.measured = measured
-        if len(measured) and self.show not in measured.series:
-            self.show = "loss"
+        if len(measured):
+            # The chosen curve may come later than the loss, such as a validation loss.
+            self.show = self._wanted if self._wanted in measured.series else "loss"
         self._redraw()
 
     def _redraw(self) -> None:
