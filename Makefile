@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8888
 BIN = $(VENV)/bin
+OLDEST = $(VENV)-oldest
 NOTEBOOK ?= notebooks/quickstart.ipynb
 # tests/conftest.py says which tests stay together.
 PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
@@ -13,7 +14,7 @@ PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
 LAB_FLAGS = --port=$(PORT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-torch lint format pictures binder-check clean
+.PHONY: help demo test test-oldest test-torch lint format pictures binder-check clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -24,6 +25,9 @@ demo: $(VENV)/.demo ## open the quickstart in JupyterLab (PORT=8888, BROWSER=no 
 test: $(VENV)/.test $(VENV)/.chromium lint ## run all checks and tests
 	$(BIN)/python -m pytest $(or $(PYTEST_FLAGS),$(PARALLEL))
 	$(if $(PYTEST_FLAGS),,KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL) tests/backends)
+
+test-oldest: $(OLDEST)/.ready ## run the tests on the oldest of every dependency (PYTHON=python3.11)
+	$(OLDEST)/bin/python -m pytest -W ignore::DeprecationWarning $(or $(PYTEST_FLAGS),$(PARALLEL) --ignore=tests/browser --ignore=notebooks)
 
 test-torch: $(VENV)/.torch ## run the tests of all backends on PyTorch
 	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/backends
@@ -48,7 +52,7 @@ binder-check: ## run the quickstart in an environment made from binder/requireme
 	build/binder/bin/jupyter nbconvert --execute --to notebook --stdout notebooks/quickstart.ipynb > build/binder/quickstart.ipynb
 
 clean: ## delete the environment and everything built
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(OLDEST) build dist
 
 # Debian ships Python without venv; where that shows, root can mend it.
 $(BIN)/python:
@@ -66,6 +70,13 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+# uv can choose the oldest versions that pyproject.toml allows; pip cannot.
+$(OLDEST)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable '.[test-oldest]'
 	@touch $@
 
 $(VENV)/.torch: $(VENV)/.test

@@ -27,6 +27,10 @@ _REMEDIES = {
         "text as a tensor: `tf.constant(texts)`."
     ),
     "array-like": "Lists of numbers must be arrays: `np.array(values)`.",
+    # Keras 3.7 says so.
+    "'float' object has no attribute 'shape'": (
+        "Lists of numbers must be arrays: `np.array(values)`."
+    ),
     "at least rank 1": (
         "Every part of a batch must be an array with one row for each sample; lists of numbers "
         "must be arrays: `np.array(values)`."

@@ -68,11 +68,13 @@ class ArrayBatches:
 def for_backend(batch: Any) -> Any:
     """Return a batch in the form in which Keras passes it to a step on this backend."""
     if keras.backend.backend() == "torch":
-        return keras.tree.map_structure(_as_torch, batch, none_is_leaf=False)
+        return keras.tree.map_structure(_as_torch, batch)
     return next(data_adapter_utils.get_jax_iterator([batch]))
 
 
 def _as_torch(values: Any) -> Any:
+    if values is None:
+        return None
     if data_adapter_utils.is_scipy_sparse(values):
         values = values.todense()
     return keras.ops.convert_to_tensor(values)
@@ -124,12 +126,12 @@ class Arrays:
             for start in range(0, self._size, self._batch_size):
                 rows = order[start : start + self._batch_size]
                 yield keras.tree.map_structure(
-                    lambda array, rows=rows: self._rows(array, rows),
-                    self._arrays,
-                    none_is_leaf=False,
+                    lambda array, rows=rows: self._rows(array, rows), self._arrays
                 )
 
     def _rows(self, array: Any, rows: Any) -> Any:
+        if array is None:
+            return None
         part = array[rows]
         is_torch = self._backend == "torch"
         convert = array.convert_to_torch_compatible if is_torch else array.convert_to_jax_compatible

@@ -140,9 +140,7 @@ class PythonStream:
             batch = (batch,)
         if not keras.tree.flatten(batch):
             raise DataError("A batch holds no array. Make every batch (x,), (x, y) or a dict.")
-        batch = keras.tree.lists_to_tuples(
-            keras.tree.map_structure(_as_array, batch, none_is_leaf=False)
-        )
+        batch = keras.tree.lists_to_tuples(keras.tree.map_structure(_as_array, batch))
         if self._class_weight is None:
             return batch
         if not isinstance(batch, tuple) or len(batch) != 2:

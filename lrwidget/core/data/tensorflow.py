@@ -156,7 +156,7 @@ class Arrays:
             arrays = array_slicing.convert_to_sliceable(
                 arrays_of(adapter), target_backend="tensorflow"
             )
-            arrays = keras.tree.map_structure(_as_tensor, arrays, none_is_leaf=False)
+            arrays = keras.tree.map_structure(_as_tensor, arrays)
         self._arrays = keras.tree.lists_to_tuples(arrays)
         # Tracing the functions of a dataset takes as long as a hundred steps.
         self._last: tuple[int, Any] = (0, None)
@@ -190,8 +190,8 @@ class Arrays:
 
 
 def _as_tensor(array: Any) -> Any:
-    is_composite = isinstance(array, tf.RaggedTensor | tf.SparseTensor)
-    return array if is_composite else tf.convert_to_tensor(array)
+    is_kept = array is None or isinstance(array, tf.RaggedTensor | tf.SparseTensor)
+    return array if is_kept else tf.convert_to_tensor(array)
 
 
 def _rows(array: Any, rows: tf.Tensor) -> Any:
