@@ -92,7 +92,8 @@ class LRFinderWidget(Applying, VBox):
         smoothing: How strongly the displayed curve is smoothed, in [0, 1).
         mode: "exponential" for equal ratios, "linear" for equal differences.
         batch_size: Samples in a batch, for data given as arrays.
-        stop_factor: The test ends when the loss has risen by this many times its fall.
+        stop_factor: The test ends when the loss has risen above its best by this many thirds of
+            its fall; None never ends it.
         sweeps: Passes over the range, each from the same start.
         seed: Seed for the order of data given as arrays; None draws one.
         validation_data: Data in any of these forms. Its loss is measured about twenty times in a
