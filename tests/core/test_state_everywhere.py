@@ -449,6 +449,21 @@ SETTINGS = {
 }
 
 
+def test_operations_of_tensorflow_that_a_data_function_runs_draw_as_without_the_test():
+    def noisy():
+        for start in range(0, SAMPLES, 8):
+            noise = tf.random.normal((8, features().shape[1]))
+            yield features()[start : start + 8] + noise, labels()[start : start + 8]
+
+    def drawn(seed, tested):
+        tf.random.set_seed(seed)
+        if tested:
+            lrwidget.range_test(compiled(), noisy, steps=9, max_lr=1e-3)
+        return np.concatenate([x for x, _ in noisy()])
+
+    np.testing.assert_array_equal(drawn(21, tested=True), drawn(21, tested=False))
+
+
 def test_what_a_data_function_notes_down_stays():
     starts = []
 
