@@ -27,7 +27,7 @@ test: $(VENV)/.test $(VENV)/.chromium lint ## run all checks and tests
 	$(if $(PYTEST_FLAGS),,KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL) tests/backends)
 
 test-oldest: $(OLDEST)/.ready ## run the tests on the oldest of every dependency (PYTHON=python3.11)
-	$(OLDEST)/bin/python -m pytest -W ignore::DeprecationWarning $(or $(PYTEST_FLAGS),$(PARALLEL) --ignore=tests/browser --ignore=notebooks)
+	$(OLDEST)/bin/python -m pytest -W ignore::DeprecationWarning --doctest-ignore-import-errors $(or $(PYTEST_FLAGS),$(PARALLEL) --ignore=tests/browser --ignore=notebooks)
 
 test-torch: $(VENV)/.torch ## run the tests of all backends on PyTorch
 	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/backends

@@ -1,5 +1,7 @@
 """The settings of a range test: plain values, or an error that names the setting."""
 
+import dataclasses
+import inspect
 import json
 import math
 from dataclasses import replace
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 import lrwidget
-from lrwidget.core.range_test.settings import RangeTestConfig
+from lrwidget.core.range_test.settings import RangeTestConfig, RangeTestSettings, SettingsOfSweeps
 from lrwidget.errors import ConfigError
 from tests.core.battery import batches, compiled
 
@@ -91,3 +93,15 @@ def test_a_linear_ladder_that_skips_decades_is_a_warning_with_two_remedies():
 def test_settings_changed_later_are_checked_too():
     with pytest.raises(ConfigError, match="`sweeps`"):
         replace(RangeTestConfig(), sweeps=2**31)
+
+
+def test_the_typed_settings_are_the_keywords_of_range_test_and_of_its_config():
+    keywords = [
+        name
+        for name, each in inspect.signature(lrwidget.range_test).parameters.items()
+        if each.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    assert RangeTestSettings.__optional_keys__ == set(keywords)
+    fields = {each.name for each in dataclasses.fields(RangeTestConfig)}
+    limits = {"min_lr", "max_lr", "probes_min", "probes_max"}
+    assert SettingsOfSweeps.__optional_keys__ == fields - limits

@@ -5,9 +5,10 @@ import csv
 import numpy as np
 import pytest
 
-from lrwidget import RangeTestResult
+from lrwidget import LRWidgetError, RangeTestResult
+from lrwidget.core.model.learning_rate import rate_value
 from lrwidget.ui.views.tree import descendants
-from tests.ui.conftest import classes_of, marks_of, part
+from tests.ui.conftest import classes_of, marks_of, part, slow_batches
 
 
 @pytest.fixture
@@ -104,3 +105,31 @@ def test_old_runs_are_drawn_only_on_demand(finished):
     assert len(marks_of(finished).earlier.x) == 5
     finished._state.show_run(1, True)
     assert len(marks_of(finished).earlier.x) == 6
+
+
+def test_a_new_widget_of_the_model_takes_over_from_the_older_one(finished, make, model):
+    assert part(finished, "older").layout.display == "none"
+    finished.pick(1e-2)
+    finished.apply()
+    first = finished.history[0].result
+    newer = make()
+    assert part(newer, "older").layout.display == "flex"
+    part(newer, "take-over").click()
+    assert part(newer, "older").layout.display == "none"
+    assert newer.history[0].result is first
+    assert newer.picked_lr == 1e-2
+    with pytest.raises(LRWidgetError, match="closed"):
+        finished.run()
+    newer.undo()
+    assert rate_value(model.optimizer) == pytest.approx(1e-3)
+
+
+def test_a_widget_whose_test_runs_is_not_taken_over(make):
+    older = make(slow_batches(), steps=400)
+    older.run()
+    newer = make()
+    part(newer, "take-over").click()
+    assert "A test of the older widget is running" in part(newer, "status").value
+    assert older.status == "running"
+    older.stop()
+    older.wait()

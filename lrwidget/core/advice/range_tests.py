@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import keras
 
@@ -18,6 +18,7 @@ from lrwidget.core.model.optimizer_copy import fresh_copy, swapped, with_slots_o
 from lrwidget.core.model.reserve import check_free
 from lrwidget.core.range_test.range_test import range_test
 from lrwidget.core.range_test.result import RangeTestResult
+from lrwidget.core.range_test.settings import RangeTestSettings
 from lrwidget.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -106,7 +107,9 @@ class RangeTests(Mapping[str, RangeTestResult]):
         return f"RangeTests({found})"
 
 
-def range_tests(model: keras.Model, data: Any, variants: Any, **settings: Any) -> RangeTests:
+def range_tests(
+    model: keras.Model, data: Any, variants: Any, **settings: Unpack[RangeTestSettings]
+) -> RangeTests:
     """Run one range test for each of several ways to train a model, from the same start.
 
     Args:
@@ -141,7 +144,7 @@ def range_tests(model: keras.Model, data: Any, variants: Any, **settings: Any) -
     optimizers = [_optimizer_for(variant, present, model) for variant in found]
     results = {}
     for variant, optimizer in zip(found, optimizers, strict=True):
-        own = dict(settings)
+        own: RangeTestSettings = {**settings}
         if variant.batch_size is not None:
             own["batch_size"] = variant.batch_size
         if chosen is not None:

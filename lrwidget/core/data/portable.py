@@ -19,6 +19,7 @@ from lrwidget.core.model.host import (
     data_adapter_utils,
     samples_of,
 )
+from lrwidget.core.model.values import Variable
 
 
 class ArrayBatches:
@@ -104,7 +105,7 @@ class Arrays:
 
     is_one_shot = False
     notes: tuple[str, ...] = ()
-    variables: list[Any] = []  # noqa: RUF012
+    variables: list[Variable] = []  # noqa: RUF012
 
     def __init__(self, arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> None:
         adapter = adapted_arrays(arrays, batch_size, class_weight)
@@ -142,7 +143,7 @@ class PythonData:
     """A PyDataset, a DataLoader, a generator, a generator function or any iterable of batches."""
 
     notes: tuple[str, ...] = ()
-    variables: list[Any] = []  # noqa: RUF012
+    variables: list[Variable] = []  # noqa: RUF012
 
     def __init__(self, data: Any, class_weight: ClassWeight) -> None:
         self._new_pass, self._class_weight = pass_starter(data), class_weight

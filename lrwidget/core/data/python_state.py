@@ -26,6 +26,7 @@ from lrwidget.core.model.reach import (
     parts_of_callable,
     walk,
 )
+from lrwidget.core.model.values import Variable
 
 _LARGEST_SMALL_ARRAY = 2**20
 _MOST_OBJECTS = 100_000
@@ -52,7 +53,7 @@ class PythonState:
 
     def __init__(self, roots: Iterable[Any], alone: bool = True) -> None:
         roots = list(roots)
-        self.variables: list[Any] = []
+        self.variables: list[Variable] = []
         self._undo: list[Callable[[], None]] = []
         self._alone = alone
         self._copies_all = any(_shuffles_between_epochs(each) for each in roots)

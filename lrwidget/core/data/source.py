@@ -17,6 +17,7 @@ from lrwidget.core.checks import as_count, as_number, shown, takes
 from lrwidget.core.data.misfit import FORMS, refusals_named
 from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.model.host import ArrayDataAdapter, array_slicing
+from lrwidget.core.model.values import Variable
 from lrwidget.errors import DataError
 
 ClassWeight = dict[int, float] | None
@@ -61,7 +62,7 @@ class Source(Protocol):
 
     per_pass: int | None
     is_one_shot: bool
-    variables: list[Any]
+    variables: list[Variable]
     notes: tuple[str, ...]
 
     def stream(self, seed: int, stop: StopFlag | None = None) -> Batches:

@@ -19,7 +19,7 @@ from lrwidget.core.model.reserve import reserved
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.model.snapshot import Snapshot, state_variables
 from lrwidget.core.model.strategy import scope_of
-from lrwidget.core.model.values import is_tensorflow
+from lrwidget.core.model.values import Variable, is_tensorflow
 
 
 class Training:
@@ -133,7 +133,7 @@ class Borrowed:
             self.restore()
             self._has_trained = False
 
-    def _drop(self, variables: list[Any]) -> None:
+    def _drop(self, variables: list[Variable]) -> None:
         """Restore everything, and save some variables no longer."""
         self.restore()
         self._snapshot.exclude(variables)
@@ -154,7 +154,7 @@ class Borrowed:
 def borrowed(
     model: keras.Model,
     data: Iterable[Any],
-    variables: Iterable[Any] = (),
+    variables: Iterable[Variable] = (),
     *,
     alone: bool = True,
     on_reserved: Callable[[], object] = lambda: None,

@@ -20,6 +20,7 @@ from lrwidget.core.model.building import Built
 from lrwidget.core.model.given_rate import FunctionRate
 from lrwidget.core.model.host import iterations_of
 from lrwidget.core.model.rate import Rate
+from lrwidget.core.model.values import Variable
 from lrwidget.errors import ModelError
 
 Trained = tuple[list[Any], list[Any], list[Any]]
@@ -46,7 +47,7 @@ class JaxSteps:
     def __init__(self, model: keras.Model, rate: Rate, monitor: str = "loss") -> None:
         self.rate = rate
         self.traces = 0
-        self.variables: list[Any] = []
+        self.variables: list[Variable] = []
         self._model = weakref.ref(model)
         self._monitor = monitor
         self._compiles = bool(model.jit_compile) and not model.run_eagerly

@@ -18,6 +18,7 @@ from lrwidget.core.model.given_rate import FunctionRate
 from lrwidget.core.model.host import iterations_of
 from lrwidget.core.model.rate import Rate
 from lrwidget.core.model.snapshot import state_variables
+from lrwidget.core.model.values import Variable
 from lrwidget.errors import ModelError
 
 
@@ -33,7 +34,7 @@ class PortableSteps:
     def __init__(self, model: keras.Model, rate: Rate, monitor: str = "loss") -> None:
         self.rate = rate
         self.traces = 0
-        self.variables: list[Any] = []
+        self.variables: list[Variable] = []
         self._model = weakref.ref(model)
         self._monitor = monitor
         self._is_checked = False

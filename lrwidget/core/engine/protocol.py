@@ -7,6 +7,7 @@ from lrwidget.core.arrays import FloatArray, Logs
 from lrwidget.core.data.source import Batches
 from lrwidget.core.model.building import Built
 from lrwidget.core.model.rate import Rate
+from lrwidget.core.model.values import Variable
 
 SECONDS_PER_GROUP = 0.1
 """A group of steps lasts about this long, so that stopping and drawing stay prompt."""
@@ -27,7 +28,7 @@ class Engine(Protocol):
 
     rate: Rate
     traces: int
-    variables: list[Any]
+    variables: list[Variable]
 
     def adopt(self, built: Built) -> Built:
         """Use optimizers that have just been built; return the object to undo at the end.

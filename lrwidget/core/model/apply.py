@@ -26,7 +26,7 @@ from lrwidget.core.model.learning_rate import (
 from lrwidget.core.model.reserve import check_free
 from lrwidget.core.model.restarted import RestartedSchedule, users_schedule
 from lrwidget.core.model.train_step import retrace
-from lrwidget.core.model.values import changed, copies_of, numpy_of
+from lrwidget.core.model.values import Variable, changed, copies_of, numpy_of
 from lrwidget.errors import ConfigError, ModelError
 
 _Schedule = keras.optimizers.schedules.LearningRateSchedule
@@ -213,7 +213,7 @@ def _apply_elsewhere(
     return _assigned(model, lr, _in_reach_of(learning_rate, model), learning_rate)
 
 
-def _in_reach_of(function: Callable[[float], Any], model: keras.Model) -> list[Any]:
+def _in_reach_of(function: Callable[[float], Any], model: keras.Model) -> list[Variable]:
     """Return the scalar variables that a function may set."""
     members = [each for head in optimizers_of(model) for each in family_of(head)]
     held = [*model.variables, *(variable for each in members for variable in each.variables)]
@@ -222,7 +222,7 @@ def _in_reach_of(function: Callable[[float], Any], model: keras.Model) -> list[A
 
 
 def _assigned(
-    model: keras.Model, lr: float, variables: list[Any], assign: Callable[[float], Any]
+    model: keras.Model, lr: float, variables: list[Variable], assign: Callable[[float], Any]
 ) -> AppliedLR:
     """Set a learning rate by calling a function; the variables that it changes can be undone."""
     before = copies_of(variables)

@@ -12,7 +12,7 @@ from lrwidget.core.model.host import iterations_of
 from lrwidget.core.model.learning_rate import holder_of, optimizers_of
 from lrwidget.core.model.rate import Rate, Reads
 from lrwidget.core.model.reach import in_reach, is_of_user
-from lrwidget.core.model.values import changed, copies_of
+from lrwidget.core.model.values import Variable, changed, copies_of
 from lrwidget.errors import ConfigError, ModelError
 
 
@@ -93,7 +93,7 @@ class FunctionRate(Rate):
         if self._function is not None:
             self._function(lr)
 
-    def check_effect(self, variables: list[Any], lrs: Any) -> None:
+    def check_effect(self, variables: list[Variable], lrs: Any) -> None:
         """Check once that the function changes a variable that the step reads.
 
         Args:
@@ -157,7 +157,7 @@ def variable_of(learning_rate: Any) -> Any:
     return found[0]
 
 
-def variables_seen_by(function: Callable[..., Any]) -> list[Any]:
+def variables_seen_by(function: Callable[..., Any]) -> list[Variable]:
     """Return the scalar variables that a function can reach, the nearest first."""
     found = in_reach([function], (keras.Variable, *_native_variables()), _may_hold_a_rate)
     return [variable for variable in found if not tuple(variable.shape)]

@@ -15,7 +15,7 @@ from lrwidget.core.model.learning_rate import optimizers_of
 from lrwidget.core.model.optimizer_copy import made_from, recipe_of, slots_of, swapped
 from lrwidget.core.model.snapshot import state_variables
 from lrwidget.core.model.strategy import scope_of
-from lrwidget.core.model.values import numpy_of
+from lrwidget.core.model.values import Variable, numpy_of
 from lrwidget.core.pickles import pickled
 from lrwidget.errors import ConfigError, ModelError
 
@@ -130,7 +130,7 @@ def _members(model: keras.Model) -> list[keras.optimizers.Optimizer]:
     return [each for head in optimizers_of(model) for each in family_of(head)]
 
 
-def _state_without_optimizers(model: keras.Model) -> list[Any]:
+def _state_without_optimizers(model: keras.Model) -> list[Variable]:
     of_optimizers = {
         id(variable)
         for each in _members(model)

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from lrwidget.core.model.values import Variable
+
 Reads = Callable[[Any], bool]  # whether a traced step reads a variable
 
 
@@ -20,7 +22,7 @@ class Rate(ABC):
         dtype: The type of the learning rates.
     """
 
-    variables: list[Any]
+    variables: list[Variable]
     leader: keras.optimizers.Optimizer | None = None
     notes: tuple[str, ...] = ()
     dtype: str = "float32"

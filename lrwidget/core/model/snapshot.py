@@ -14,12 +14,10 @@ from lrwidget.core.model.learning_rate import members_of_type, optimizers_of
 from lrwidget.core.model.memory import available_memory, check_memory
 from lrwidget.core.model.random_state import RandomState
 from lrwidget.core.model.restored import Restored
-from lrwidget.core.model.values import numpy_of
+from lrwidget.core.model.values import Variable, numpy_of
 from lrwidget.errors import NotRestoredError
 
 __all__ = ["Snapshot", "build", "state_variables"]
-
-Variable = Any  # a keras.Variable, or the backend's own kind
 
 
 class Snapshot:

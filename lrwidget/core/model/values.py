@@ -1,14 +1,32 @@
 """The values of variables, copied and compared."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 
 from lrwidget.core.model.host import native_of
 
+AnyArray = np.ndarray[Any, Any]
 
-def numpy_of(variable: Any) -> Any:
+
+class Variable(Protocol):
+    """A variable of Keras or of the backend.
+
+    Attributes:
+        shape: Its lengths, in the form of the library that made it.
+        dtype: Its type, likewise.
+    """
+
+    shape: Any
+    dtype: Any
+
+    def assign(self, value: Any) -> Any:
+        """Set all of its values."""
+
+
+def numpy_of(variable: Any) -> AnyArray:
     """Return the value of a variable or tensor as a numpy array.
 
     `keras.ops.convert_to_numpy` fails for a single bfloat16 number on TensorFlow (seen with 2.21).
@@ -23,12 +41,12 @@ def is_tensorflow() -> bool:
     return bool(keras.backend.backend() == "tensorflow")
 
 
-def copies_of(variables: list[Any]) -> list[Any]:
+def copies_of(variables: Iterable[Variable]) -> list[AnyArray]:
     """Return the values of variables as numpy arrays."""
     return [numpy_of(variable).copy() for variable in variables]
 
 
-def changed(variables: list[Any], before: list[Any]) -> list[Any]:
+def changed(variables: Iterable[Variable], before: Iterable[AnyArray]) -> list[Variable]:
     """Return the variables whose values have changed."""
     # Compare bytes: NaN then equals itself, and numpy cannot compare bfloat16 with NaN.
     return [

@@ -2,8 +2,9 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from lrwidget.core.checks import MAX_SWEEPS, as_count, as_flag, as_number, as_rate, as_text
 from lrwidget.core.curve.ladder import (
@@ -17,6 +18,12 @@ from lrwidget.core.curve.ladder import (
 )
 from lrwidget.errors import ConfigError
 
+if TYPE_CHECKING:
+    import keras
+
+    from lrwidget.core.data.reader import StopFlag
+    from lrwidget.core.range_test.growing_curve import Update
+
 PROBE_STEPS = 30
 """Training steps of a probe, taken from those of the test: three for each decade it searches."""
 
@@ -28,6 +35,31 @@ LOWEST, HIGHEST = 1e-8, 100.0
 
 # With the number of a sweep added it still fits into 64 bits.
 _MAX_SEED = 2**62
+
+
+class SettingsOfSweeps(TypedDict, total=False):
+    """The settings of `RangeTestConfig` besides its limits, with the meanings given there."""
+
+    steps: int
+    mode: Mode
+    batch_size: int
+    stop_factor: float | None
+    sweeps: int
+    seed: int | None
+    monitor: str
+
+
+class RangeTestSettings(SettingsOfSweeps, total=False):
+    """The keyword arguments of `range_test`, with the meanings given there."""
+
+    min_lr: float | None
+    max_lr: float | None
+    validation_data: Any
+    class_weight: dict[int, float] | None
+    optimizer: "keras.optimizers.Optimizer | None"
+    learning_rate: Any
+    on_update: "Callable[[Update], object] | None"
+    stop: "StopFlag | None"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +99,9 @@ class RangeTestConfig:
     probes_max: bool = False
 
     @classmethod
-    def of(cls, min_lr: float | None, max_lr: float | None, **settings: Any) -> "RangeTestConfig":
+    def of(
+        cls, min_lr: float | None, max_lr: float | None, **settings: Unpack[SettingsOfSweeps]
+    ) -> "RangeTestConfig":
         """Return the settings; a probe finds a limit that is None."""
         config = cls(
             min_lr=LOWEST if min_lr is None else min_lr,

@@ -21,7 +21,7 @@ from lrwidget.core.model.learning_rate import rate_value
 from lrwidget.core.range_test.range_test import RangeTest
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.errors import ConfigError, LRWidgetError
+from lrwidget.errors import BusyError, ConfigError, LRWidgetError
 from lrwidget.ui.finder.applying import Applying
 from lrwidget.ui.finder.checks import (
     check_flag,
@@ -34,6 +34,7 @@ from lrwidget.ui.finder.checks import (
 )
 from lrwidget.ui.finder.compare_desk import CompareDesk
 from lrwidget.ui.finder.jobs import Job, RangeTestJob
+from lrwidget.ui.finder.open_widgets import OpenWidgets, take_over
 from lrwidget.ui.finder.picture import picture_of
 from lrwidget.ui.finder.runner import Runner
 from lrwidget.ui.finder.shelf import FORMATS, Shelf
@@ -49,6 +50,7 @@ from lrwidget.ui.views.code_box import CodeBox
 from lrwidget.ui.views.compare_tab import CompareActions, CompareTab
 from lrwidget.ui.views.controls import RunLine, SettingsLine
 from lrwidget.ui.views.history_panel import HistoryPanel
+from lrwidget.ui.views.older_line import OlderLine
 from lrwidget.ui.views.picking import ApplyButtons, PickLine
 from lrwidget.ui.views.plan_panel import PlanPanel
 from lrwidget.ui.views.plot import Plot
@@ -58,6 +60,8 @@ from lrwidget.ui.views.tree import descendants
 from lrwidget.ui.words import kinds, text
 
 TO_RUN = "To run a test, make another one with `LRFinderWidget(model, data)`."
+
+_OPEN = OpenWidgets()
 
 _MIRRORED = ["status", "picked_lr"]
 """Facts of the state that are also traits of the widget, which users can observe."""
@@ -88,7 +92,8 @@ class LRFinderWidget(Applying, VBox):
         smoothing: How strongly the displayed curve is smoothed, in [0, 1).
         mode: "exponential" for equal ratios, "linear" for equal differences.
         batch_size: Samples in a batch, for data given as arrays.
-        stop_factor: The test ends when the loss has risen by this many times its fall.
+        stop_factor: The test ends when the loss has risen above its best by this many thirds of
+            its fall; None never ends it.
         sweeps: Passes over the range, each from the same start.
         seed: Seed for the order of data given as arrays; None draws one.
         validation_data: Data in any of these forms. Its loss is measured about twenty times in a
@@ -156,6 +161,8 @@ class LRFinderWidget(Applying, VBox):
         self._set_up(config, smoothing, has_model=True)
         self._state.train_steps = train_steps
         self._look()
+        self._state.has_older = bool(_OPEN.others(self, model))
+        _OPEN.add(self, model)
 
     def _set_up(self, config: RangeTestConfig, smoothing: float, has_model: bool) -> None:
         """Make the state and the views."""
@@ -214,6 +221,7 @@ class LRFinderWidget(Applying, VBox):
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
         finder = VBox(
             [
+                OlderLine(state, self._take_over, free),
                 SettingsLine(state, state.set_setting, state.set_auto_range, guarded),
                 RunLine(state, self._run_pressed, self.stop, free),
                 Plot(state, self._pointed_at, self.show, self._show_earlier, guarded),
@@ -241,6 +249,14 @@ class LRFinderWidget(Applying, VBox):
         self._tabs.add_class("lrw-tabs")
         self._tabs.observe(self._tab_shown, "selected_index")
         return [style, self._tabs]
+
+    def _take_over(self) -> None:
+        others = _OPEN.others(self, self._model)
+        if any(each._state.is_busy for each in others):
+            raise BusyError("A test of the older widget is running. Stop it there, or wait.")
+        for each in others:
+            take_over(self._state, each)
+        self._state.has_older = False
 
     def _tab_shown(self, change: Any) -> None:
         if change.new == 1:
@@ -522,6 +538,7 @@ class LRFinderWidget(Applying, VBox):
                 if part is not self:
                     part.close()
             super().close()
+            _OPEN.remove(self)
             self._model = self._data = self._optimizer = None
             self._options = {}
             self._state.forget_changes()

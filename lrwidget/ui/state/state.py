@@ -65,6 +65,7 @@ class WidgetState(Notices):
     stop_factor = Float()
     train_steps = Int(None, allow_none=True, help="Steps of the planned training, if known.")
 
+    has_older = Bool(False, help="Whether an older widget of the model is open.")
     has_model = Bool(True, help="Whether there is a model for Run and Apply.")
     status = Enum(STATUSES, "idle")
     ladder = AnyTrait(None, help="Learning rates of the test, shape (n,); None before one.")
@@ -252,6 +253,8 @@ class WidgetState(Notices):
             self._set_result(result, suggested)
             seconds = time.monotonic() - self._started_at
             self._say(text.ended(result, len(self.ladder), seconds))
+            if not len(result.lrs) and result.stop_reason == "non_finite":
+                self.notice = replace(self.notice, is_error=True)
             self._fit_ladder(result)
             if result.restored is not None and not result.restored:
                 self.show_error(ModelError(text.changed(result.restored)))
