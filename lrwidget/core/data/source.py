@@ -131,6 +131,12 @@ def is_unbatched(data: Any) -> bool:
     return not is_pipeline(data) and (isinstance(data, tuple | dict) or _is_array(data))
 
 
+def runs_python(data: Any) -> bool:
+    """Return whether reading data runs Python code, such as a generator's; False for None."""
+    is_held = data is None or isinstance(data, tuple | dict) or _is_array(data)
+    return not (is_held or is_pipeline(data))
+
+
 def adapted_arrays(arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> Any:
     """Return Keras' adapter of arrays, x, (x, y) or (x, y, sample_weight).
 
