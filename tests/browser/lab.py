@@ -65,7 +65,7 @@ class Lab:
     def __init__(self, folder: Path, theme: str = "Light") -> None:
         self._folder = folder
         self._token = secrets.token_hex(16)
-        self._port = _free_port()
+        self._port = free_port()
         self._write_settings(theme)
         self._log = (folder / "server.log").open("w")
         self._server = subprocess.Popen(
@@ -110,7 +110,7 @@ class Lab:
         """Open a new notebook with these cells, its kernel ready, in `page`."""
         self._wait_until_up()
         name = f"{secrets.token_hex(4)}.ipynb"
-        (self._folder / name).write_text(json.dumps(_notebook(cells)))
+        (self._folder / name).write_text(json.dumps(notebook_of(cells)))
         page.goto(f"http://127.0.0.1:{self._port}/doc/tree/{name}?token={self._token}")
         page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
         return Notebook(page)
@@ -170,7 +170,7 @@ class Notebook:
         return self.page.locator(f".lrw {selector}")
 
 
-def _notebook(cells: list[str]) -> dict:
+def notebook_of(cells: list[str]) -> dict:
     code = [
         {
             "cell_type": "code",
@@ -186,7 +186,7 @@ def _notebook(cells: list[str]) -> dict:
     return {"cells": code, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
