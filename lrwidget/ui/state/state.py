@@ -7,6 +7,7 @@ observe the facts and redraw within the same turn. The user's code is never call
 
 import itertools
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +30,7 @@ from lrwidget.ui.state.outcome import Outcome
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import Verdict
 from lrwidget.ui.state.zones import Zones
-from lrwidget.ui.words import text
+from lrwidget.ui.words import overlay_text, text
 
 STATUSES = (
     "idle",
@@ -263,6 +264,36 @@ class WidgetState(Notices):
             self.status = result.stop_reason
             if suggested.error is not None:
                 self.fail(suggested.error)
+
+    def begin_overlay(self, test: tuple[str, int, int]) -> None:
+        """Show that the next test of an overlay starts: its name, its number and their count."""
+        with self.changing():
+            if self.status == "running":
+                self._say(overlay_text.starting(*test))
+
+    def finish_overlay(
+        self,
+        results: Mapping[str, RangeTestResult],
+        suggested: Mapping[str, Suggested],
+        shown: RangeTestResult | None,
+    ) -> None:
+        """Show the results of an overlay as earlier runs of the one that is shown.
+
+        Args:
+            results: The results by the names of their settings.
+            suggested: What the rules say about each of them, and about `shown` under "".
+            shown: The result of the model as it is, with the suggestions that can be applied.
+        """
+        with self.changing():
+            for name, result in results.items():
+                if len(result.lrs) > 1:
+                    self.remember(result, name)
+            self.progress = 1.0
+            if shown is not None:
+                self._set_result(shown, suggested[""])
+                self._fit_ladder(shown)
+            self._say(overlay_text.ended({name: suggested[name].by_rule for name in results}))
+            self.status = "stopped" if shown is None else shown.stop_reason
 
     def show_result(self, result: RangeTestResult, suggested: Suggested) -> None:
         """Show a result that comes without a model, and what the rules suggest."""
