@@ -2,6 +2,9 @@
 
 import random
 
+import keras
+import numpy as np
+
 import lrwidget
 from lrwidget.core.model.snapshot import Snapshot
 from tests.backends.test_range_test_on_this_backend import arrays, made
@@ -29,3 +32,19 @@ def test_a_variable_that_is_saved_twice_is_restored_to_its_first_value():
     snapshot.restore()
     for one, other in zip(model.get_weights(), before, strict=True):
         assert (one == other).all()
+
+
+def test_a_callback_that_holds_the_model_itself_applies_and_takes_back_a_rate():
+    model = made("not_built")
+    own = float(model.optimizer.learning_rate)
+
+    class Applies(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 1:
+                self.applied = lrwidget.apply_lr(model, 0.5)
+            if batch == 2:
+                self.applied.undo()
+
+    monitor = lrwidget.LRMonitor()
+    model.fit(*arrays(), batch_size=4, verbose=0, callbacks=[Applies(), monitor])
+    np.testing.assert_allclose(monitor.lrs[:4], [own, 0.5, own, own], rtol=1e-6)

@@ -25,7 +25,7 @@ from lrwidget.core.model.learning_rate import (
 )
 from lrwidget.core.model.reserve import check_free
 from lrwidget.core.model.restarted import RestartedSchedule, users_schedule
-from lrwidget.core.model.train_step import retrace
+from lrwidget.core.model.train_step import attach_state, retrace
 from lrwidget.core.model.values import Variable, changed, copies_of, numpy_of
 from lrwidget.errors import ConfigError, ModelError
 
@@ -65,6 +65,7 @@ class AppliedLR:
             BusyError: A range test runs on the model.
         """
         check_free(self._model)
+        attach_state(self._model)
         held = [each for head in optimizers_of(self._model) for each in family_of(head)]
         if self._optimizer is not None and not any(each is self._optimizer for each in held):
             raise ModelError(
@@ -116,6 +117,7 @@ def apply_lr(
         return _apply_elsewhere(model, lr_or_schedule, optimizer, learning_rate)
     optimizer = optimizer_of(model, optimizer)
     check_free(model)
+    attach_state(model)
     finish_left_fit(model)
     restart = as_flag("restart", restart)
     is_schedule = isinstance(lr_or_schedule, _Schedule)
@@ -200,6 +202,7 @@ def _apply_elsewhere(
     if optimizer is not None:
         raise ConfigError("Pass `optimizer=` or `learning_rate=`, not both.")
     check_free(model)
+    attach_state(model)
     if isinstance(lr, _Schedule):
         raise ConfigError(
             "A schedule needs an optimizer; `learning_rate=` takes numbers only. Pass a number, "

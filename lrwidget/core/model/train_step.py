@@ -96,6 +96,15 @@ def retrace(model: keras.Model) -> None:
         extended.make()
 
 
+def attach_state(model: keras.Model) -> None:
+    """Update the variables of a model on JAX, where `fit` holds their values during an epoch.
+
+    A step takes values that are assigned afterwards; without this, it ignores them.
+    """
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()
+
+
 def _added_to(model: keras.Model) -> "_ExtendedFunction | None":
     """Return the extended function of this `fit`; one left by an interrupted `fit` is removed."""
     current = model.train_function

@@ -21,7 +21,7 @@ from lrwidget.core.model.learning_rate import (
 )
 from lrwidget.core.model.optimizer_rate import OptimizerRate
 from lrwidget.core.model.snapshot import Snapshot, build, state_variables
-from lrwidget.core.model.train_step import AttributeOverride
+from lrwidget.core.model.train_step import AttributeOverride, attach_state
 from lrwidget.core.model.values import numpy_of
 from lrwidget.core.range_test.growing_curve import SweepCurve, result_of
 from lrwidget.core.range_test.rates_in_fit import RatesInFit
@@ -90,7 +90,7 @@ class RangeTestInFit:
 
     def begin_step(self) -> None:
         """Set the learning rate of this step, and reset the metrics."""
-        _attach_state(self._model)
+        attach_state(self._model)
         self._rates.check_kept()
         if self._curve.stop_reason is None:
             self._rates.set(self._curve.lrs_to_come[0])
@@ -117,7 +117,7 @@ class RangeTestInFit:
         if self._curve.stop_reason is not None:
             return
         if self._batches_of_epochs == [1]:
-            _attach_state(self._model)
+            attach_state(self._model)
             self._check_use()
         reported = _numbers(logs)
         if self._config.monitor not in reported:
@@ -137,7 +137,7 @@ class RangeTestInFit:
         gathered, leader = self._gathered(), self._rates.leader
         if leader is None or gathered == 1:
             return True
-        _attach_state(self._model)
+        attach_state(self._model)
         return int(numpy_of(iterations_of(leader))) % gathered == 0
 
     def _gathered(self) -> int:
@@ -147,7 +147,7 @@ class RangeTestInFit:
 
     def record_state(self) -> None:
         """Store the values of some small variables, to detect later training."""
-        _attach_state(self._model)
+        attach_state(self._model)
         self._rates.record()
         if self._compared is None and any(self._batches_of_epochs):
             self._compared = _variables_to_compare(self._model)
@@ -245,12 +245,6 @@ def _check_steps_per_execution(model: keras.Model) -> None:
             f"steps_per_execution={model.steps_per_execution}. Compile it with 1, or use "
             "`lrwidget.range_test`."
         )
-
-
-def _attach_state(model: keras.Model) -> None:
-    """Update the variables of a model on JAX, where Keras holds their values during an epoch."""
-    if keras.backend.backend() == "jax":
-        model.jax_state_sync()
 
 
 def _forget_detached_state(model: keras.Model) -> None:
