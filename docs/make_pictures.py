@@ -51,8 +51,8 @@ def take(browser: Browser, theme: str) -> Path:
             expect(notebook.find(".lrw-status")).to_contain_text(
                 "pick a learning rate", timeout=30_000
             )
-            notebook.find(".lrw-rule").first.click()
-            expect(notebook.find(".lrw-status")).to_contain_text("Picked")
+            notebook.find(".lrw-use").click()
+            expect(notebook.find(".lrw-status")).to_contain_text("Learning rate was")
             page.evaluate("document.activeElement.blur()")
             page.mouse.move(0, 0)
             path = PICTURES / f"widget-{theme.lower()}.png"

@@ -4,10 +4,11 @@ Numpy scalars and zero-dimensional arrays count as numbers. They become Python n
 they can be saved and compared.
 """
 
+import inspect
 import math
 import numbers
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -137,11 +138,42 @@ def as_choice(name: str, value: Any, known: Iterable[str]) -> str:
     return str(value)
 
 
-def as_function(name: str, value: Any, signature: str) -> Any:
-    """Return a callable; the error names the arguments that it must take."""
-    if not callable(value):
+def as_items(name: str, values: Any, needed: str) -> list[Any]:
+    """Return the items of a list, an array or another iterable, but not the letters of a text."""
+    try:
+        if not isinstance(values, str | bytes):
+            return list(values)
+    except TypeError:
+        pass  # an array without dimensions has `__iter__`, too
+    raise ConfigError(_sentence(name, needed, values))
+
+
+def as_function(name: str, value: Any, signature: str, arguments: int) -> Any:
+    """Return a callable that takes so many arguments; the error names them by `signature`."""
+    if not callable(value) or not takes(value, arguments):
         raise ConfigError(_sentence(name, f"a function {signature}", value))
     return value
+
+
+def takes(function: Callable[..., Any], arguments: int) -> bool:
+    """Return whether a function can be called with so many arguments; True if unknown."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*range(arguments))
+    except TypeError:
+        return False
+    return True
+
+
+def check_listeners(on_update: Any, stop: Any) -> None:
+    """Raise ConfigError unless `on_update` and `stop` are None or can be used."""
+    if on_update is not None:
+        as_function("on_update", on_update, "of one argument, the update", 1)
+    if stop is not None:
+        as_function("stop.is_set", getattr(stop, "is_set", None), "that says whether to stop", 0)
 
 
 def check_order(low_name: str, low: float, high_name: str, high: float) -> None:

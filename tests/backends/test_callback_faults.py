@@ -267,6 +267,22 @@ def test_a_range_test_that_still_runs_is_refused_in_another_fit():
     assert state_of(model) == before
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@pytest.mark.parametrize("hook", ["on_train_batch_begin", "on_train_batch_end"])
+def test_a_callback_that_ends_each_epoch_early_is_no_fault(hook):
+    def end_epoch(batch, logs=None):
+        if batch == 3:
+            raise StopIteration
+
+    model = trained_model()
+    before = state_of(model)
+    ends_epochs, test = keras.callbacks.Callback(), finder()
+    setattr(ends_epochs, hook, end_epoch)
+    fit(model, ends_epochs, test, epochs=9)
+    assert state_of(model) == before
+    assert len(test.result.losses) == STEPS
+
+
 def test_outside_of_fit_it_says_where_it_belongs():
     with pytest.raises(LRWidgetError, match="inside `fit` only"):
         finder().on_train_begin()

@@ -532,3 +532,14 @@ def test_several_devices_of_jax_are_recorded_as_one():
     command = [sys.executable, "-c", ON_TWO_DEVICES]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_notebook_shows_a_monitor_as_a_picture_and_a_script_as_one_line():
+    monitor = Monitor()
+    assert repr(monitor) == "Monitor(no steps yet)"
+    assert monitor._repr_png_() is None
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.25), "mse")
+    model.fit(np.zeros((8, 1)), np.zeros((8, 1)), batch_size=2, verbose=0, callbacks=[monitor])
+    assert repr(monitor) == "Monitor(4 steps, last learning rate 2.50e-1, loss 0)"
+    assert monitor._repr_png_().startswith(b"\x89PNG")

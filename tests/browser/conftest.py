@@ -56,5 +56,7 @@ def show(notebook: Notebook) -> Iterator[Callable[[str], Notebook]]:
         notebook.find(".lrw-plot rect.plotarea_events").wait_for(state="attached")
         return notebook
 
+    del notebook.errors[:]
     yield show_widget
     notebook.execute("widget.close()")
+    assert notebook.errors == []

@@ -51,6 +51,14 @@ widget = ipywidgets.VBox(pair)
 """
 
 
+MAKE = """
+from lrwidget import LRFinderWidget
+from tests.ui.conftest import new_data, new_model
+widget = LRFinderWidget(new_model(), new_data(), min_lr=1e-5, steps=20, seed=0)
+widget.run(block=True)
+"""
+
+
 def test_the_model_is_refused_to_other_cells_during_a_test_and_works_after_it(show):
     notebook = show(SLOW)
     notebook.execute(REFUSED)
@@ -234,3 +242,37 @@ def test_range_left_to_the_probe_is_found_and_holds_the_curve(show):
     losses = notebook.ask("widget.result.smoothed().tolist()")
     assert losses[0] > 1.2 * min(losses)
     assert losses[-1] > 1.5 * min(losses)
+
+
+def test_history_lists_saves_and_hides_a_run(finished, tmp_path):
+    finished.execute(f"import os; os.chdir({str(tmp_path)!r})")
+    finished.find(".lrw-history-toggle").click()
+    row = finished.find(".lrw-past-run")
+    expect(row).to_have_count(1)
+    expect(row.locator(".lrw-what")).to_contain_text("steps: suggested")
+    row.locator(".lrw-save-json").click()
+    expect(finished.find(".lrw-answer")).to_contain_text("Saved range-test-run-1.json in")
+    assert (tmp_path / "range-test-run-1.json").exists()
+    run_to_the_end(finished)
+    expect(row).to_have_count(2)
+    row.last.locator("input[type=checkbox]").uncheck()
+    assert finished.ask("[run.is_shown for run in widget.history]") == [False, True]
+
+
+def test_after_a_restart_one_sentence_and_the_picture_stay(lab, browser):
+    page = browser.new_page(viewport={"width": 1200, "height": 1000})
+    page.set_default_timeout(30_000)
+    notebook = lab.open(page, [MAKE, "widget"])
+    notebook.run_cell(0)
+    notebook.run_cell(1)
+    picture = page.locator(".jp-OutputArea img[width='719']")
+    expect(picture).to_be_attached()
+    expect(picture).to_be_hidden()
+    page.get_by_role("menuitem", name="Kernel").first.click()
+    page.get_by_text("Restart Kernel…", exact=True).first.click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(picture).to_be_visible()
+    expect(page.locator(".lrw .lrw-run")).to_be_hidden()
+    said = page.locator(".lrw").evaluate("root => getComputedStyle(root, '::after').content")
+    assert said == '"The kernel was restarted: run this cell again."'
+    page.close()

@@ -109,6 +109,7 @@ CHANGES = {
     "an unknown end": lambda content: content["runs"][0].update(stop_reason="bored"),
     "metrics of another type": lambda content: content["runs"][0].update(metrics=[1]),
     "steps in words": lambda content: content["runs"][0].update(steps="many"),
+    "endless seconds": lambda content: content["runs"][0].update(seconds="Infinity"),
     "notes of another type": changed(notes=3),
 }
 

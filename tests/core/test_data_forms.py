@@ -375,3 +375,35 @@ def test_a_first_loss_that_is_not_finite_is_no_matter_of_the_rate():
     result = lrwidget.range_test(model, (np.ones((8, 1)), np.ones((8, 1))), batch_size=8)
     assert len(result.losses) == 0
     assert "first loss is NaN or infinite" in result.notes[0]
+
+
+def test_the_batch_size_is_known_where_fit_knows_it():
+    class CountsSamples(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(3)
+
+        def call(self, x):
+            return self.dense(x) + keras.ops.ones((int(x.shape[0]), 3))
+
+    model = CountsSamples()
+    model.compile("sgd", "mse")
+    y = np.zeros((SAMPLES, 3))
+    model.fit(features(), y, batch_size=BATCH, verbose=0)
+    result = lrwidget.range_test(model, (features(), y), batch_size=BATCH, steps=5, max_lr=1e-3)
+    assert len(result.losses) == 5
+
+
+def test_a_model_that_is_not_built_is_restored_where_an_optional_input_is_none():
+    class WithOption(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(3)
+
+        def call(self, inputs):
+            return self.dense(inputs["features"])
+
+    model = WithOption()
+    model.compile("sgd", "mse")
+    data = {"features": features(), "option": None}, np.zeros((SAMPLES, 3))
+    assert lrwidget.range_test(model, data, steps=5, max_lr=1e-3).restored

@@ -317,6 +317,49 @@ has_multi = pytest.mark.skipif(
 )
 
 
+def in_fit(model):
+    finder = lrwidget.LRRangeTest(LADDER["min_lr"], LADDER["max_lr"], LADDER["steps"])
+    model.fit(data(), epochs=9, shuffle=False, verbose=0, callbacks=[finder])
+    return finder.result
+
+
+@has_multi
+@pytest.mark.parametrize("trained", [False, True])
+def test_the_callback_moves_all_learning_rates_of_a_multi_optimizer(trained):
+    model, inner = multi()
+    if trained:
+        model.fit(data(), shuffle=False, verbose=0)
+    expected = lrwidget.range_test(model, data(), **LADDER)
+    result = in_fit(model)
+    np.testing.assert_allclose(result.losses, expected.losses, rtol=1e-5)
+    assert result.restored
+    assert result.notes == expected.notes
+    assert [float(each.learning_rate) for each in inner] == pytest.approx([0.01, 0.001])
+
+
+def test_the_callback_refuses_an_optimizer_that_the_step_does_not_use():
+    model = ByVariable(lr=keras.Variable(0.01, trainable=False), unused=sgd(0.1))
+    model.compile(optimizer=None)
+    with pytest.raises(ModelError, match="does not use the learning rate"):
+        in_fit(model)
+
+
+def test_the_callback_refuses_ftrl():
+    with pytest.raises(ModelError, match="Ftrl cannot be moved"):
+        in_fit(compiled(keras.optimizers.Ftrl()))
+
+
+def test_the_callback_moves_a_scheduled_adafactor_beyond_its_own_limit():
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
+    settings = {"min_lr": 0.5, "max_lr": 5.0, "steps": 6, "stop_factor": None}
+    model = compiled(keras.optimizers.Adafactor(schedule))
+    expected = lrwidget.range_test(model, data(), **settings)
+    finder = lrwidget.LRRangeTest(**settings)
+    model.fit(data(), epochs=9, shuffle=False, verbose=0, callbacks=[finder])
+    np.testing.assert_allclose(finder.result.losses, expected.losses, rtol=1e-5)
+    assert model.optimizer._learning_rate is schedule
+
+
 @has_multi
 def test_one_factor_moves_all_learning_rates_of_a_multi_optimizer():
     model, inner = multi()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import lrwidget
+from lrwidget.core.curve.ladder import format_lr
 from lrwidget.core.curve.suggest import suggest
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.result import RangeTestResult
@@ -394,3 +395,13 @@ def test_an_empty_result_can_be_asked_everything(tmp_path):
     assert empty.to_frame().empty
     empty.save(tmp_path / "empty.json")
     assert RangeTestResult.load(tmp_path / "empty.json").sweep_losses.shape == (1, 0)
+
+
+def test_a_notebook_shows_a_result_as_a_picture_and_a_script_as_one_line():
+    lrs = np.logspace(-5, 1, 80)
+    result = RangeTestResult.from_losses(lrs, 2.3 - 2 / (1 + (0.001 / lrs) ** 2) + lrs)
+    found = format_lr(result.suggest().lr)
+    assert repr(result) == (
+        f"RangeTestResult(80 rates, 1.00e-5 to 1.00e+1, finished, suggested {found})"
+    )
+    assert result._repr_png_().startswith(b"\x89PNG")

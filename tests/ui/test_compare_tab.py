@@ -8,7 +8,15 @@ from lrwidget import LRFinderWidget, LRWidgetError
 from lrwidget.core.model.learning_rate import rate_value
 from lrwidget.errors import BusyError
 from lrwidget.schedules import OneCycle
-from tests.ui.conftest import classes_of, descendants, new_data, new_model, part, slow_batches
+from tests.ui.conftest import (
+    classes_of,
+    descendants,
+    marks_of,
+    new_data,
+    new_model,
+    part,
+    slow_batches,
+)
 
 RATES = {"small": 1e-4, "good": 1e-2}
 
@@ -50,6 +58,18 @@ def test_a_curve_for_each_variant_once_the_tab_is_shown(compared):
     assert len(curves) == 2
     assert len({(line.colors[0], line.line_style) for line in curves}) == 2
     assert [len(line.x) for line in curves] == [len(run.losses) for run in compared.comparison.runs]
+
+
+def test_the_range_test_carries_what_training_has_given(compared):
+    compared.run(block=True)
+    assert marks_of(compared).compared.x.size == 0
+    compared.compare(RATES, steps=60, block=True)
+    marks, scores = marks_of(compared), {r.name: r.score for r in compared.comparison.ranking}
+    assert marks.compared.x.tolist() == list(RATES.values())
+    curve = compared._state.curve
+    assert marks.compared.y.tolist() == [curve.height(lr) for lr in RATES.values()]
+    assert marks.scores.text.tolist() == [f"{scores[name]:.4g}" for name in RATES]
+    assert "loss after training" in part(compared, "key").value
 
 
 def test_apply_the_winner_sets_its_rate_and_undo_takes_it_back():

@@ -1,5 +1,7 @@
 """Every error is shown in the widget, and Run is usable again, pressed in-process."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -100,3 +102,25 @@ def test_rule_of_the_user_has_a_button_and_a_marker(make):
     assert buttons[-1].description.startswith("third\n")
     part(widget, "all-rules").value = True
     assert marks_of(widget).rules["third"].x.tolist() == [widget.suggestions["third"].lr]
+
+
+def test_data_that_fail_keep_the_measured_points_on_show(make):
+    x, y = new_data()
+
+    def batches():
+        for index in range(60):
+            if index == 30:
+                raise OSError("the disk is gone")
+            time.sleep(0.03)
+            yield x[:8], y[:8]
+
+    widget = make(batches)
+    with pytest.raises(OSError, match="disk is gone"):
+        widget.run(block=True)
+    steps = len(widget._state.measured)
+    assert steps >= 10
+    assert len(marks_of(widget).smoothed.x) == steps
+    assert part(widget, "status").value == (
+        f"OSError: the disk is gone. That was after {steps} steps, which stay on show. "
+        "Your model is unchanged."
+    )

@@ -5,9 +5,11 @@ import csv
 import numpy as np
 import pytest
 
-from lrwidget import RangeTestResult
+from lrwidget import LRWidgetError, RangeTestResult
+from lrwidget.core.curve.ladder import format_lr
+from lrwidget.core.model.learning_rate import rate_value
 from lrwidget.ui.views.tree import descendants
-from tests.ui.conftest import classes_of, marks_of, part
+from tests.ui.conftest import classes_of, marks_of, part, slow_batches
 
 
 @pytest.fixture
@@ -104,3 +106,70 @@ def test_old_runs_are_drawn_only_on_demand(finished):
     assert len(marks_of(finished).earlier.x) == 5
     finished._state.show_run(1, True)
     assert len(marks_of(finished).earlier.x) == 6
+
+
+def test_a_new_widget_of_the_model_takes_over_from_the_older_one(finished, make, model):
+    assert part(finished, "older").layout.display == "none"
+    finished.pick(1e-2)
+    finished.apply()
+    first = finished.history[0].result
+    newer = make()
+    assert part(newer, "older").layout.display == "flex"
+    part(newer, "take-over").click()
+    assert part(newer, "older").layout.display == "none"
+    assert newer.history[0].result is first
+    assert newer.picked_lr == 1e-2
+    with pytest.raises(LRWidgetError, match="closed"):
+        finished.run()
+    newer.undo()
+    assert rate_value(model.optimizer) == pytest.approx(1e-3)
+
+
+def test_a_widget_whose_test_runs_is_not_taken_over(make):
+    older = make(slow_batches(), steps=400)
+    older.run()
+    newer = make()
+    part(newer, "take-over").click()
+    assert "A test of the older widget is running" in part(newer, "status").value
+    assert older.status == "running"
+    older.stop()
+    older.wait()
+
+
+def test_an_overlay_runs_one_test_for_each_value(finished, model):
+    before = [each.numpy() for each in model.variables]
+    part(finished, "overlay-change").value = "weight_decay"
+    part(finished, "overlay-values").value = "0, 0.5"
+    part(finished, "overlay-run").click()
+    finished.wait()
+    names = [run.name for run in finished.history]
+    assert names == ["Run 1", "weight_decay=0", "weight_decay=0.5"]
+    low, high = (run.result for run in finished.history[1:])
+    assert low.lrs[0] == high.lrs[0] == finished.history[0].result.lrs[0]
+    assert not np.array_equal(low.losses[:20], high.losses[:20])
+    assert finished.result is finished.history[0].result  # Apply is for the model as it is
+    assert marks_of(finished).earlier.x.shape[0] == 2
+    answer = part(finished, "status").value
+    for run in finished.history[1:]:
+        assert f"{run.name}: {format_lr(run.result.suggest().lr)}" in answer
+    after = [each.numpy() for each in model.variables]
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert model.optimizer.weight_decay is None
+
+
+@pytest.mark.parametrize(
+    ("change", "values", "said"),
+    [
+        ("weight_decay", "none", "is not a number"),
+        ("batch_size", "1.5", "is not a whole number"),
+        ("optimizer", "Sgdd", "is no optimizer of Keras"),
+        ("momentum", "0.9", "unknown changes"),
+        ("weight_decay", " ", "Type the values of weight_decay"),
+    ],
+)
+def test_values_that_cannot_be_varied_are_refused(finished, change, values, said):
+    part(finished, "overlay-change").value = change
+    part(finished, "overlay-values").value = values
+    part(finished, "overlay-run").click()
+    assert said in part(finished, "answer").value
+    assert len(finished.history) == 1

@@ -241,3 +241,19 @@ def test_a_pick_stays_over_a_new_test_that_covers_it(make):
     widget.run(block=True)
     assert widget.picked_lr is None
     assert part(widget, "picked").value == ""
+
+
+def test_apply_asks_once_before_it_uses_a_pick_that_breaks_the_training(finished, model):
+    finished.pick(float(finished.result.lrs[-1]))
+    part(finished, "apply").click()
+    assert lr_of(model) == pytest.approx(1e-3)
+    said = part(finished, "answer").value
+    assert "is where training breaks: the loss rises from" in said
+    assert said.endswith("Press Apply again to use it all the same.")
+    part(finished, "apply").click()
+    assert lr_of(model) == pytest.approx(finished.result.lrs[-1])
+    finished.pick(100.0)
+    part(finished, "apply").click()
+    assert "1.00e+2 was not tested: the curve is from" in part(finished, "answer").value
+    finished.apply()  # Python does not ask
+    assert lr_of(model) == pytest.approx(100.0)

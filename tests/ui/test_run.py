@@ -14,7 +14,7 @@ from lrwidget import LRFinderWidget
 from lrwidget.core.data import reader
 from lrwidget.errors import BusyError
 from lrwidget.ui.finder import runner
-from lrwidget.ui.finder.pace import at_most_every
+from lrwidget.ui.finder.pace import AtMostEvery
 from lrwidget.ui.views.tree import descendants
 from tests.ui.conftest import (
     classes_of,
@@ -84,7 +84,7 @@ def test_plot_is_redrawn_at_most_ten_times_a_second(make):
 
 def test_updates_that_come_too_soon_are_left_out():
     passed = []
-    slow = at_most_every(0.1, passed.append)
+    slow = AtMostEvery(0.1, passed.append)
     start = time.monotonic()
     while time.monotonic() - start < 0.35:
         slow(None)

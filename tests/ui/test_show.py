@@ -264,3 +264,11 @@ def test_picture_of_the_curve_is_kept_only_after_a_test_and_with_matplotlib(make
     assert len(widget._repr_mimebundle_()["image/png"]) > 10_000
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert "image/png" not in widget._repr_mimebundle_()
+
+
+def test_a_chosen_curve_stays_chosen_in_the_next_run(measured):
+    measured.show("validation_loss")
+    measured.run(block=True)
+    assert measured._state.show == "validation_loss"
+    assert part(measured, "show").value == "validation_loss"
+    measured.show("loss")

@@ -11,7 +11,7 @@ from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.growing_curve import Update
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.ui.finder.pace import REST, at_most_every
+from lrwidget.ui.finder.pace import REST, AtMostEvery
 from lrwidget.ui.state.drawn_curve import smooth_for_display
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.views.thinning import COLUMNS, shown_points
@@ -145,7 +145,7 @@ def test_redraws_that_take_long_are_made_less_often():
         begun.append(time.monotonic())
         time.sleep(0.03)
 
-    slow = at_most_every(0.01, redraw)
+    slow = AtMostEvery(0.01, redraw)
     while len(begun) < 4:
         slow(None)
     assert min(np.diff(begun)) >= 0.03 * REST

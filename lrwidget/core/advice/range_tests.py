@@ -1,7 +1,9 @@
 """range_tests: one range test for each of several ways to train a model."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 import keras
@@ -129,6 +131,43 @@ def range_tests(
 
     Source: Leslie N. Smith, arXiv:1803.09820, sections 4.2 to 4.4.
     """
+    tests = planned_tests(model, variants, settings)
+    return RangeTests({test.name: test.run(model, data) for test in tests})
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedTest:
+    """The range test of one variant.
+
+    Attributes:
+        name: Name of the variant.
+        settings: The arguments of `range_test`.
+        place: Returns a context in which the model has the optimizer of the variant.
+    """
+
+    name: str
+    settings: RangeTestSettings
+    place: Callable[[], AbstractContextManager[object]]
+
+    def run(self, model: keras.Model, data: Any, **observing: Any) -> RangeTestResult:
+        """Run the test; `observing` are `on_update` and `stop` of `range_test`."""
+        with self.place():
+            return range_test(model, data, **self.settings, **observing)
+
+
+def planned_tests(
+    model: keras.Model, variants: Any, settings: RangeTestSettings
+) -> list[PlannedTest]:
+    """Return the range tests of several variants, before any of them is run.
+
+    Args:
+        model: A compiled Keras model.
+        variants: As for `range_tests`.
+        settings: As for `range_tests`.
+
+    Raises:
+        LRWidgetError: A variant, a setting or the model cannot be used.
+    """
     chosen = settings.pop("optimizer", None)
     present = optimizer_of(model, chosen)
     check_free(model)
@@ -141,18 +180,17 @@ def range_tests(
             )
     if settings.get("seed") is None:
         settings["seed"] = 0
-    optimizers = [_optimizer_for(variant, present, model) for variant in found]
-    results = {}
-    for variant, optimizer in zip(found, optimizers, strict=True):
+    planned = []
+    for variant in found:
+        optimizer = _optimizer_for(variant, present, model)
         own: RangeTestSettings = {**settings}
         if variant.batch_size is not None:
             own["batch_size"] = variant.batch_size
         if chosen is not None:
             own["optimizer"] = optimizer or chosen
-        place = nullcontext() if optimizer is None else swapped(model, present, optimizer)
-        with place:
-            results[variant.name] = range_test(model, data, **own)
-    return RangeTests(results)
+        place = nullcontext if optimizer is None else partial(swapped, model, present, optimizer)
+        planned.append(PlannedTest(variant.name, own, place))
+    return planned
 
 
 def _optimizer_for(

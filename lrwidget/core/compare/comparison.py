@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrwidget.core.arrays import as_losses
-from lrwidget.core.checks import as_choice
+from lrwidget.core.checks import as_choice, as_number
 from lrwidget.core.compare.ranking import Rank, are_seeds_alike, ranking_of
 from lrwidget.core.compare.ranking_table import ranking_table
 from lrwidget.core.compare.run import Run
@@ -269,7 +269,7 @@ def _run_from_json(path: Any, content: Any) -> Run:
         name=str(part["name"]),
         seed=int(part["seed"]),
         stop_reason=as_choice("stop_reason", part["stop_reason"], _ENDS),  # type: ignore[arg-type]
-        seconds=float(part["seconds"]),
+        seconds=as_number("seconds", part["seconds"], at_least=0.0),
         steps=int(part["steps"]),
         metrics=metrics,
         failure=str(part.get("failure", "")),

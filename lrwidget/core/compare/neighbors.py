@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lrwidget.core.checks import as_function, as_number, as_rate, shown
+from lrwidget.core.checks import as_function, as_items, as_number, as_rate
 from lrwidget.core.curve.ladder import format_lr
 from lrwidget.errors import ConfigError
 
@@ -30,14 +30,13 @@ def neighbors(
         ConfigError: An argument cannot be used.
     """
     rate = as_rate("lr", lr)
-    if isinstance(factors, str) or not isinstance(factors, Iterable):
-        raise ConfigError(f"`factors` must be a list of numbers; got {shown(factors)}.")
-    rates = [as_rate("lr", rate * as_number("factors", each, above=0.0)) for each in factors]
+    numbers = as_items("factors", factors, "a list of numbers")
+    rates = [as_rate("lr", rate * as_number("factors", each, above=0.0)) for each in numbers]
     if not rates:
         raise ConfigError("`factors` must hold at least one number; got none.")
     if schedule is None:
         return {format_lr(each): each for each in rates}
-    made = as_function("schedule", schedule, "(lr, steps) -> schedule")
+    made = as_function("schedule", schedule, "(lr, steps) -> schedule", 2)
     return {format_lr(each): _Scheduled(made, each) for each in rates}
 
 

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from lrwidget.core.checks import as_count, shown
+from lrwidget.core.checks import as_count, as_items, shown
 from lrwidget.core.compare.ranking import ranking_of
 from lrwidget.core.compare.run import Run
 from lrwidget.errors import ConfigError
@@ -18,9 +18,8 @@ def as_rounds(rounds: Any, steps: int) -> tuple[int, ...]:
     """
     if rounds is None:
         return (steps,)
-    if not isinstance(rounds, Sequence) or isinstance(rounds, str):
-        raise ConfigError(f"`rounds` must be a list of numbers of steps; got {shown(rounds)}.")
-    counts = [as_count("rounds", each, at_least=2) for each in rounds]
+    numbers = as_items("rounds", rounds, "a list of numbers of steps")
+    counts = [as_count("rounds", each, at_least=2) for each in numbers]
     counts += [] if counts and counts[-1] == steps else [steps]
     if any(later <= earlier for earlier, later in itertools.pairwise(counts)):
         raise ConfigError(

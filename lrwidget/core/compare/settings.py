@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from lrwidget.core.checks import as_count, as_flag, as_function, as_text
+from lrwidget.core.checks import as_count, as_flag, as_function, as_text, check_listeners
 from lrwidget.core.compare.rounds import as_rounds
 from lrwidget.core.compare.run import Run
 from lrwidget.core.data.reader import StopFlag
@@ -59,11 +59,8 @@ class CompareSettings:
 def check_callbacks(on_update: Any, stop: Any, executor: Any) -> None:
     """Raise ConfigError unless `on_update`, `stop` and `executor` can be used."""
     if executor is not None:
-        as_function("executor.submit", getattr(executor, "submit", None), "of a function")
-    if on_update is not None:
-        as_function("on_update", on_update, "of a CompareUpdate")
-    if stop is not None:
-        as_function("stop.is_set", getattr(stop, "is_set", None), "that says whether to stop")
+        as_function("executor.submit", getattr(executor, "submit", None), "of a function", 1)
+    check_listeners(on_update, stop)
 
 
 def is_set(stop: StopFlag | None) -> bool:

@@ -1,6 +1,8 @@
 """Shared parts of all matplotlib pictures: axes, legends, line styles."""
 
-from collections.abc import Iterator, Sequence
+import io
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ CURVE, PICK = "tab:blue", "tab:orange"
 DASHES = ("-", "--", ":", "-.")
 
 _SIZE = (9.0, 4.2)
+_DPI, _PNG_INCHES = 100, 3.8
 
 # However large a legend is, the axes keep this share of their size.
 _LEAST = 0.4
@@ -51,6 +54,39 @@ def axes_of(ax: Any, what: str) -> "Axes":
             "Pass the second value of `plt.subplots()`."
         )
     return ax
+
+
+def png_of(draw: Callable[["Axes"], object], width: int = 720, note: str = "") -> bytes | None:
+    """Return a plot as a PNG, for a notebook to show.
+
+    Such a picture is optional: a rule of the user that fails, or letters that the font lacks, must
+    not keep the object from being shown as text.
+
+    Args:
+        draw: Draws on the axes that it is given.
+        width: Width in pixels.
+        note: Small text in the lower left corner.
+
+    Returns:
+        The picture; None without matplotlib, or if it fails.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    # Without pyplot, which would draw the figure below the cell a second time.
+    figure = Figure(figsize=(width / _DPI, _PNG_INCHES), dpi=_DPI, layout="constrained")
+    picture = io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            draw(figure.subplots())
+            if note:
+                figure.supxlabel(note, fontsize=7, color="0.4", x=0.0, ha="left")
+            figure.savefig(picture, format="png")
+    except Exception:
+        return None
+    return picture.getvalue()
 
 
 def as_named(name: str, values: Any) -> dict[str, Any]:

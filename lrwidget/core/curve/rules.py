@@ -250,7 +250,7 @@ def register_rule(name: str, function: Rule) -> None:
     name = as_text("name", name)
     if name in OWN_RULES:
         raise ConfigError(f'The rule "{name}" is part of lrwidget. Use another name.')
-    RULES[name] = as_function("function", function, "of learning rates and smoothed losses")
+    RULES[name] = as_function("function", function, "of learning rates and smoothed losses", 2)
 
 
 def unregister_rule(name: str) -> None:

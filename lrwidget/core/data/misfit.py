@@ -60,12 +60,13 @@ def refusals_named() -> Iterator[None]:
 
 
 @contextmanager
-def explained(model: keras.Model, batch_spec: Any) -> Iterator[None]:
-    """Explain a failing training step if the data have a common mistake.
+def explained(model: keras.Model, batch_spec: Any, name: str = "data") -> Iterator[None]:
+    """Explain a failing step if the data have a common mistake.
 
     Args:
         model: The model whose step runs or is traced.
         batch_spec: Shapes and types of a batch, or a batch.
+        name: What the data are called in the explanation.
 
     Raises:
         DataError: The data have one of the common mistakes.
@@ -75,37 +76,38 @@ def explained(model: keras.Model, batch_spec: Any) -> Iterator[None]:
     except LRWidgetError:
         raise
     except Exception as error:
-        mistake = _unbatched(model, batch_spec) or _without_targets(model, batch_spec)
+        mistake = _unbatched(model, batch_spec, name) or _without_targets(model, batch_spec, name)
         if mistake is None:
             raise
         raise DataError(mistake) from error
 
 
-def _unbatched(model: keras.Model, spec: Any) -> str | None:
+def _unbatched(model: keras.Model, spec: Any, name: str) -> str | None:
     inputs = getattr(model, "inputs", None) or []
     given = keras.tree.flatten(spec[0] if isinstance(spec, tuple) and spec else spec)
     for wanted, got in zip(inputs, given, strict=False):
         shape = _shape(got)
         if shape is not None and len(shape) == len(wanted.shape) - 1:
             return (
-                f"The dataset is not batched: it gives samples of shape {shape}, and the "
-                f"model needs batches of shape {tuple(wanted.shape)}. Add `.batch(32)` to it."
+                f"The {name} are not batched: they give samples of shape {shape}, and the model "
+                f"needs batches of shape {tuple(wanted.shape)}. Add `.batch(32)` to the dataset."
             )
     shapes = [_shape(each) for each in keras.tree.flatten(spec)]
     if not inputs and () in shapes:
         return (
-            "The dataset is not batched: it gives single samples of shapes "
-            f"{[shape for shape in shapes if shape is not None]}. Add `.batch(32)` to it."
+            f"The {name} are not batched: they give single samples of shapes "
+            f"{[shape for shape in shapes if shape is not None]}. Add `.batch(32)` to the dataset."
         )
     return None
 
 
-def _without_targets(model: keras.Model, spec: Any) -> str | None:
+def _without_targets(model: keras.Model, spec: Any, name: str) -> str | None:
     trains_as_keras = type(model).train_step is keras.Model.train_step
-    if not trains_as_keras or (isinstance(spec, tuple) and len(spec) > 1):
+    has_targets = isinstance(spec, tuple) and len(spec) > 1 and spec[1] is not None
+    if not trains_as_keras or has_targets:
         return None
     return (
-        "The data have inputs but no targets, and the model's loss needs targets. Pass both: "
+        f"The {name} have inputs but no targets, and the model's loss needs targets. Pass both: "
         "arrays as a tuple (x, y), where x may be a dict or list of arrays, or batches of (x, y)."
     )
 

@@ -1,7 +1,7 @@
 """All kinds of data that `fit` takes, as streams of batches for JAX and PyTorch."""
 
 import itertools
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ from lrwidget.core.data.finite import NonFiniteBatches
 from lrwidget.core.data.misfit import refusals_named
 from lrwidget.core.data.python_data import PythonStream
 from lrwidget.core.data.reader import StopFlag
-from lrwidget.core.data.source import ClassWeight, adapted_arrays, pass_starter
+from lrwidget.core.data.source import ClassWeight, adapted_arrays, length_of, pass_starter
 from lrwidget.core.model.host import (
     TFDatasetAdapter,
     array_slicing,
@@ -148,7 +148,7 @@ class PythonData:
     def __init__(self, data: Any, class_weight: ClassWeight) -> None:
         self._new_pass, self._class_weight = pass_starter(data), class_weight
         self.is_one_shot = isinstance(data, Iterator)
-        self.per_pass = len(data) if isinstance(data, Sized) else None
+        self.per_pass = length_of(data)
 
     def stream(self, seed: int, stop: StopFlag | None = None) -> ArrayBatches:  # noqa: ARG002
         python = PythonStream(self._new_pass, self._class_weight, self.is_one_shot, stop)

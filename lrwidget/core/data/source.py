@@ -6,12 +6,14 @@ Tracing the training step then shows whether the batches fit the model.
 
 import importlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import closing, suppress
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 
+from lrwidget.core.checks import as_count, as_number, shown, takes
 from lrwidget.core.data.misfit import FORMS, refusals_named
 from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.model.host import ArrayDataAdapter, array_slicing
@@ -129,6 +131,12 @@ def is_unbatched(data: Any) -> bool:
     return not is_pipeline(data) and (isinstance(data, tuple | dict) or _is_array(data))
 
 
+def runs_python(data: Any) -> bool:
+    """Return whether reading data runs Python code, such as a generator's; False for None."""
+    is_held = data is None or isinstance(data, tuple | dict) or _is_array(data)
+    return not (is_held or is_pipeline(data))
+
+
 def adapted_arrays(arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> Any:
     """Return Keras' adapter of arrays, x, (x, y) or (x, y, sample_weight).
 
@@ -150,18 +158,52 @@ def pass_starter(data: Any) -> Callable[[], Iterable[Any]]:
     Raises:
         DataError: `fit` does not take such data.
     """
-    if isinstance(data, keras.utils.PyDataset):
-        return lambda: _pass_over_py_dataset(data)
     if isinstance(data, list) and data and _is_array(data[0]):
         raise DataError(
             f"Got a list of {len(data)} arrays, which is ambiguous. Pass (x, y) as a "
             "tuple; several inputs as ([x1, x2], y); or a list of batches as [(x, y), ...]."
         )
-    if isinstance(data, Iterable) and not isinstance(data, str | bytes):
-        return lambda: data
-    if callable(data):
-        return data
+    if _has_batches(data):
+        return lambda: _pass_over(data)
+    if callable(data) and not isinstance(data, keras.Layer):
+        if not takes(data, 0):
+            raise DataError(
+                f"A function that is passed as data must take no argument; got {shown(data)}. Pass "
+                "`lambda: function(...)` with its arguments."
+            )
+        return lambda: _pass_over_result(data)
     raise DataError(f"Data of type {type(data).__name__} cannot be used. {FORMS}")
+
+
+def length_of(data: Any) -> int | None:
+    """Return the number of batches in one pass over Python data; None if unknown."""
+    # The length of a DataLoader over an endless dataset raises TypeError, for example.
+    with suppress(TypeError, NotImplementedError):
+        if isinstance(data, keras.utils.PyDataset):
+            return data.num_batches
+        return len(data) if isinstance(data, Sized) else None
+    return None
+
+
+def _has_batches(data: Any) -> bool:
+    if isinstance(data, keras.utils.PyDataset):
+        return True
+    return isinstance(data, Iterable) and not isinstance(data, str | bytes | type)
+
+
+def _pass_over(data: Any) -> Iterable[Any]:
+    return _pass_over_py_dataset(data) if isinstance(data, keras.utils.PyDataset) else data
+
+
+def _pass_over_result(function: Callable[[], Any]) -> Iterable[Any]:
+    data = function()
+    if not _has_batches(data):
+        raise DataError(
+            f"The function {shown(function)} that was passed as data must return the batches of "
+            f"one pass; it returned {shown(data)}. Make it a generator function that yields "
+            "batches, or let it return a list of them."
+        )
+    return _pass_over(data)
 
 
 def _pass_over_py_dataset(data: keras.utils.PyDataset) -> Iterator[Any]:
@@ -187,3 +229,12 @@ def _check_class_weight(class_weight: ClassWeight) -> None:
         raise DataError(
             f"`class_weight` is a dict that maps class numbers to weights; got {class_weight!r}."
         )
+    for number, weight in class_weight.items():
+        as_count("class_weight", _as_class(number), hint="Its keys are class numbers.")
+        as_number(f"class_weight[{number}]", weight)
+
+
+def _as_class(key: Any) -> Any:
+    """Return a whole number as an int: for a dict, True and 1.0 are the key 1."""
+    is_number = isinstance(key, bool | np.bool_ | float | np.floating)
+    return int(key) if is_number and float(key).is_integer() else key

@@ -1,7 +1,7 @@
 """All kinds of data that `fit` takes, as endless tf.data streams for TensorFlow's engine."""
 
 import itertools
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from lrwidget.core.data.misfit import refusals_named
 from lrwidget.core.data.pipeline import captured_variables, detached, note_on
 from lrwidget.core.data.python_data import PythonStream
 from lrwidget.core.data.reader import StopFlag
-from lrwidget.core.data.source import ClassWeight, adapted_arrays, pass_starter
+from lrwidget.core.data.source import ClassWeight, adapted_arrays, length_of, pass_starter
 from lrwidget.core.model.host import (
     TFDatasetAdapter,
     array_slicing,
@@ -180,6 +180,8 @@ class Arrays:
             def batch(number: tf.Tensor) -> Any:
                 start = tf.cast(number, tf.int32) * batch_size
                 rows = order[start : start + batch_size]
+                if size % batch_size == 0:
+                    rows.set_shape([batch_size])  # as `fit` does
                 return keras.tree.traverse(lambda array: _rows(array, rows), arrays)
 
             return tf.data.Dataset.range(-(-size // batch_size)).map(batch)
@@ -211,7 +213,7 @@ class PythonData:
         self._new_pass = pass_starter(data)
         self._class_weight = class_weight
         self.is_one_shot = isinstance(data, Iterator)
-        self.per_pass = len(data) if isinstance(data, Sized) else None
+        self.per_pass = length_of(data)
 
     def stream(self, seed: int, stop: StopFlag | None = None) -> TensorBatches:  # noqa: ARG002
         python = PythonStream(self._new_pass, self._class_weight, self.is_one_shot, stop)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from lrwidget.core.data.python_state import PythonState, state_of_data
-from lrwidget.core.data.source import Batches
+from lrwidget.core.data.source import Batches, runs_python
 from lrwidget.core.engine.additions import added_by_building
 from lrwidget.core.engine.choice import engine_for
 from lrwidget.core.engine.protocol import Engine
@@ -180,7 +180,8 @@ def borrowed(
         stack.enter_context(reserved(model))
         on_reserved()
         stack.enter_context(own_seed_generator(model))
-        if alone and model.run_eagerly and is_tensorflow():
+        is_eager = model.run_eagerly or any(runs_python(each) for each in data)
+        if alone and is_eager and is_tensorflow():
             stack.enter_context(own_operation_seeds())
         snapshot = Snapshot(variables, random_state, alone)
         stack.callback(snapshot.restore)

@@ -96,8 +96,9 @@ class JaxSteps:
         """Return the loss on some batches, in inference mode, without changing the state."""
         trainable, non_trainable, _ = self._running_state()
         state = trainable, non_trainable, self._fresh_metrics
-        for batch in batches:
-            logs, state = self._test(state, batch)
+        with explained(self._living_model(), batches[0], "validation data"):
+            for batch in batches:
+                logs, state = self._test(state, batch)
         return float(logs[self._monitor])
 
     def _settle(self, model: keras.Model, groups: Any, batch: Any) -> None:

@@ -76,8 +76,9 @@ class PortableSteps:
         """Return the loss on some batches, in inference mode, without changing any weight."""
         model = self._living_model()
         model.reset_metrics()
-        for batch in batches:
-            logs = model.test_step(batch)
+        with explained(model, batches[0], "validation data"):
+            for batch in batches:
+                logs = model.test_step(batch)
         return float(keras.ops.convert_to_numpy(logs[self._monitor]))
 
     def _update(self, model: keras.Model, lr: float) -> dict[str, float]:
@@ -102,7 +103,7 @@ class PortableSteps:
         with explained(model, self._spec):
             logs = numbers_of(model.train_function([batch]), self._monitor, _as_array)
         if counters is not None:
-            self.rate.check_counted(counters)
+            self.rate.check_counted(model, counters)
             self._is_checked = True
         return {name: float(value) for name, value in logs.items()}
 

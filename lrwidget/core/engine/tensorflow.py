@@ -147,12 +147,13 @@ class StepGroups:
             batches: Batches as `test_step` takes them, all with the same structure.
         """
         model = self._living_model()
-        if self._test_step is None:
-            self._test_step = self._make_test_step(model, batches[0])
-        kept = [(variable, tf.identity(variable)) for variable in self._kept]
-        model.reset_metrics()
-        for batch in batches:
-            logs = self._test_step(batch)
+        with explained(model, batches[0], "validation data"):
+            if self._test_step is None:
+                self._test_step = self._make_test_step(model, batches[0])
+            kept = [(variable, tf.identity(variable)) for variable in self._kept]
+            model.reset_metrics()
+            for batch in batches:
+                logs = self._test_step(batch)
         for variable, value in kept:
             variable.assign(value)
         return float(logs[self._monitor])
@@ -195,7 +196,7 @@ class StepGroups:
             return self._update(self._step, iterator, lr)
         counters = self.rate.counters()
         logs = self._update(self._step, iterator, lr)
-        self.rate.check_counted(counters)
+        self.rate.check_counted(self._living_model(), counters)
         self._is_checked = True
         return logs
 

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from lrwidget.core.checks import as_rate
+from lrwidget.core.checks import as_flag, as_rate
 from lrwidget.core.model.families import family_of, training_members
 from lrwidget.core.model.fit_guard import finish_left_fit
-from lrwidget.core.model.given_rate import VariableRate, is_setter, is_variable, variables_seen_by
+from lrwidget.core.model.given_rate import VariableRate, check_kind, is_variable, variables_seen_by
 from lrwidget.core.model.host import iterations_of
 from lrwidget.core.model.learning_rate import (
     LearningRate,
@@ -117,6 +117,7 @@ def apply_lr(
     optimizer = optimizer_of(model, optimizer)
     check_free(model)
     finish_left_fit(model)
+    restart = as_flag("restart", restart)
     is_schedule = isinstance(lr_or_schedule, _Schedule)
     new = users_schedule(lr_or_schedule) if is_schedule else _checked(lr_or_schedule)
     members = training_members(model, optimizer)
@@ -205,15 +206,11 @@ def _apply_elsewhere(
             "or `optimizer=` instead of `learning_rate=`."
         )
     lr = _checked(lr)
+    check_kind(learning_rate)
     if is_variable(learning_rate):
         VariableRate(learning_rate)
         return _assigned(model, lr, [learning_rate], learning_rate.assign)
-    if is_setter(learning_rate):
-        return _assigned(model, lr, _in_reach_of(learning_rate, model), learning_rate)
-    raise ConfigError(
-        "`learning_rate` must be a keras.Variable that the training step reads, or a function "
-        f"that sets it; got {learning_rate!r}."
-    )
+    return _assigned(model, lr, _in_reach_of(learning_rate, model), learning_rate)
 
 
 def _in_reach_of(function: Callable[[float], Any], model: keras.Model) -> list[Variable]:

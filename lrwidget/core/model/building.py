@@ -96,7 +96,14 @@ def build(model: keras.Model, batch_spec: Any) -> None:
     with scope_of(model), suppress(Exception):
         # A model that cannot be called on its data, such as a GAN, is built when its training
         # step is traced. Tracing also reports the error of any other model.
-        build_for(model, batch_spec)
+        build_for(model, _with_none(batch_spec))
+
+
+def _with_none(batch_spec: Any) -> Any:
+    """Return a batch with None for an optional part, for which tf.data has types without shape."""
+    return keras.tree.map_structure(
+        lambda part: part if hasattr(part, "shape") else None, batch_spec
+    )
 
 
 class UnbuiltLayers:

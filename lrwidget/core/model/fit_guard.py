@@ -139,7 +139,9 @@ class FitGuard:
             ("on_train_batch_end", self._end_step, self._follower.record_state),
             ("on_epoch_end", _nothing, self._follower.record_state),
         ):
-            self._exchange(fit.callback_list, name, self._hook(before, after))
+            # Keras takes a StopIteration during a step for the end of the data.
+            may_end_data = name.startswith("on_train_batch")
+            self._exchange(fit.callback_list, name, self._hook(before, after, may_end_data))
         self._exchange(fit.callback_list, "on_train_end", self._last_hook)
 
     @property
@@ -178,7 +180,9 @@ class FitGuard:
         self._overrides.append(override)
         override.__enter__()
 
-    def _hook(self, before: Callable[..., Any], after: Callable[[], Any]) -> Callable[[Any], Any]:
+    def _hook(
+        self, before: Callable[..., Any], after: Callable[[], Any], may_end_data: bool
+    ) -> Callable[[Any], Any]:
         """Return a wrapper for a hook of the CallbackList."""
 
         def wrap(own: Callable[..., Any]) -> Callable[..., Any]:
@@ -187,8 +191,9 @@ class FitGuard:
                     before(*args, **kwargs)
                     own(*args, **kwargs)
                     after()
-                except BaseException:
-                    self.fail()
+                except BaseException as error:
+                    if not (may_end_data and _ends_data(error)):
+                        self.fail()
                     raise
 
             return hook

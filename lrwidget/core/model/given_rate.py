@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from lrwidget.core.checks import shown, takes
 from lrwidget.core.model.families import family_of
 from lrwidget.core.model.host import iterations_of
 from lrwidget.core.model.learning_rate import holder_of, optimizers_of
@@ -125,7 +126,16 @@ def is_variable(value: Any) -> bool:
 def is_setter(value: Any) -> bool:
     """Return whether a value is a function that sets the learning rate."""
     is_schedule = isinstance(value, keras.optimizers.schedules.LearningRateSchedule)
-    return callable(value) and not is_schedule and not isinstance(value, type)
+    return callable(value) and not is_schedule and not isinstance(value, type) and takes(value, 1)
+
+
+def check_kind(learning_rate: Any) -> None:
+    """Raise ConfigError unless `learning_rate` is a variable, or a function that sets it."""
+    if not is_variable(learning_rate) and not is_setter(learning_rate):
+        raise ConfigError(
+            "`learning_rate` must be a keras.Variable that the training step reads, or a function "
+            f"that sets it; got {shown(learning_rate)}."
+        )
 
 
 def variable_of(learning_rate: Any) -> Any:

@@ -113,6 +113,20 @@ def several_optimizers(
     )
 
 
+def not_read(model: keras.Model, rates: list[Any]) -> ModelError:
+    """Return the error for a training step that uses none of these optimizers or variables."""
+    if not model.trainable_variables:
+        return ModelError(
+            f"The model {model.name!r} has no trainable weights, so no learning rate has an "
+            "effect. Set `trainable = True` on the layers to train, and compile the model again."
+        )
+    return ModelError(
+        f"The training step does not use the learning rate of {[each.name for each in rates]}. "
+        "Pass `optimizer=` with the optimizer that trains, or `learning_rate=` with the "
+        "keras.Variable that the training step reads or a function that sets the learning rate."
+    )
+
+
 def _no_optimizer() -> ModelError:
     return ModelError(
         "The model has no optimizer whose learning rate can be moved. Call "

@@ -18,6 +18,7 @@ from lrwidget.core.model.learning_rate import (
     get_learning_rate,
     holder_of,
     new_rate_variable,
+    not_read,
     optimizer_of,
     rate_value,
     set_learning_rate,
@@ -76,7 +77,7 @@ class OptimizerRate(Rate):
                 own = get_learning_rate(each)
                 if not isinstance(own, keras.Variable):
                     stack.callback(set_learning_rate, each, own)
-                    set_learning_rate(each, _standing_for(self._variable_of(each)))
+                    set_learning_rate(each, stand_in_for(self._variable_of(each)))
             yield
 
     def _variable_of(self, optimizer: keras.optimizers.Optimizer) -> keras.Variable:
@@ -98,7 +99,7 @@ class OptimizerRate(Rate):
             if (members := [each for each in family_of(head) if any(each is r for r in reading)])
         ]
         if not used:
-            raise _not_read(self._heads)
+            raise not_read(model, self._heads)
         if len(used) > 1:
             raise several_optimizers(self._heads, [head for head, _ in used])
         head, members = used[0]
@@ -116,25 +117,15 @@ class OptimizerRate(Rate):
         self._move(training_members(model, head))
 
     def _move(self, members: list[keras.optimizers.Optimizer]) -> None:
-        for each in members:
-            _check_movable(each)
         values = {id(each): self._value_before(each) for each in members}
-        # One factor cannot move a learning rate of 0, which stays 0.
-        ordered = sorted(members, key=lambda each: not values[id(each)])
-        base = values[id(ordered[0])]
-        if len(members) > 1 and not base:
-            raise ModelError(
-                f"The learning rates of {[each.name for each in members]} are all 0: one factor "
-                "cannot move them. Choose one of these optimizers with `optimizer=`."
-            )
-        factors = [1.0, *(values[id(each)] / base for each in ordered[1:])]
+        ordered, factors = moved_together(members, values)
         self._moved = [
             (self._rate_variable(each), factor)
             for each, factor in zip(ordered, factors, strict=True)
         ]
         self.leader = ordered[0]
         self.dtype = keras.backend.standardize_dtype(self._moved[0][0].dtype)
-        self.notes = _notes(ordered, factors)
+        self.notes = notes_on(ordered, factors)
 
     def _value_before(self, optimizer: keras.optimizers.Optimizer) -> float:
         value = self._values.get(id(optimizer))
@@ -147,10 +138,10 @@ class OptimizerRate(Rate):
         counts = [each for each in variables if not tuple(each.shape) and id(each) not in rates]
         return copies_of(counts)
 
-    def check_counted(self, counters: list[Any]) -> None:
+    def check_counted(self, model: keras.Model, counters: list[Any]) -> None:
         """Raise ModelError unless an optimizer has counted a step."""
         if [each.tobytes() for each in counters] == [each.tobytes() for each in self.counters()]:
-            raise _not_read(self._heads)
+            raise not_read(model, self._heads)
 
     def moved(self) -> list[tuple[Any, float]]:
         """Return the variables that are moved, each with its factor."""
@@ -162,24 +153,57 @@ class OptimizerRate(Rate):
             variable.assign(lr if factor == 1.0 else lr * factor)
 
 
-_OTHER_WAYS = (
-    "Pass `optimizer=` with the optimizer that trains, or `learning_rate=` with the "
-    "keras.Variable that the training step reads or a function that sets the learning rate."
-)
+def moved_together(
+    members: list[keras.optimizers.Optimizer], values: dict[int, float] | None = None
+) -> tuple[list[keras.optimizers.Optimizer], list[float]]:
+    """Return optimizers whose learning rates are moved, and the factor of each.
+
+    Args:
+        members: The optimizers; the learning rate of the first is that of the test, if not 0.
+        values: Their learning rates before the test, by the ids of the optimizers.
+
+    Raises:
+        ModelError: The learning rate of one of them cannot be moved, or all are 0.
+    """
+    for each in members:
+        _check_movable(each)
+    values = values or {id(each): rate_value(each) for each in members}
+    # One factor cannot move a learning rate of 0, which stays 0.
+    ordered = sorted(members, key=lambda each: not values[id(each)])
+    base = values[id(ordered[0])]
+    if len(members) > 1 and not base:
+        raise ModelError(
+            f"The learning rates of {[each.name for each in members]} are all 0: one factor "
+            "cannot move them. Choose one of these optimizers with `optimizer=`."
+        )
+    return ordered, [1.0, *(values[id(each)] / base for each in ordered[1:])]
 
 
-def _standing_for(variable: keras.Variable) -> Any:
+class _StandIn:
+    """Replaces a schedule or a function: the learning rate is the value of a variable.
+
+    Callable, because Adafactor, for example, treats a plain number differently.
+
+    Args:
+        variable: The variable.
+    """
+
+    def __init__(self, variable: keras.Variable) -> None:
+        self._variable = variable
+
+    def __call__(self) -> keras.Variable:
+        return self._variable
+
+    def assign(self, lr: Any) -> None:
+        """Set the variable; this is what assigning to `optimizer.learning_rate` calls."""
+        self._variable.assign(lr)
+
+
+def stand_in_for(variable: keras.Variable) -> Any:
     """Return the object that replaces a schedule, so that a variable sets the learning rate."""
-    # A function on TensorFlow: Adafactor, for example, treats a plain number differently. On other
-    # backends a step receives the values of the optimizer's variables, so it must be one of them.
-    return (lambda: variable) if keras.backend.backend() == "tensorflow" else variable
-
-
-def _not_read(heads: list[keras.optimizers.Optimizer]) -> ModelError:
-    return ModelError(
-        f"The training step does not use the learning rate of {[each.name for each in heads]}. "
-        + _OTHER_WAYS
-    )
+    # On other backends a step receives the values of the optimizer's variables, so it must be one
+    # of them.
+    return _StandIn(variable) if keras.backend.backend() == "tensorflow" else variable
 
 
 def _check_movable(optimizer: keras.optimizers.Optimizer) -> None:
@@ -191,7 +215,8 @@ def _check_movable(optimizer: keras.optimizers.Optimizer) -> None:
         )
 
 
-def _notes(members: list[keras.optimizers.Optimizer], factors: list[float]) -> tuple[str, ...]:
+def notes_on(members: list[keras.optimizers.Optimizer], factors: list[float]) -> tuple[str, ...]:
+    """Return sentences for the user about optimizers that are moved by these factors."""
     notes = []
     if len(members) > 1:
         ratios = [f"{each.name} x {f:.3g}" for each, f in zip(members, factors, strict=True)]

@@ -55,10 +55,11 @@ class Rate(ABC):
         """Return counters that change with every step that uses this learning rate."""
         return []
 
-    def check_counted(self, counters: list[Any]) -> None:  # noqa: B027
+    def check_counted(self, model: keras.Model, counters: list[Any]) -> None:  # noqa: B027
         """Check after an eager step that it has used this learning rate.
 
         Args:
+            model: The model that is trained.
             counters: The return value of `counters` before the step.
 
         Raises:

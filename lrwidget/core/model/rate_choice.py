@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from lrwidget.core.model.given_rate import FunctionRate, VariableRate, is_setter, is_variable
+from lrwidget.core.model.given_rate import FunctionRate, VariableRate, check_kind, is_variable
 from lrwidget.core.model.learning_rate import check_compiled
 from lrwidget.core.model.optimizer_rate import OptimizerRate
 from lrwidget.core.model.rate import Rate
@@ -31,11 +31,7 @@ def rate_of(
     check_compiled(model)
     if optimizer is not None:
         raise ConfigError("Pass `optimizer=` or `learning_rate=`, not both.")
-    if is_variable(learning_rate):
-        return VariableRate(learning_rate)
-    if is_setter(learning_rate):
-        return FunctionRate(learning_rate)
-    raise ConfigError(
-        "`learning_rate` must be a keras.Variable that the training step reads, or a function "
-        f"that sets it; got {learning_rate!r}."
+    check_kind(learning_rate)
+    return (
+        VariableRate(learning_rate) if is_variable(learning_rate) else FunctionRate(learning_rate)
     )

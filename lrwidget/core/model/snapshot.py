@@ -53,16 +53,16 @@ class Snapshot:
         Raises:
             TooLargeError: No second copy fits into memory.
         """
-        new = [each for each in variables if id(_native(each)) not in self._saved]
+        new = [each for each in variables if _key(each) not in self._saved]
         check_memory([_native(each) for each in new], available_memory())
         for variable in new:
             value = _value(variable)
-            self._saved[id(_native(variable))] = _Saved(variable, value, _checksum(value))
+            self._saved[_key(variable)] = _Saved(variable, value, _checksum(value))
 
     def exclude(self, variables: Iterable[Variable]) -> None:
         """Drop variables and their saved values."""
         for variable in variables:
-            self._saved.pop(id(_native(variable)), None)
+            self._saved.pop(_key(variable), None)
 
     def keep_random_state(self) -> None:
         """Save the current global random state, instead of the one at the start."""
@@ -133,8 +133,15 @@ def _name(variable: Variable) -> str:
     return str(getattr(variable, "path", None) or getattr(variable, "name", "a variable"))
 
 
+def _key(variable: Variable) -> int:
+    """Return the same number for a Keras variable and for that of TensorFlow inside it."""
+    native = _native(variable)
+    # On other backends it holds an array, another one after each assignment.
+    return id(native if hasattr(native, "assign") else variable)
+
+
 def _native(variable: Variable) -> Any:
-    """Return the variable of the backend."""
+    """Return the variable of TensorFlow inside a Keras variable, or its array."""
     return native_of(variable)
 
 

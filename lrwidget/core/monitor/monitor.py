@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from lrwidget.core.curve.ladder import FloatArray
+from lrwidget.core.curve.drawing import png_of
+from lrwidget.core.curve.ladder import FloatArray, format_lr
 from lrwidget.core.frames import pandas_for
 from lrwidget.core.model.fit_guard import check_not_in_use
 from lrwidget.core.model.train_step import RunningFit, add_to_step, remove_from_step
@@ -56,6 +57,18 @@ class Monitor(keras.callbacks.Callback):
         self._end: ScheduleEnd | None = None
         self._epoch_parts: list[NDArray[np.int64]] = []
         self.validation: dict[int, float] = {}
+
+    def __repr__(self) -> str:
+        rows = self.rows()
+        if not len(rows):
+            return f"{type(self).__name__}(no steps yet)"
+        lr, loss = rows[-1]
+        name = type(self).__name__
+        return f"{name}({len(rows)} steps, last learning rate {format_lr(lr)}, loss {loss:.4g})"
+
+    def _repr_png_(self) -> bytes | None:
+        """Return the plot, which a notebook shows."""
+        return png_of(self.plot) if len(self.rows()) else None
 
     @property
     def lrs(self) -> FloatArray:

@@ -13,7 +13,7 @@ from keras import ops
 from lrwidget.core.curve.ladder import FloatArray
 from lrwidget.core.model.families import family_of, is_multi, training_members
 from lrwidget.core.model.given_rate import variable_of
-from lrwidget.core.model.learning_rate import optimizer_of, optimizers_of
+from lrwidget.core.model.learning_rate import not_read, optimizer_of, optimizers_of
 from lrwidget.core.model.strategy import replicas_of, scope_of
 from lrwidget.core.model.train_step import AttributeOverride, Step, StepExtension
 from lrwidget.core.model.values import float_type, is_tensorflow
@@ -153,8 +153,8 @@ class StepRecorder(Recorder):
             lrs = current_lrs(self.rates)
             is_used = self._watch()
             logs, loss = self._with_own_loss(step, data)
-            if not is_used():
-                raise not_used(self.rates)
+            if not is_used() and self.model().trainable_variables:
+                raise not_read(self.model(), self.rates)
             self._record(lrs, _mean_of_replicas(loss))
             return logs
 
@@ -298,12 +298,3 @@ def _new_recorder(model: keras.Model, rates: list[Any], name: str) -> Recorder:
     from lrwidget.core.monitor.jax_recorder import JaxRecorder
 
     return JaxRecorder(model, rates, name)
-
-
-def not_used(rates: list[Any]) -> ModelError:
-    """Return the error for a training step that uses none of these learning rates."""
-    return ModelError(
-        f"The training step does not use the learning rate of {[each.name for each in rates]}. "
-        "Pass `optimizer=` with the optimizer that trains, or `learning_rate=` with the "
-        "keras.Variable that the step reads."
-    )

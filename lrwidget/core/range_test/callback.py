@@ -7,6 +7,7 @@ import keras
 
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.model.fit_guard import current_fit
+from lrwidget.core.model.given_rate import check_kind
 from lrwidget.core.range_test.range_test_in_fit import RangeTestInFit
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
@@ -72,6 +73,8 @@ class LRRangeTest(keras.callbacks.Callback):
         super().__init__()
         if optimizer is not None and learning_rate is not None:
             raise ConfigError("Pass `optimizer=` or `learning_rate=`, not both.")
+        if learning_rate is not None:
+            check_kind(learning_rate)
         if not isinstance(optimizer, keras.optimizers.Optimizer | None):
             raise ConfigError(
                 "`optimizer` must be one of the optimizers that the model holds, such as "

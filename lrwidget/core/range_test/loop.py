@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lrwidget.core.checks import as_any_float, as_function
+from lrwidget.core.checks import as_any_float, as_function, check_listeners
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind, Purpose
 from lrwidget.core.data.reader import StopFlag
@@ -131,12 +131,9 @@ class _Loop:
         stop: StopFlag | None,
         state: LoopState | None,
     ) -> None:
-        self._step = as_function("step", step, "of a learning rate that returns the loss")
+        self._step = as_function("step", step, "of a learning rate that returns the loss", 1)
         self._on_update = on_update
-        if on_update is not None:
-            as_function("on_update", on_update, "of an Update")
-        if stop is not None:
-            as_function("stop.is_set", getattr(stop, "is_set", None), "that says whether to stop")
+        check_listeners(on_update, stop)
         self._stop = stop
         self._state = state
         self._is_at_start = True

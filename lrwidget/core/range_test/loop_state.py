@@ -27,8 +27,8 @@ class LoopState:
     """
 
     def __init__(self, get_state: Callable[[], Any], set_state: Callable[[Any], object]) -> None:
-        self._get = as_function("get_state", get_state, "that returns the state")
-        self._set = as_function("set_state", set_state, "of the state")
+        self._get = as_function("get_state", get_state, "that returns the state", 0)
+        self._set = as_function("set_state", set_state, "of the state", 1)
         self._start = deepcopy(self._get())
         self._before = fingerprint(self._start)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from lrwidget.core.checks import check_listeners
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import OptimizerKind
 from lrwidget.core.data.reader import StopFlag
@@ -114,6 +115,7 @@ def range_test(
         seed=seed,
         monitor=monitor,
     )
+    check_listeners(on_update, stop)
     test = RangeTest(
         model,
         data,

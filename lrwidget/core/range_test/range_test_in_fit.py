@@ -12,24 +12,19 @@ from lrwidget.core.curve.purpose import OptimizerKind
 from lrwidget.core.data.python_state import PythonState
 from lrwidget.core.model.attributes import ModelAttributes, python_objects_of
 from lrwidget.core.model.fit_guard import FitCall, FitGuard
-from lrwidget.core.model.given_rate import is_setter, variable_of
 from lrwidget.core.model.host import forget_jax_state, iterations_of
 from lrwidget.core.model.interrupts import UninterruptedExit
 from lrwidget.core.model.learning_rate import (
-    get_learning_rate,
-    holder_of,
-    new_rate_variable,
     optimizer_kind,
-    optimizer_of,
     optimizers_of,
-    set_learning_rate,
     updates_of,
 )
+from lrwidget.core.model.optimizer_rate import OptimizerRate
 from lrwidget.core.model.snapshot import Snapshot, build, state_variables
-from lrwidget.core.model.strategy import scope_of
-from lrwidget.core.model.train_step import AttributeOverride, retrace
+from lrwidget.core.model.train_step import AttributeOverride
 from lrwidget.core.model.values import numpy_of
 from lrwidget.core.range_test.growing_curve import SweepCurve, result_of
+from lrwidget.core.range_test.rates_in_fit import RatesInFit
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ModelError
@@ -66,8 +61,7 @@ class RangeTestInFit:
         on_result: Callable[["RangeTestInFit", RangeTestResult], None],
     ) -> None:
         _check_steps_per_execution(model)
-        self._learning_rate = learning_rate
-        self._optimizer = None if learning_rate is not None else _chosen(model, optimizer)
+        self._rates = RatesInFit(model, optimizer, learning_rate)
         self._model, self._config, self._on_result = model, config, on_result
         self._curve = SweepCurve(config)
         self._batches_of_epochs: list[int] = []
@@ -75,13 +69,8 @@ class RangeTestInFit:
         self._compared: list[keras.Variable] | None = None
         self._last_values: list[bytes] | None = None
         self._is_built = False
-        self._rate = self._own_rate = (
-            variable_of(learning_rate)
-            if self._optimizer is None
-            else get_learning_rate(self._optimizer)
-        )
-        self._own_value = self._last_value = float("nan")
-        self._snapshot = Snapshot(state_variables(model))
+        self._check_use: Callable[[], None] = lambda: None
+        self._snapshot = Snapshot([*state_variables(model), *self._rates.variables])
         self._restores_python: list[Callable[[], None]] = []
         if model.run_eagerly:
             # The Python code of an eager step runs at each step. Of what it reaches outside of the
@@ -89,44 +78,23 @@ class RangeTestInFit:
             held = PythonState(python_objects_of(model), alone=False)
             self._snapshot.include(held.variables)
             self._restores_python = [ModelAttributes(model).undo, held.restore]
-        if self._optimizer is None:
-            self._snapshot.include([self._rate])
         self.guard = FitGuard(model, fit, self)
 
     def begin_epoch(self, epoch: int) -> None:
         """Take control of the learning rate in the first epoch."""
         if not self._batches_of_epochs:
             self._first_epoch = epoch
-            self._take_over_rate()
+            self._rates.take_over()
+            self._snapshot.include(state_variables(self._model))
         self._batches_of_epochs.append(0)
-
-    def _take_over_rate(self) -> None:
-        if self._optimizer is not None and not isinstance(self._own_rate, keras.Variable):
-            with scope_of(self._model):
-                self._rate = new_rate_variable(self._config.min_lr)
-            set_learning_rate(self._optimizer, self._rate)
-            # A function that is already compiled would continue with the schedule.
-            retrace(self._model)
-        self._own_value = self._last_value = _number(self._rate)
 
     def begin_step(self) -> None:
         """Set the learning rate of this step, and reset the metrics."""
         _attach_state(self._model)
-        if self._optimizer and get_learning_rate(self._optimizer) is not self._rate:
-            raise ModelError(
-                "The learning rate of the optimizer was replaced during the range test. Remove "
-                "the callback that does so from this `fit`."
-            )
+        self._rates.check_kept()
         if self._curve.stop_reason is None:
-            self._set_rate(self._curve.lrs_to_come[0])
-            self._last_value = _number(self._rate)
+            self._rates.set(self._curve.lrs_to_come[0])
         self._model.reset_metrics()
-
-    def _set_rate(self, lr: float) -> None:
-        if is_setter(self._learning_rate):
-            self._learning_rate(float(lr))
-        else:
-            self._rate.assign(lr)
 
     def begin_train_function(self, data: Any) -> None:
         """Before the first step, save variables that are built only now (TensorFlow: in it)."""
@@ -138,12 +106,19 @@ class RangeTestInFit:
             build(self._model, spec)
             self._snapshot.include(state_variables(self._model))
             self._snapshot.keep_random_state()
+        if self._rates.optimizer is not None:
+            rate = OptimizerRate(self._model, self._rates.optimizer)
+            counters = rate.counters()
+            self._check_use = lambda: rate.check_counted(self._model, counters)
 
     def end_step(self, logs: Any) -> None:
         """Record the batch's loss, and stop `fit` when the test is over."""
         self._batches_of_epochs[-1] += 1
         if self._curve.stop_reason is not None:
             return
+        if self._batches_of_epochs == [1]:
+            _attach_state(self._model)
+            self._check_use()
         reported = _numbers(logs)
         if self._config.monitor not in reported:
             raise ModelError(
@@ -159,22 +134,21 @@ class RangeTestInFit:
 
     def _update_is_done(self) -> bool:
         """Return whether the optimizer made its update; it may accumulate several batches first."""
-        gathered = self._gathered()
-        if self._optimizer is None or gathered == 1:
+        gathered, leader = self._gathered(), self._rates.leader
+        if leader is None or gathered == 1:
             return True
         _attach_state(self._model)
-        return int(_number(iterations_of(holder_of(self._optimizer)))) % gathered == 0
+        return int(numpy_of(iterations_of(leader))) % gathered == 0
 
     def _gathered(self) -> int:
         """Return the number of batches whose gradients make one update."""
-        if self._optimizer is None:
-            return 1
-        return holder_of(self._optimizer).gradient_accumulation_steps or 1
+        leader = self._rates.leader
+        return 1 if leader is None else leader.gradient_accumulation_steps or 1
 
     def record_state(self) -> None:
         """Store the values of some small variables, to detect later training."""
         _attach_state(self._model)
-        self._last_value = _number(self._rate)
+        self._rates.record()
         if self._compared is None and any(self._batches_of_epochs):
             self._compared = _variables_to_compare(self._model)
         if self._compared is not None:
@@ -197,47 +171,33 @@ class RangeTestInFit:
     def fit_was_left(self) -> str:
         """Restore the model except for later changes; return a message for the user."""
         is_trained = self._compared is not None and self._last_values != _bytes_of(self._compared)
-        new_rate = self._rate_set_since()
+        new_rates = self._rates.set_since()
         # The user may have set a seed since the `fit`.
         self._snapshot.keep_random_state()
-        self._undo(restores_state=not is_trained, new_rate=new_rate)
+        self._undo(restores_state=not is_trained, new_rates=new_rates)
         weights = _TRAINED_SINCE if is_trained else _RESTORED_NOW
-        return f"{_LEFT} {weights} {_RATE_RESTORED if new_rate is None else _RATE_KEPT}"
+        is_kept = any(each is not None for each in new_rates)
+        return f"{_LEFT} {weights} {_RATE_KEPT if is_kept else _RATE_RESTORED}"
 
-    def _rate_set_since(self) -> Any:
-        """Return the learning rate if other code has changed it, otherwise None."""
-        rate = self._rate if self._optimizer is None else get_learning_rate(self._optimizer)
-        if rate is not self._rate:
-            return rate
-        return None if _number(rate) == self._last_value else _number(rate)
-
-    def _undo(self, restores_state: bool = True, new_rate: Any = None) -> None:
+    def _undo(self, restores_state: bool = True, new_rates: list[Any] | None = None) -> None:
         with UninterruptedExit() as stack:
             stack.callback(self._finish)
-            stack.callback(self._restore_rate, new_rate)
+            stack.callback(self._rates.restore, new_rates)
             if restores_state:
                 stack.callback(self._snapshot.restore)
                 for restore in self._restores_python:
                     stack.callback(restore)
             stack.callback(_forget_detached_state, self._model)
 
-    def _restore_rate(self, new_rate: Any) -> None:
-        if self._rate is not self._own_rate:
-            # It was compiled for the variable that replaced the schedule.
-            self._model.train_function = None
-        if new_rate is None and self._optimizer is not None:
-            set_learning_rate(self._optimizer, self._own_rate)
-        if self._optimizer is None or get_learning_rate(self._optimizer) is self._rate:
-            self._rate.assign(self._own_value if new_rate is None else new_rate)
-
     def _finish(self) -> None:
         if self._curve.stop_reason is None:
             self._curve.stop_reason = "stopped"
-        kind: OptimizerKind = optimizer_kind(self._optimizer) if self._optimizer else "other"
+        leader = self._rates.leader
+        kind: OptimizerKind = "other" if leader is None else optimizer_kind(leader)
         packages = ("keras", keras.backend.backend())
         result = result_of([self._curve], self._snapshot.restored(), kind, packages)
-        updates = None if self._optimizer is None else updates_of(self._optimizer)
-        self._on_result(self, replace(result, updates_before=updates))
+        updates = None if leader is None else updates_of(leader)
+        self._on_result(self, replace(result, notes=self._rates.notes, updates_before=updates))
 
     def _incomplete(self) -> str:
         """Return how to complete a test that `fit` ended too early; empty if it is complete."""
@@ -287,18 +247,6 @@ def _check_steps_per_execution(model: keras.Model) -> None:
         )
 
 
-def _chosen(
-    model: keras.Model, chosen: keras.optimizers.Optimizer | None
-) -> keras.optimizers.Optimizer:
-    optimizer = optimizer_of(model, chosen)
-    if keras.backend.backend() == "jax" and optimizer is not model.optimizer:
-        raise ModelError(
-            "On the JAX backend a training step knows `model.optimizer` only; got "
-            f"optimizer={optimizer.name}. Pass optimizer=model.optimizer or leave it out."
-        )
-    return optimizer
-
-
 def _attach_state(model: keras.Model) -> None:
     """Update the variables of a model on JAX, where Keras holds their values during an epoch."""
     if keras.backend.backend() == "jax":
@@ -329,10 +277,6 @@ def _variables_to_compare(model: keras.Model) -> list[keras.Variable]:
 
 def _bytes_of(variables: list[keras.Variable]) -> list[bytes]:
     return [numpy_of(each).tobytes() for each in variables]
-
-
-def _number(variable: keras.Variable) -> float:
-    return float(numpy_of(variable))
 
 
 def _numbers(logs: Any) -> dict[str, float]:

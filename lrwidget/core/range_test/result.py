@@ -20,7 +20,9 @@ from lrwidget.core.arrays import (
 )
 from lrwidget.core.checks import as_choice, as_count, as_text
 from lrwidget.core.curve import smoothing
+from lrwidget.core.curve.drawing import png_of
 from lrwidget.core.curve.ending import Ending, NonFiniteCause, StopReason
+from lrwidget.core.curve.ladder import format_lr
 from lrwidget.core.curve.purpose import OptimizerKind, Purpose, Target
 from lrwidget.core.curve.reading import Reading
 from lrwidget.core.curve.rules import RULES, check_rule
@@ -239,6 +241,18 @@ class RangeTestResult:
 
         picture = Picture(show, rules, target, smoothing, method, picked, bounds, sweeps)
         return draw_result(ax, self, picture)
+
+    def __repr__(self) -> str:
+        if not len(self.lrs):
+            return f"RangeTestResult(no learning rates, {self.stop_reason})"
+        ends = f"{format_lr(self.lrs[0])} to {format_lr(self.lrs[-1])}"
+        found = self.suggest().lr if len(self.lrs) > 1 else None
+        said = "no suggestion" if found is None else f"suggested {format_lr(found)}"
+        return f"RangeTestResult({len(self.lrs)} rates, {ends}, {self.stop_reason}, {said})"
+
+    def _repr_png_(self) -> bytes | None:
+        """Return the plot, which a notebook shows."""
+        return png_of(self.plot) if len(self.lrs) > 1 else None
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a pandas DataFrame with one row for each learning rate.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrwidget.core.arrays import FloatArray
-from lrwidget.core.checks import as_choice, as_flag, as_rate, shown
+from lrwidget.core.checks import as_choice, as_flag, as_items, as_rate
 from lrwidget.core.curve.drawing import CURVE, PICK, Room, axes_of, legend_at_right
 from lrwidget.core.curve.ladder import format_lr
 from lrwidget.core.curve.purpose import Target
@@ -16,7 +16,6 @@ from lrwidget.core.curve.smoothing import Method, smooth
 from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.core.range_test.bounds import suggest_bounds
 from lrwidget.core.range_test.result import RangeTestResult
-from lrwidget.errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,11 +106,8 @@ def _suggestions(result: RangeTestResult, picture: Picture) -> list[Suggestion]:
     """Return the suggestions to mark."""
     if picture.rules is None:
         return list(result.suggestions(picture.target).values())
-    names = [picture.rules] if isinstance(picture.rules, str) else picture.rules
-    if not isinstance(names, Iterable):
-        raise ConfigError(
-            f"`rules` must be a list of names of rules, or None; got rules={shown(names)}."
-        )
+    one = isinstance(picture.rules, str)
+    names = [picture.rules] if one else as_items("rules", picture.rules, "a list of rules, or None")
     known = [as_choice("rules", name, RULES) for name in names]
     return [result.suggest(name, picture.target) for name in known]
 

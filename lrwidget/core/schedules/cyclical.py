@@ -80,7 +80,7 @@ class CyclicalLearningRate(keras.optimizers.schedules.LearningRateSchedule):
             self.maximal_learning_rate,
         )
         self.step_size = _as_step_size(step_size)
-        self.scale_fn = as_function("scale_fn", scale_fn, "of the cycle or the step")
+        self.scale_fn = as_function("scale_fn", scale_fn, "of the cycle or the step", 1)
         self.scale_mode = as_choice("scale_mode", scale_mode, get_args(ScaleMode))
         self.name = as_text("name", name)
 

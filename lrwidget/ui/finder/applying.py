@@ -156,7 +156,7 @@ class Applying:
             self.apply()
 
     def _apply_pressed(self) -> None:
-        if not self._state.holds_back():
+        if not self._state.holds_back() and not self._state.questions_pick():
             self.apply()
 
     def _pointed_at(self, lr: float) -> None:

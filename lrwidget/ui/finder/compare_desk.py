@@ -204,7 +204,7 @@ class CompareDesk:
 
 
 def _constant(lr: float, name: str = "") -> Entry:
-    return Entry(name or format_lr(lr), f"constant {format_lr(lr)}", lr, lr)
+    return Entry(name or format_lr(lr), f"constant {format_lr(lr)}", lr, lr, lr)
 
 
 def _planned(plan: Plan, lr: float, name: str = "") -> Entry:
@@ -216,6 +216,7 @@ def _planned(plan: Plan, lr: float, name: str = "") -> Entry:
         f"{plan.kind}, peak {format_lr(lr)}",
         lambda steps: plan.changed(epochs=1, batches=steps).learning_rate(lr),
         None if plan.batches is None else plan.learning_rate(lr),
+        lr,
     )
 
 

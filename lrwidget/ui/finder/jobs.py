@@ -8,7 +8,7 @@ from lrwidget.core.compare.comparing import Comparing
 from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.range_test.range_test import RangeTest
-from lrwidget.ui.finder.pace import REDRAW_SECONDS, at_most_every
+from lrwidget.ui.finder.pace import REDRAW_SECONDS, AtMostEvery
 from lrwidget.ui.state.compare_state import CompareState
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.state.suggested import Suggested
@@ -50,17 +50,21 @@ class RangeTestJob:
         self, stop: StopFlag, alone: bool, quietly: Quietly, on_reserved: Callable[[], object]
     ) -> Any:
         """Run the test."""
-        redraw = at_most_every(REDRAW_SECONDS, quietly(self._state.advance))
+        redraw = AtMostEvery(REDRAW_SECONDS, quietly(self._state.advance))
         found = quietly(self._state.set_found_range)
-        return self._tests.pop().run(redraw, stop, found, alone=alone, on_reserved=on_reserved)
+        try:
+            return self._tests.pop().run(redraw, stop, found, alone=alone, on_reserved=on_reserved)
+        except BaseException:
+            redraw.flush()  # all that was measured stays on show
+            raise
 
     def outcome(self, result: Any) -> Callable[[], None]:
         """Return a function that shows the result and the suggestions."""
         return partial(self._state.finish, result, Suggested.of(result))
 
     def fail(self, error: BaseException) -> None:
-        """Show an error."""
-        self._state.fail(error)
+        """Show an error, and after how many steps it came."""
+        self._state.fail_test(error)
 
 
 class CompareJob:
@@ -85,7 +89,7 @@ class CompareJob:
         self, stop: StopFlag, alone: bool, quietly: Quietly, on_reserved: Callable[[], object]
     ) -> Any:
         """Train all variants."""
-        redraw = at_most_every(REDRAW_SECONDS, quietly(self._state.advance))
+        redraw = AtMostEvery(REDRAW_SECONDS, quietly(self._state.advance))
         return self._comparisons.pop().run(redraw, stop, alone=alone, on_reserved=on_reserved)
 
     def outcome(self, result: Any) -> Callable[[], None]:

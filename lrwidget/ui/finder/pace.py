@@ -11,18 +11,32 @@ REST = 5
 """After a redraw, wait at least this many times as long as it took."""
 
 
-def at_most_every(seconds: float, call: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return `call` limited in rate: it skips updates that come too soon after the last one.
+class AtMostEvery:
+    """A call limited in rate: it skips updates that come too soon after the last one.
 
     Slow calls are made less often, so that they never take most of the time.
+
+    Args:
+        seconds: The shortest time between two calls.
+        call: The call.
     """
-    due = -math.inf
 
-    def limited(update: Any) -> None:
-        nonlocal due
+    def __init__(self, seconds: float, call: Callable[[Any], None]) -> None:
+        self._seconds, self._call = seconds, call
+        self._due = -math.inf
+        self._skipped: list[Any] = []  # the last update, if it was skipped
+
+    def __call__(self, update: Any) -> None:
+        """Pass the update on, unless it comes too soon."""
         now = time.monotonic()
-        if now >= due:
-            call(update)
-            due = now + max(seconds, REST * (time.monotonic() - now))
+        if now < self._due:
+            self._skipped = [update]
+            return
+        self._skipped = []
+        self._call(update)
+        self._due = now + max(self._seconds, REST * (time.monotonic() - now))
 
-    return limited
+    def flush(self) -> None:
+        """Pass on the last update, if it was skipped."""
+        if self._skipped:
+            self._call(self._skipped.pop())

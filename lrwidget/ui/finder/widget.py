@@ -10,6 +10,7 @@ import keras
 from ipywidgets import HTML, Tab, VBox, Widget
 from traitlets import Enum, TraitType
 
+from lrwidget.core.advice.range_tests import planned_tests
 from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import Purpose
@@ -21,7 +22,7 @@ from lrwidget.core.model.learning_rate import rate_value
 from lrwidget.core.range_test.range_test import RangeTest
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.errors import ConfigError, LRWidgetError
+from lrwidget.errors import BusyError, ConfigError, LRWidgetError
 from lrwidget.ui.finder.applying import Applying
 from lrwidget.ui.finder.checks import (
     check_flag,
@@ -34,6 +35,8 @@ from lrwidget.ui.finder.checks import (
 )
 from lrwidget.ui.finder.compare_desk import CompareDesk
 from lrwidget.ui.finder.jobs import Job, RangeTestJob
+from lrwidget.ui.finder.open_widgets import OpenWidgets, take_over
+from lrwidget.ui.finder.overlay import CHANGES, OverlayJob, variants_typed
 from lrwidget.ui.finder.picture import picture_of
 from lrwidget.ui.finder.runner import Runner
 from lrwidget.ui.finder.shelf import FORMATS, Shelf
@@ -49,6 +52,8 @@ from lrwidget.ui.views.code_box import CodeBox
 from lrwidget.ui.views.compare_tab import CompareActions, CompareTab
 from lrwidget.ui.views.controls import RunLine, SettingsLine
 from lrwidget.ui.views.history_panel import HistoryPanel
+from lrwidget.ui.views.older_line import OlderLine
+from lrwidget.ui.views.overlay_line import OverlayLine
 from lrwidget.ui.views.picking import ApplyButtons, PickLine
 from lrwidget.ui.views.plan_panel import PlanPanel
 from lrwidget.ui.views.plot import Plot
@@ -58,6 +63,8 @@ from lrwidget.ui.views.tree import descendants
 from lrwidget.ui.words import kinds, text
 
 TO_RUN = "To run a test, make another one with `LRFinderWidget(model, data)`."
+
+_OPEN = OpenWidgets()
 
 _MIRRORED = ["status", "picked_lr"]
 """Facts of the state that are also traits of the widget, which users can observe."""
@@ -157,6 +164,8 @@ class LRFinderWidget(Applying, VBox):
         self._set_up(config, smoothing, has_model=True)
         self._state.train_steps = train_steps
         self._look()
+        self._state.has_older = bool(_OPEN.others(self, model))
+        _OPEN.add(self, model)
 
     def _set_up(self, config: RangeTestConfig, smoothing: float, has_model: bool) -> None:
         """Make the state and the views."""
@@ -215,6 +224,7 @@ class LRFinderWidget(Applying, VBox):
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
         finder = VBox(
             [
+                OlderLine(state, self._take_over, free),
                 SettingsLine(state, state.set_setting, state.set_auto_range, guarded),
                 RunLine(state, self._run_pressed, self.stop, free),
                 Plot(state, self._pointed_at, self.show, self._show_earlier, guarded),
@@ -224,7 +234,13 @@ class LRFinderWidget(Applying, VBox):
                 PickLine(state, self.pick, self._set_kind, buttons, below),
                 PlanPanel(state, self._set_plan_number, self._aim, below),
                 CodeBox(state, lambda: self.code),
-                HistoryPanel(state, FORMATS, self._shelf, below),
+                HistoryPanel(
+                    state,
+                    OverlayLine(state, CHANGES, self._overlay_pressed, free_below),
+                    FORMATS,
+                    self._shelf,
+                    below,
+                ),
             ]
         )
         finder.add_class("lrw-finder")
@@ -242,6 +258,14 @@ class LRFinderWidget(Applying, VBox):
         self._tabs.add_class("lrw-tabs")
         self._tabs.observe(self._tab_shown, "selected_index")
         return [style, self._tabs]
+
+    def _take_over(self) -> None:
+        others = _OPEN.others(self, self._model)
+        if any(each._state.is_busy for each in others):
+            raise BusyError("A test of the older widget is running. Stop it there, or wait.")
+        for each in others:
+            take_over(self._state, each)
+        self._state.has_older = False
 
     def _tab_shown(self, change: Any) -> None:
         if change.new == 1:
@@ -322,6 +346,31 @@ class LRFinderWidget(Applying, VBox):
             epochs = math.ceil(self._state.train_steps / batches_per_pass)
             planned["epochs"] = min(epochs, kinds.MOST // batches_per_pass)
         self._state.set_plan(**planned)
+
+    def _overlay_pressed(self, change: str, values: str) -> None:
+        if not self._state.is_busy:
+            variants = variants_typed(change, values)
+            self._start(partial(self._prepare_overlay, variants), block=False)
+
+    def _prepare_overlay(self, variants: list[dict[str, Any]]) -> tuple[Job, Callable[[], None]]:
+        """Return one range test for each variant, over the range that is shown."""
+        if self._learning_rate is not None:
+            raise LRWidgetError(
+                "This widget was made with `learning_rate=`, and an overlay needs an optimizer."
+            )
+        config = replace(self._state.config(self._config), probes_min=False, probes_max=False)
+        settings: Any = {
+            name: getattr(config, name)
+            for name in ("min_lr", "max_lr", "steps", "mode", "batch_size", "stop_factor")
+        }
+        settings |= {"sweeps": config.sweeps, "seed": config.seed, "monitor": config.monitor}
+        given = {name: each for name, each in self._options.items() if each is not None}
+        shown = self._state.result
+        if shown is None:
+            variants = [{}, *variants]  # the curve of the model as it is, to compare with
+        tests = planned_tests(self._model, variants, settings | given)
+        job = OverlayJob(self._state, tests, self._model, self._data, shown)
+        return job, partial(self._begin, config, None)
 
     def _run_pressed(self) -> None:
         if not self._state.is_busy:
@@ -523,6 +572,7 @@ class LRFinderWidget(Applying, VBox):
                 if part is not self:
                     part.close()
             super().close()
+            _OPEN.remove(self)
             self._model = self._data = self._optimizer = None
             self._options = {}
             self._state.forget_changes()

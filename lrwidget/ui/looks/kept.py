@@ -6,12 +6,11 @@ its own output were replaced. A style rule hides the picture while the widget is
 """
 
 import base64
-import io
 import uuid
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from lrwidget.core.curve import drawing
 from lrwidget.ui.words.text import KEPT
 
 if TYPE_CHECKING:
@@ -32,38 +31,12 @@ HIDES_KEPT = (
 _NOTHING_YET = "The last picture of the widget above will be here once there is one."
 _ALTERNATIVE = "The last picture of the widget above."
 _MOST_PLACES = 5
-_DPI = 100
-_HEIGHT_INCHES = 3.8
 
 
 def png_of(draw: Callable[["Axes"], object]) -> str | None:
-    """Return a plot as a PNG in base64.
-
-    The picture is optional: if it fails, for instance in a rule of the user, the widget must still
-    be displayed.
-
-    Args:
-        draw: Draws on the axes that it is given.
-
-    Returns:
-        The picture; None without matplotlib, or if it fails.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
-    # Without pyplot, which would draw the figure below the cell a second time.
-    figure = Figure(figsize=(WIDTH / _DPI, _HEIGHT_INCHES), dpi=_DPI, layout="constrained")
-    picture = io.BytesIO()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # letters that the font does not have
-            draw(figure.subplots())
-            figure.supxlabel(KEPT, fontsize=7, color="0.4", x=0.0, ha="left")
-            figure.savefig(picture, format="png")
-    except Exception:
-        return None
-    return base64.b64encode(picture.getvalue()).decode("ascii")
+    """Return a plot with a line that says what it is, as a PNG in base64; None if that fails."""
+    png = drawing.png_of(draw, WIDTH, note=KEPT)
+    return None if png is None else base64.b64encode(png).decode("ascii")
 
 
 def in_notebook() -> bool:

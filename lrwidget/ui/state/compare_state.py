@@ -1,5 +1,6 @@
 """CompareState: the facts that the Compare tab shows."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from traitlets import Bool, Float, HasTraits, Instance, Int, Tuple, Unicode
 from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.compare.settings import CompareUpdate
 from lrwidget.errors import ConfigError
+from lrwidget.ui.state.outcome import Outcome
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.state.turn import Turn
 from lrwidget.ui.words import compare_text, text
@@ -24,12 +26,14 @@ class Entry:
         what: What it is, in a few words.
         value: The variant, as `compare` takes it.
         to_apply: The learning rate or schedule that Apply the winner sets; None if it cannot.
+        lr: Its learning rate, or the peak of its schedule; None if it has none.
     """
 
     name: str
     what: str
     value: Any
     to_apply: Any = None
+    lr: float | None = None
 
 
 class CompareState(HasTraits):
@@ -129,6 +133,17 @@ class CompareState(HasTraits):
             self.progress = self.progress if stopped else 1.0
             self._say(compare_text.ended(comparison, stopped))
             self.state.end_comparing("stopped" if stopped else "finished", self.notice)
+            self.state.set_compared(self._outcomes(comparison))
+
+    def _outcomes(self, comparison: Comparison) -> tuple[Outcome, ...]:
+        """Return the outcome of each variant with a learning rate, for the range test's curve."""
+        scores = {rank.name: rank.score for rank in comparison.ranking}
+        found = [
+            Outcome(each.lr, scores.get(each.name, math.nan), place)
+            for place, each in enumerate(self.entries)
+            if each.lr is not None
+        ]
+        return tuple(each for each in found if math.isfinite(each.score))
 
     def fail(self, error: BaseException) -> None:
         """Show that the comparison failed with `error`."""

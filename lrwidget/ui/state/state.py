@@ -7,6 +7,7 @@ observe the facts and redraw within the same turn. The user's code is never call
 
 import itertools
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,11 +25,12 @@ from lrwidget.errors import ConfigError, ModelError
 from lrwidget.ui.plan.plan import Plan
 from lrwidget.ui.state.drawn_curve import Curve, Measured
 from lrwidget.ui.state.history import SHOWN, PastRun
-from lrwidget.ui.state.notices import Notices
+from lrwidget.ui.state.notices import Notice, Notices
+from lrwidget.ui.state.outcome import Outcome
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import Verdict
 from lrwidget.ui.state.zones import Zones
-from lrwidget.ui.words import text
+from lrwidget.ui.words import overlay_text, text
 
 STATUSES = (
     "idle",
@@ -64,6 +66,7 @@ class WidgetState(Notices):
     stop_factor = Float()
     train_steps = Int(None, allow_none=True, help="Steps of the planned training, if known.")
 
+    has_older = Bool(False, help="Whether an older widget of the model is open.")
     has_model = Bool(True, help="Whether there is a model for Run and Apply.")
     status = Enum(STATUSES, "idle")
     ladder = AnyTrait(None, help="Learning rates of the test, shape (n,); None before one.")
@@ -78,6 +81,7 @@ class WidgetState(Notices):
     suggestions = Dict()
     verdict = Instance(Verdict, ())
     zones = Instance(Zones, ())
+    compared = Tuple(help="Outcomes of the last comparison, each as Outcome.")
     rules_shown = Bool(False, help="Whether the suggestions of all rules are displayed.")
     model_now = Instance(ModelNow, ())
 
@@ -94,6 +98,8 @@ class WidgetState(Notices):
         self._steps_per_second = 0.0
         self.steps_of_test = 0  # of the last test, with its probe
         self._suggested = Suggested()
+        self._wanted = "loss"  # the curve that a person has chosen
+        self._asked_about: float | None = None  # the pick that Apply has questioned
 
     @classmethod
     def of(cls, config: RangeTestConfig, smoothing: float) -> "WidgetState":
@@ -191,7 +197,7 @@ class WidgetState(Notices):
     def set_show(self, name: str) -> None:
         """Display the measured curve called `name`."""
         with self.changing():
-            self.show = name
+            self.show = self._wanted = name
             self._redraw()
 
     def begin(self, config: RangeTestConfig) -> None:
@@ -204,7 +210,7 @@ class WidgetState(Notices):
             self.ladder = first.ladder()
             self.progress = 0.0
             self.measured, self.curve = Measured(), Curve()
-            self.result, self._suggested = None, Suggested()
+            self.result, self._suggested, self.compared = None, Suggested(), ()
             self.suggestions, self.verdict, self.zones = {}, Verdict(), Zones()
             self.plan = replace(self.plan, low_lr=None, found_low=None)
             self.aims_low = False
@@ -248,6 +254,8 @@ class WidgetState(Notices):
             self._set_result(result, suggested)
             seconds = time.monotonic() - self._started_at
             self._say(text.ended(result, len(self.ladder), seconds))
+            if not len(result.lrs) and result.stop_reason == "non_finite":
+                self.notice = replace(self.notice, is_error=True)
             self._fit_ladder(result)
             if result.restored is not None and not result.restored:
                 self.show_error(ModelError(text.changed(result.restored)))
@@ -256,6 +264,36 @@ class WidgetState(Notices):
             self.status = result.stop_reason
             if suggested.error is not None:
                 self.fail(suggested.error)
+
+    def begin_overlay(self, test: tuple[str, int, int]) -> None:
+        """Show that the next test of an overlay starts: its name, its number and their count."""
+        with self.changing():
+            if self.status == "running":
+                self._say(overlay_text.starting(*test))
+
+    def finish_overlay(
+        self,
+        results: Mapping[str, RangeTestResult],
+        suggested: Mapping[str, Suggested],
+        shown: RangeTestResult | None,
+    ) -> None:
+        """Show the results of an overlay as earlier runs of the one that is shown.
+
+        Args:
+            results: The results by the names of their settings.
+            suggested: What the rules say about each of them, and about `shown` under "".
+            shown: The result of the model as it is, with the suggestions that can be applied.
+        """
+        with self.changing():
+            for name, result in results.items():
+                if len(result.lrs) > 1:
+                    self.remember(result, name)
+            self.progress = 1.0
+            if shown is not None:
+                self._set_result(shown, suggested[""])
+                self._fit_ladder(shown)
+            self._say(overlay_text.ended({name: suggested[name].by_rule for name in results}))
+            self.status = "stopped" if shown is None else shown.stop_reason
 
     def show_result(self, result: RangeTestResult, suggested: Suggested) -> None:
         """Show a result that comes without a model, and what the rules suggest."""
@@ -275,11 +313,24 @@ class WidgetState(Notices):
             self._say(sentence)
             self.status = "running"
 
+    def set_compared(self, outcomes: tuple[Outcome, ...]) -> None:
+        """Show what training at some learning rates has given."""
+        with self.changing():
+            self.compared = outcomes
+
     def end_comparing(self, status: str, sentence: str) -> None:
         """Show how a comparison ended."""
         with self.changing():
             self._say(sentence)
             self.status = status
+
+    def fail_test(self, error: BaseException) -> None:
+        """Show that the running test failed with `error`, which its model or its data raised."""
+        with self.changing():
+            self.fail(error)
+            if len(self.measured):
+                said = text.failed_after(error, len(self.measured))
+                self.notice = Notice(text.plain(said), is_error=True)
 
     def fail(self, error: BaseException) -> None:
         """Show that the test failed with `error`."""
@@ -294,6 +345,20 @@ class WidgetState(Notices):
             self.pick_is_applied = False
             self._accept()
             self._say_pick(lr)
+
+    def questions_pick(self) -> bool:
+        """Return whether Apply must ask first, because the curve speaks against the pick.
+
+        True only once per pick.
+        """
+        lr, lrs = self.picked_lr, self.measured.lrs
+        if lr is None or lr == self._asked_about or not len(lrs):
+            return False
+        doubt = text.doubt_about_pick(lr, lrs[0], lrs[-1], self.zones.breaks_from)
+        if doubt:
+            self._asked_about = lr
+            self._say(f"{doubt} {text.ASK_TO_APPLY}", is_about_pick=True)
+        return bool(doubt)
 
     def set_plan(self, **values: Any) -> None:
         """Change how the pick is used; see `Plan.changed`."""
@@ -436,8 +501,9 @@ class WidgetState(Notices):
 
     def _measure(self, measured: Measured) -> None:
         self.measured = measured
-        if len(measured) and self.show not in measured.series:
-            self.show = "loss"
+        if len(measured):
+            # The chosen curve may come later than the loss, such as a validation loss.
+            self.show = self._wanted if self._wanted in measured.series else "loss"
         self._redraw()
 
     def _redraw(self) -> None:

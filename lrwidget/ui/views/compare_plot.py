@@ -142,9 +142,10 @@ class ComparePlot(Box):
         _set(self._behind, low - room, high + room)
         self._behind_axis.tick_values = axis.loss_ticks(low - room, high + room, 5)
         set_points(self._zero, [0.0, 0.0], [0.0, 1.0])
-        # A gap needs a finite x: bqplot draws no line at all where x is NaN.
-        heights = np.column_stack([places, places, np.full(len(rows), np.nan)])
-        set_points(self._reaches, np.column_stack([ends, ends[:, 1]]).ravel(), heights.ravel())
+        # A gap needs a finite x: bqplot draws no line at all where x is NaN. The last point must
+        # not be a gap, since bqplot places the hidden name of the line there.
+        heights = np.column_stack([places, places, np.full(len(rows), np.nan)]).ravel()[:-1]
+        set_points(self._reaches, np.column_stack([ends, ends[:, 1]]).ravel()[:-1], heights)
         numbers = [known.index(row.name) if row.name in known else len(known) for row in rows]
         self._dots.colors = [variant_look(number).color for number in numbers]
         set_points(self._dots, [row.behind for row in rows], places)

@@ -30,6 +30,10 @@ from lrwidget.ui.views.tree import descendants
 from lrwidget.ui.words import kinds
 from lrwidget.ui.words.text import NO_MODEL
 
+STOP_HINT = (
+    "Stop the test and restore the model. The kernel's interrupt button does not reach a test "
+    "that a button started."
+)
 OnSet = Callable[[str, Any], None]
 
 
@@ -189,7 +193,7 @@ class RunLine(HBox):
         self._run = Button(description="Run", icon="play", tooltip="Start a range test")
         if not state.has_model:
             self._run.tooltip = f"{NO_MODEL} to run on"
-        self._stop = Button(description="Stop", icon="stop", tooltip="Stop the test now")
+        self._stop = Button(description="Stop", icon="stop", tooltip=STOP_HINT)
         self._progress = FloatProgress(min=0.0, max=1.0, tooltip="How much of the test is done")
         self._status = show_as_text(Label())
         parts = {

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from ipywidgets import HTML, Box, Button, Checkbox, HBox, Label, Text, VBox
+from ipywidgets import HTML, Box, Button, Checkbox, HBox, Label, Text, VBox, Widget
 
 from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.state.guard import Guarded
@@ -39,6 +39,7 @@ class HistoryPanel(VBox):
 
     Args:
         state: Observed.
+        overlay: A line that adds several runs.
         formats: The formats in which a curve can be saved.
         actions: Called by the controls.
         guarded: Wraps a handler so that its errors reach the user.
@@ -47,6 +48,7 @@ class HistoryPanel(VBox):
     def __init__(
         self,
         state: WidgetState,
+        overlay: Widget,
         formats: tuple[str, ...],
         actions: HistoryActions,
         guarded: Guarded,
@@ -62,7 +64,7 @@ class HistoryPanel(VBox):
         self._file.tooltip = "Path of a result saved as JSON; press Enter to load it"
         self._file.add_class("lrw-load")
         self._file.observe(guarded(self._load), "value")
-        super().__init__([self._list, self._note, self._file])
+        super().__init__([self._list, self._note, self._file, overlay])
         self.add_class("lrw-history")
         state.observe(self._draw, ["history", "history_shown", "result"])
         self._draw()

@@ -20,6 +20,7 @@ class Marks:
         raw, smoothed: The displayed curve.
         intervals: How far each rule's answer varies over the sweeps.
         low_line, pick_line, pick_point: The picked learning rates.
+        compared, scores: The learning rates that were compared by training, and their losses.
         rules: The marker of each rule.
         hits: Transparent columns that report clicks and hovering.
     """
@@ -27,8 +28,9 @@ class Marks:
     def __init__(self) -> None:
         self.x_scale = LogScale(min=1e-7, max=10.0, allow_padding=False)
         self.y_scale = LinearScale(min=0.0, max=1.0, allow_padding=False)
+        curve_scales = {"x": self.x_scale, "y": self.y_scale}
         self._on_curve = {
-            "scales": {"x": self.x_scale, "y": self.y_scale},
+            "scales": curve_scales,
             "x": [],
             "y": [],
             "enable_hover": False,
@@ -77,6 +79,10 @@ class Marks:
             stroke_width=2.5,
             default_size=240,
         )
+        self.compared = Scatter(
+            **self._on_curve, marker="circle", default_size=60, stroke_width=2, fill=True
+        )
+        self.scores = self._words(curve_scales, align="middle", y_offset=-16)
         self.hits = self._hit_columns()
 
     def _words(self, scales: dict[str, Any], **options: Any) -> Label:
@@ -117,5 +123,6 @@ class Marks:
         """Return every mark, the lowest first."""
         below = [self.zones, self.zone_names, self.now_line, self.now_name]
         lines = [self.earlier, self.band, self.raw, self.smoothed, self.intervals]
+        outcomes = [self.compared, self.scores]
         picks = [self.low_line, self.pick_line]
-        return [*below, *lines, *picks, *self.rules.values(), self.pick_point, self.hits]
+        return [*below, *lines, *picks, *self.rules.values(), self.pick_point, *outcomes, self.hits]

@@ -117,7 +117,7 @@ class ApplyButtons(HBox):
         self._code.tooltip = "Show Python code that does what Apply does"
         self._history = ToggleButton(description="History", icon="history")
         self._history.tooltip = "List all runs: show, rename, remove, save and load them"
-        super().__init__([self._apply, self._undo, self._try, self._code, self._history])
+        super().__init__([self._apply, self._undo, self._try, self._history, self._code])
         self.add_class("lrw-apply-buttons")
         self._apply.add_class("lrw-apply")
         self._undo.add_class("lrw-undo")

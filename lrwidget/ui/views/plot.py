@@ -30,6 +30,7 @@ KEY = (
     f'<span class="lrw-line" style="border-top: 1px solid {looks.CURVE}; opacity: .6"></span>'
     "each batch"
 )
+KEY_OF_COMPARED = '<span class="lrw-dot"></span>loss after training'
 
 
 class Plot(Box):
@@ -60,11 +61,11 @@ class Plot(Box):
         self.marks = Marks()
         self._hint = Label()
         self._cursor = looks.show_as_text(Label())
-        key = HTML(KEY)
-        for name, part in {"hint": self._hint, "cursor": self._cursor, "key": key}.items():
+        self._key = HTML(KEY)
+        for name, part in {"hint": self._hint, "cursor": self._cursor, "key": self._key}.items():
             part.add_class(f"lrw-{name}")
         show = ShowLine(state, on_show, on_earlier, guarded)
-        super().__init__([self._make_figure(), self._hint, self._cursor, show, key])
+        super().__init__([self._make_figure(), self._hint, self._cursor, show, self._key])
         self.add_class("lrw-stage")
         self.marks.hits.on_element_click(guarded(self._clicked))
         self.marks.hits.on_hover(guarded(self._hovered))
@@ -76,6 +77,7 @@ class Plot(Box):
         state.observe(self._draw_rules, ["curve", "suggestions", "rules_shown"])
         state.observe(self._draw_zones, ["zones", "ladder", "show", "model_now"])
         state.observe(self._draw_pick, ["curve", "picked_lr", "plan"])
+        state.observe(self._draw_compared, ["curve", "compared"])
         self._draw_range()
         self._draw_hint()
 
@@ -212,6 +214,19 @@ class Plot(Box):
         self.marks.intervals.colors = colors or [looks.EARLIER]
         set_points(self.marks.intervals, spans, heights)
 
+    def _draw_compared(self, _change: Any = None) -> None:
+        """Draw what training has given at each compared learning rate."""
+        curve, (low, high) = self._state.curve, self._span()
+        drawn = [each for each in self._state.compared if len(curve) and low <= each.lr <= high]
+        lrs = [each.lr for each in drawn]
+        heights = [curve.height(lr) for lr in lrs]
+        self._key.value = KEY + KEY_OF_COMPARED if drawn else KEY
+        self.marks.compared.colors = [looks.variant_look(e.place).color for e in drawn] or ["gray"]
+        set_points(self.marks.compared, lrs, heights)
+        with self.marks.scores.hold_sync():
+            self.marks.scores.text = np.array([text.format_loss(each.score) for each in drawn])
+            set_points(self.marks.scores, lrs, heights)
+
     def _draw_pick(self, _change: Any = None) -> None:
         lr, low = self._state.picked_lr, self._state.low_lr
         self._put_point(self.marks.pick_point, lr)
@@ -246,7 +261,10 @@ class Plot(Box):
 
 
 def _as_rows(curves: list[FloatArray]) -> FloatArray:
-    """Return curves of different lengths as rows, filled up with NaN, which is not drawn."""
+    """Return curves of different lengths as rows, each filled up with its last value.
+
+    With NaN instead, bqplot would place the hidden name of a curve at an undefined position.
+    """
     longest = max(map(len, curves), default=0)
-    rows = [np.pad(each, (0, longest - len(each)), constant_values=np.nan) for each in curves]
+    rows = [np.pad(each, (0, longest - len(each)), mode="edge") for each in curves]
     return np.array(rows) if rows else np.empty(0)

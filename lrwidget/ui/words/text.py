@@ -15,6 +15,7 @@ from lrwidget.errors import LRWidgetError
 _UNCHANGED = "Your model is unchanged."
 HELD_BACK = "Nothing was applied. Press Apply again to use the numbers shown."
 
+ASK_TO_APPLY = "Press Apply again to use it all the same."
 KEPT = "The last state of an lrwidget. Run the cell again to use it."
 
 NO_MODEL = "This widget shows a result and has no model"
@@ -176,6 +177,24 @@ def picked(lr: float, height: float | None, show: str, has_model: bool) -> str:
     return f"Picked {format_lr(lr)}{place}. {following}"
 
 
+def doubt_about_pick(lr: float, low: float, high: float, breaks: float | None) -> str:
+    """Return what speaks against a pick, given the measured range and where the loss rises.
+
+    >>> doubt_about_pick(0.5, 1e-5, 1.0, 0.1)
+    '5.00e-1 is where training breaks: the loss rises from 1.00e-1 on.'
+    >>> doubt_about_pick(0.01, 1e-5, 1.0, 0.1)
+    ''
+    """
+    if lr < low * (1 - 1e-6) or lr > high * (1 + 1e-6):
+        ends = f"{format_lr(low)} to {format_lr(high)}"
+        return f"{format_lr(lr)} was not tested: the curve is from {ends}."
+    if breaks is not None and lr > breaks:
+        return (
+            f"{format_lr(lr)} is where training breaks: the loss rises from {format_lr(breaks)} on."
+        )
+    return ""
+
+
 def other_purpose(kind: str, steps: int | None, lr: float, picked: float) -> str:
     """Say that "auto", whose old answer is picked, suggests another for this kind and length."""
     length = "" if steps is None else f" over {steps} steps"
@@ -227,6 +246,15 @@ def failed(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return f"You interrupted the test. {_UNCHANGED}"
     return f"{plain_name(type(error).__name__)}: {_gist(message) or 'no message'}"
+
+
+def failed_after(error: BaseException, steps: int) -> str:
+    """Say what went wrong after how many steps, and that the model is what it was."""
+    said = failed(error)
+    if isinstance(error, LRWidgetError | KeyboardInterrupt):
+        return said  # it says what is true of the model
+    end = "" if said.endswith((".", "!", "?")) else "."
+    return f"{said}{end} That was after {steps} steps, which stay on show. {_UNCHANGED}"
 
 
 def _gist(message: str) -> str:
