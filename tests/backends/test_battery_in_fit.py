@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 
 import lrwidget
+from lrwidget.core.model.learning_rate import updates_of
 from tests.core.battery import BACKEND, MODELS
 from tests.core.faults import bytes_of
 
 # `fit` hides steps from callbacks in the one; the other's generator is replaced by the seeding
 # that makes the shuffles of two fits comparable.
 TESTED = [name for name in MODELS if name not in ("steps_per_execution", "global_seed_generator")]
+# `set_random_seed` of Keras 3.7 does not reset the global generator, so two fits differ.
+REPEATABLE = [
+    name
+    for name in MODELS
+    if name != "global_seed_generator" or not keras.__version__.startswith("3.7.")
+]
 STEPS = 12
 
 
@@ -61,14 +68,14 @@ def test_training_after_a_range_test_in_fit_equals_training_without(name):
     assert trained(model, data) == trained_without(name)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", REPEATABLE)
 def test_training_with_a_monitor_equals_training_without(name):
     model, data = built(name)
-    before = int(keras.ops.convert_to_numpy(model.optimizer.iterations))
+    before = updates_of(model.optimizer)
     monitor = lrwidget.LRMonitor()
     with_monitor = trained(model, data, monitor)
     assert with_monitor == trained_without(name)
     assert np.isfinite(monitor.losses).all()
     assert np.isfinite(monitor.lrs).all()
-    updates = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) - before
+    updates = updates_of(model.optimizer) - before
     assert len(monitor.losses) >= updates > 0
