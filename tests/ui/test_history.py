@@ -104,7 +104,7 @@ def test_old_runs_are_drawn_only_on_demand(finished):
         finished.run(block=True)
     assert [run.is_shown for run in finished.history] == [False, *[True] * 6]
     assert len(marks_of(finished).earlier.x) == 5
-    finished._state.show_run(1, True)
+    finished._state.history.show(1, True)
     assert len(marks_of(finished).earlier.x) == 6
 
 

@@ -48,8 +48,8 @@ def take_over(state: WidgetState, other: OpenWidget) -> None:
     """Close another widget, and keep its runs, its pick and what Undo can revert."""
     old = other._state
     with state.changing():
-        for run in old.history:
-            state.remember(run.result, run.name)
+        for run in old.history.runs:
+            state.history.remember(run.result, run.name)
         state.changes = (*old.changes, *state.changes)
         if state.picked_lr is None and old.picked_lr is not None:
             state.pick(old.picked_lr)

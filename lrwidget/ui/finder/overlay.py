@@ -1,15 +1,16 @@
 """Overlays: one range test for each value of a hyperparameter, for the list of runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
-from lrwidget.core.advice.range_tests import PlannedTest
+from lrwidget.core.advice.range_tests import PlannedTest, planned_tests
 from lrwidget.core.data.reader import StopFlag
 from lrwidget.core.range_test.growing_curve import Update
 from lrwidget.core.range_test.result import RangeTestResult
-from lrwidget.errors import ConfigError
+from lrwidget.core.range_test.settings import RangeTestConfig
+from lrwidget.errors import ConfigError, LRWidgetError
 from lrwidget.ui.finder.jobs import Quietly
 from lrwidget.ui.finder.pace import REDRAW_SECONDS, AtMostEvery
 from lrwidget.ui.state.state import WidgetState
@@ -110,3 +111,40 @@ class OverlayJob:
     def fail(self, error: BaseException) -> None:
         """Show an error, and after how many steps it came."""
         self._state.fail_test(error)
+
+
+def overlay(
+    state: WidgetState,
+    model: keras.Model,
+    data: Any,
+    variants: list[dict[str, Any]],
+    config: RangeTestConfig,
+    options: Mapping[str, Any],
+) -> OverlayJob:
+    """Return the job that runs one range test for each variant, over the same range.
+
+    Without a result on show, the first test is one of the model as it is.
+
+    Args:
+        state: Shows the tests.
+        model: The model.
+        data: The training data.
+        variants: What to change.
+        config: The settings of every test.
+        options: The other arguments of `range_test` that the widget was made with.
+
+    Raises:
+        LRWidgetError: A variant, a setting or the model cannot be used.
+    """
+    if options.get("learning_rate") is not None:
+        raise LRWidgetError(
+            "This widget was made with `learning_rate=`, and an overlay needs an optimizer whose "
+            "settings it can change."
+        )
+    names = ("min_lr", "max_lr", "steps", "mode", "batch_size", "stop_factor", "sweeps", "seed")
+    settings: Any = {name: getattr(config, name) for name in (*names, "monitor")}
+    settings |= {name: each for name, each in options.items() if each is not None}
+    if state.result is None:
+        variants = [{}, *variants]
+    tests = planned_tests(model, variants, settings)
+    return OverlayJob(state, tests, model, data, state.result)

@@ -7,7 +7,6 @@ from typing import Any
 
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.errors import DataError, FileError, MissingPackageError
-from lrwidget.ui.state.history import PastRun
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.words import history_text
 
@@ -26,19 +25,20 @@ class Shelf:
 
     def show(self, number: int, on: bool) -> None:
         """Draw the curve of a run, or not."""
-        self._state.show_run(number, on)
+        self._state.history.show(number, on)
 
     def rename(self, number: int, name: str) -> None:
         """Give a run another name; ConfigError if it is empty or taken."""
-        self._state.rename_run(number, name)
+        self._state.history.rename(number, name)
+        self._state.say(history_text.renamed(name))
 
     def remove(self, number: int) -> None:
         """Remove a run from the history."""
-        self._state.forget_run(number)
+        self._state.history.remove(number)
 
     def save(self, number: int, kind: str) -> None:
         """Save a run in the current folder and say where; see `save_curve`."""
-        run = self._run(number)
+        run = self._state.history.run(number)
         drawing = {"show": self._state.show, "smoothing": self._state.smoothing}
         if drawing["show"] not in run.result.series():
             drawing["show"] = "loss"
@@ -55,11 +55,8 @@ class Shelf:
         result = RangeTestResult.load(file)
         if not len(result.lrs):
             raise DataError(f"{file} holds a result without a curve.")
-        name = self._state.remember(result, file.stem.removeprefix("range-test-")).name
+        name = self._state.history.remember(result, file.stem.removeprefix("range-test-")).name
         self._state.say(history_text.loaded(name))
-
-    def _run(self, number: int) -> PastRun:
-        return next(each for each in self._state.history if each.number == number)
 
 
 def save_curve(result: RangeTestResult, name: str, kind: str, **drawing: Any) -> Path:

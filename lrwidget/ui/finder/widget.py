@@ -10,7 +10,6 @@ import keras
 from ipywidgets import HTML, Tab, VBox, Widget
 from traitlets import Enum, TraitType
 
-from lrwidget.core.advice.range_tests import planned_tests
 from lrwidget.core.compare.comparison import Comparison
 from lrwidget.core.curve.ladder import Mode
 from lrwidget.core.curve.purpose import Purpose
@@ -36,7 +35,7 @@ from lrwidget.ui.finder.checks import (
 from lrwidget.ui.finder.compare_desk import CompareDesk
 from lrwidget.ui.finder.jobs import Job, RangeTestJob
 from lrwidget.ui.finder.open_widgets import OpenWidgets, take_over
-from lrwidget.ui.finder.overlay import CHANGES, OverlayJob, variants_typed
+from lrwidget.ui.finder.overlay import CHANGES, overlay, variants_typed
 from lrwidget.ui.finder.picture import picture_of
 from lrwidget.ui.finder.runner import Runner
 from lrwidget.ui.finder.shelf import FORMATS, Shelf
@@ -284,7 +283,7 @@ class LRFinderWidget(Applying, VBox):
         Each has a `name`, a `number`, its `result` and `is_shown`. They can be renamed, removed,
         saved and loaded under History in the widget.
         """
-        return self._state.history
+        return self._state.history.runs
 
     @property
     def suggestions(self) -> dict[str, Suggestion]:
@@ -348,29 +347,16 @@ class LRFinderWidget(Applying, VBox):
         self._state.set_plan(**planned)
 
     def _overlay_pressed(self, change: str, values: str) -> None:
-        if not self._state.is_busy:
-            variants = variants_typed(change, values)
-            self._start(partial(self._prepare_overlay, variants), block=False)
+        if self._state.is_busy:
+            return
+        variants = variants_typed(change, values)
 
-    def _prepare_overlay(self, variants: list[dict[str, Any]]) -> tuple[Job, Callable[[], None]]:
-        """Return one range test for each variant, over the range that is shown."""
-        if self._learning_rate is not None:
-            raise LRWidgetError(
-                "This widget was made with `learning_rate=`, and an overlay needs an optimizer."
-            )
-        config = replace(self._state.config(self._config), probes_min=False, probes_max=False)
-        settings: Any = {
-            name: getattr(config, name)
-            for name in ("min_lr", "max_lr", "steps", "mode", "batch_size", "stop_factor")
-        }
-        settings |= {"sweeps": config.sweeps, "seed": config.seed, "monitor": config.monitor}
-        given = {name: each for name, each in self._options.items() if each is not None}
-        shown = self._state.result
-        if shown is None:
-            variants = [{}, *variants]  # the curve of the model as it is, to compare with
-        tests = planned_tests(self._model, variants, settings | given)
-        job = OverlayJob(self._state, tests, self._model, self._data, shown)
-        return job, partial(self._begin, config, None)
+        def prepare() -> tuple[Job, Callable[[], None]]:
+            config = replace(self._state.config(self._config), probes_min=False, probes_max=False)
+            job = overlay(self._state, self._model, self._data, variants, config, self._options)
+            return job, partial(self._begin, config, None)
+
+        self._start(prepare, block=False)
 
     def _run_pressed(self) -> None:
         if not self._state.is_busy:
@@ -587,7 +573,7 @@ class LRFinderWidget(Applying, VBox):
         self._state.rules_shown = on
 
     def _show_history(self, on: bool) -> None:
-        self._state.history_shown = on
+        self._state.history.is_listed = on
 
     def _show_code(self, on: bool) -> None:
         self._state.code_shown = on

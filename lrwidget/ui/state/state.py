@@ -5,7 +5,6 @@ notebook's main thread make changes, and a widget model allows one writer at a t
 observe the facts and redraw within the same turn. The user's code is never called in a turn.
 """
 
-import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,10 +20,10 @@ from lrwidget.core.model.model_now import ModelNow
 from lrwidget.core.range_test.growing_curve import Update
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.errors import ConfigError, ModelError
+from lrwidget.errors import ModelError
 from lrwidget.ui.plan.plan import Plan
 from lrwidget.ui.state.drawn_curve import Curve, Measured
-from lrwidget.ui.state.history import SHOWN, PastRun
+from lrwidget.ui.state.history import History, PastRun
 from lrwidget.ui.state.notices import Notice, Notices
 from lrwidget.ui.state.outcome import Outcome
 from lrwidget.ui.state.suggested import Suggested
@@ -74,8 +73,6 @@ class WidgetState(Notices):
     measured = Instance(Measured, ())
     show = Unicode("loss", help="Name of the displayed curve.")
     curve = Instance(Curve, ())
-    history = Tuple(help="The tests that have ended, each as PastRun, the newest last.")
-    history_shown = Bool(False, help="Whether the list of all runs is displayed.")
     earlier_shown = Bool(True)
     result = Instance(RangeTestResult, allow_none=True)
     suggestions = Dict()
@@ -97,6 +94,7 @@ class WidgetState(Notices):
         self._started_at = 0.0
         self._steps_per_second = 0.0
         self.steps_of_test = 0  # of the last test, with its probe
+        self.history = History(self.changing)
         self._suggested = Suggested()
         self._wanted = "loss"  # the curve that a person has chosen
         self._asked_about: float | None = None  # the pick that Apply has questioned
@@ -159,7 +157,7 @@ class WidgetState(Notices):
         """The runs to draw in addition to the displayed one."""
         if not self.earlier_shown:
             return ()
-        return tuple(e for e in self.history if e.is_shown and e.result is not self.result)
+        return tuple(e for e in self.history.runs if e.is_shown and e.result is not self.result)
 
     @property
     def planned_steps(self) -> int | None:
@@ -260,7 +258,7 @@ class WidgetState(Notices):
             if result.restored is not None and not result.restored:
                 self.show_error(ModelError(text.changed(result.restored)))
             if len(result.lrs) > 1:
-                self.remember(result)
+                self.history.remember(result)
             self.status = result.stop_reason
             if suggested.error is not None:
                 self.fail(suggested.error)
@@ -287,7 +285,7 @@ class WidgetState(Notices):
         with self.changing():
             for name, result in results.items():
                 if len(result.lrs) > 1:
-                    self.remember(result, name)
+                    self.history.remember(result, name)
             self.progress = 1.0
             if shown is not None:
                 self._set_result(shown, suggested[""])
@@ -302,7 +300,7 @@ class WidgetState(Notices):
             self._fit_ladder(result)
             self._set_result(result, suggested)
             self._say(text.without_model(result))
-            self.remember(result)
+            self.history.remember(result)
             self.status = result.stop_reason
             if suggested.error is not None:
                 self.show_error(suggested.error)
@@ -410,48 +408,6 @@ class WidgetState(Notices):
         """Forget all changes that Undo could revert."""
         with self.changing():
             self.changes = ()
-
-    def remember(self, result: RangeTestResult, name: str = "") -> PastRun:
-        """Add a result to the history, under a name that is free."""
-        with self.changing():
-            number = 1 + max((each.number for each in self.history), default=0)
-            run = PastRun(number, self._free_name(name or f"Run {number}"), result)
-            shown = [each.number for each in self.history if each.is_shown][-SHOWN:]
-            kept = (replace(e, is_shown=e.number in shown) for e in self.history)
-            self.history = (*kept, run)
-        return run
-
-    def _free_name(self, wanted: str) -> str:
-        taken = {each.name for each in self.history}
-        names = itertools.chain([wanted], (f"{wanted} ({n})" for n in itertools.count(2)))
-        return next(name for name in names if name not in taken)
-
-    def rename_run(self, number: int, name: str) -> None:
-        """Give a run of the history another name.
-
-        Raises:
-            ConfigError: The name is empty or taken.
-        """
-        name = name.strip()
-        if not name or any(e.name == name and e.number != number for e in self.history):
-            raise ConfigError(f"Another run is called {name!r}." if name else "Type a name.")
-        self._change_run(number, name=name)
-
-    def show_run(self, number: int, on: bool) -> None:
-        """Draw the curve of a run, or not."""
-        self._change_run(number, is_shown=on)
-
-    def _change_run(self, number: int, **changes: Any) -> None:
-        with self.changing():
-            self.history = tuple(
-                replace(each, **changes) if each.number == number else each for each in self.history
-            )
-            self._accept()
-
-    def forget_run(self, number: int) -> None:
-        """Remove a run from the history."""
-        with self.changing():
-            self.history = tuple(each for each in self.history if each.number != number)
 
     def say(self, sentence: str) -> None:
         """Show what was done with the history."""

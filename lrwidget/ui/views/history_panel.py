@@ -66,7 +66,8 @@ class HistoryPanel(VBox):
         self._file.observe(guarded(self._load), "value")
         super().__init__([self._list, self._note, self._file, overlay])
         self.add_class("lrw-history")
-        state.observe(self._draw, ["history", "history_shown", "result"])
+        state.history.observe(self._draw, ["runs", "is_listed"])
+        state.observe(self._draw, "result")
         self._draw()
 
     def _load(self, change: Any) -> None:
@@ -76,16 +77,16 @@ class HistoryPanel(VBox):
 
     def _draw(self, _change: Any = None) -> None:
         state = self._state
-        self.layout.display = "flex" if state.history_shown else "none"
-        if not state.history_shown:
+        self.layout.display = "flex" if state.history.is_listed else "none"
+        if not state.history.is_listed:
             return
-        runs = state.history[: -MOST_ROWS - 1 : -1]
+        runs = state.history.runs[: -MOST_ROWS - 1 : -1]
         numbers = [run.number for run in runs]
         gone = [row for number, row in self._rows.items() if number not in numbers]
         self._rows = {run.number: self._rows.get(run.number) or self._new_row(run) for run in runs}
         for run in runs:
             self._rows[run.number].draw(run, is_current=run.result is state.result)
-        more = len(state.history) - len(runs)
+        more = len(state.history.runs) - len(runs)
         self._note.value = f"{more} older runs are in `widget.history`." if more else ""
         if not runs:
             self._note.value = "No run has ended yet."

@@ -71,7 +71,8 @@ class Plot(Box):
         self.marks.hits.on_hover(guarded(self._hovered))
         state.observe(self._draw_range, ["ladder", "min_lr", "max_lr"])
         state.observe(self._draw_curve, ["curve"])
-        of_earlier = ["history", "result", "earlier_shown", "show", "smoothing"]
+        state.history.observe(self._draw_earlier, "runs")
+        of_earlier = ["result", "earlier_shown", "show", "smoothing"]
         state.observe(self._draw_earlier, of_earlier)
         state.observe(self._draw_hint, ["curve", "status", "steps", *LEFT_TO_PROBE.values()])
         state.observe(self._draw_rules, ["curve", "suggestions", "rules_shown"])

@@ -38,7 +38,8 @@ class ShowLine(HBox):
         self.add_class("lrw-show-line")
         self._choice.observe(guarded(self._chosen), "value")
         self._earlier.observe(guarded(self._ticked), "value")
-        state.observe(self._draw, ["measured", "show", "history", "result", "earlier_shown"])
+        state.history.observe(self._draw, "runs")
+        state.observe(self._draw, ["measured", "show", "result", "earlier_shown"])
         self._draw()
 
     def _chosen(self, change: Any) -> None:
@@ -62,5 +63,5 @@ class ShowLine(HBox):
             self._choice.value = state.show
         self._choice.layout.display = "flex" if len(self._choice.options) > 1 else "none"
         self._earlier.value = state.earlier_shown
-        others = [each for each in state.history if each.result is not state.result]
+        others = [each for each in state.history.runs if each.result is not state.result]
         self._earlier.layout.display = "flex" if others else "none"
