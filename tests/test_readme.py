@@ -6,12 +6,14 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot
 import numpy as np
+import pytest
 
 mpl.use("agg")
 
 README = Path(__file__).parent.parent / "README.md"
 LOOPS = README.parent / "docs" / "loops.md"
 COMPARE = README.parent / "docs" / "compare.md"
+GUIDE = README.parent / "docs" / "guide.md"
 
 
 def run_code_of(page: Path) -> dict:
@@ -28,9 +30,14 @@ def run_code_of(page: Path) -> dict:
 def test_the_code_of_the_readme_runs(capsys):
     names = run_code_of(README)
     assert re.search(r"Learning rate was 0\.001, now 0\.\d+\.", capsys.readouterr().out)
+    names["widget"].close()
+
+
+def test_the_code_of_the_guide_runs():
+    names = run_code_of(GUIDE)
     assert names["finder"].result.restored
     np.testing.assert_allclose(names["monitor"].lrs, names["schedule"](np.arange(114)), rtol=1e-5)
-    names["widget"].close()
+    assert 1e-4 < names["found"].lr < 0.3
 
 
 def test_the_loops_that_are_not_kerass_are_tested_and_restored(capsys):
@@ -42,13 +49,24 @@ def test_the_loops_that_are_not_kerass_are_tested_and_restored(capsys):
     assert names["other"].suggest().lr == names["result"].suggest().lr
 
 
-def test_the_files_that_the_readme_links_to_are_there():
-    text = README.read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)#:]+)\)|(?:src|srcset)=\"([^\"]+)\"", text)
+@pytest.mark.parametrize("page", [README, GUIDE, LOOPS, COMPARE], ids=lambda page: page.stem)
+def test_the_files_that_a_page_links_to_are_there(page):
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)|(?:src|srcset)=\"([^\"]+)\"", text)
     missing = [
-        link for pair in links for link in pair if link and not (README.parent / link).exists()
+        link for pair in links for link in pair if link and not (page.parent / link).exists()
     ]
     assert not missing
+
+
+@pytest.mark.parametrize("page", [README, GUIDE], ids=lambda page: page.stem)
+def test_the_sections_that_a_page_links_to_are_there(page):
+    text = page.read_text(encoding="utf-8")
+    for file, section in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text):
+        target = (page.parent / file if file else page).read_text(encoding="utf-8")
+        titles = re.findall(r"^#+ (.+)$", target, re.MULTILINE)
+        slugs = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+        assert section in slugs
 
 
 def test_the_page_on_comparing_finds_a_better_rate_and_restores_the_model():
