@@ -22,6 +22,10 @@ def by_third(mode_step):
     return 1.0 / (1.0 + mode_step / 3.0)
 
 
+def scaled_by(slowness, mode_step):
+    return 1.0 / (1.0 + mode_step / slowness)
+
+
 @keras.saving.register_keras_serializable(package="lrwidget_tests")
 def registered_scale(mode_step):
     return 0.5 + 0.0 * mode_step
@@ -235,7 +239,7 @@ def test_a_loaded_model_has_the_same_schedule(make, tmp_path):
 
 @pytest.mark.parametrize(
     "scale_fn",
-    [lambda x: x, types.MethodType(by_third, 1), np.sqrt],
+    [lambda x: x, types.MethodType(scaled_by, 3.0), np.sqrt],
     ids=["lambda", "method", "ufunc"],
 )
 def test_a_scale_function_without_a_name_is_refused_when_saving(scale_fn, tmp_path):
