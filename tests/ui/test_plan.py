@@ -241,8 +241,9 @@ def test_lower_end_is_where_the_loss_begins_to_fall_until_it_is_chosen(picked):
     assert field(picked, "low-lr").value == format_lr(found)
     picked.pick(found / 2)
     assert picked._state.low_lr == found / 8
-    field(picked, "low-lr").value = "0.003"
     picked.pick(0.08)
+    field(picked, "low-lr").value = "0.003"
+    picked.pick(0.04)
     assert picked._state.low_lr == 0.003
     assert marks_of(picked).low_line.x.tolist() == [0.003, 0.003]
 
@@ -436,3 +437,18 @@ def test_length_of_the_training_holds_where_the_batches_per_epoch_are_unknown(ma
 def test_length_of_the_training_that_is_no_count_is_refused(make, train_steps):
     with pytest.raises(ConfigError, match="train_steps"):
         make(train_steps=train_steps)
+
+
+def test_a_lower_end_above_the_pick_is_refused_and_the_old_one_stays(picked):
+    picked.plan("triangular", epochs=10)
+    low = picked._state.low_lr
+    field(picked, "low-lr").value = "0.9"
+    assert picked._state.low_lr == low
+    assert "The lower LR must be below the picked one" in part(picked, "answer").value
+    part(picked, "aim").value = True
+    hits = marks_of(picked).hits
+    last = {"event": "element_click", "data": {"index": len(hits.x) - 1}}
+    hits._handle_custom_msgs(hits, last)
+    assert picked._state.low_lr == low
+    field(picked, "low-lr").value = "1e-4"
+    assert picked._state.low_lr == 1e-4

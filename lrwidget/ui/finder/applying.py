@@ -9,7 +9,7 @@ from lrwidget.core.model.apply import apply_lr
 from lrwidget.core.model.learning_rate import optimizer_of
 from lrwidget.core.model.model_now import ModelNow
 from lrwidget.core.range_test.settings import RangeTestConfig
-from lrwidget.errors import BusyError, LRWidgetError, ModelError
+from lrwidget.errors import BusyError, ConfigError, LRWidgetError, ModelError
 from lrwidget.ui.finder.checks import checked_lr
 from lrwidget.ui.looks.kept import KeptPicture
 from lrwidget.ui.plan.optimizer_code import GIVEN_RATE, code_of_optimizer
@@ -161,6 +161,7 @@ class Applying:
 
     def _pointed_at(self, lr: float) -> None:
         if self._state.aims_low:
+            self._check_low(lr)
             self._state.pick_low(lr)
         else:
             self.pick(lr)
@@ -169,5 +170,13 @@ class Applying:
         if kind != self._state.plan.kind:
             self._state.set_plan(kind=kind)
 
+    def _check_low(self, lr: float | None) -> None:
+        """Refuse a lower end that is not below the pick; the old one stays."""
+        picked = self._state.picked_lr
+        if lr is not None and picked is not None and lr >= picked:
+            raise ConfigError(text.low_above_pick(lr, picked))
+
     def _set_plan_number(self, name: str, value: float | None) -> None:
+        if name == "low_lr":
+            self._check_low(value)
         self._state.set_plan(**{name: value})

@@ -125,10 +125,7 @@ class Plan:
             )
         low = self.lower(pick)
         if low is not None and low >= pick:
-            raise ConfigError(
-                f"The lower LR must be below the picked one; got {text.format_lr(low)} and "
-                f"{text.format_lr(pick)}."
-            )
+            raise ConfigError(text.low_above_pick(low, pick))
         return getattr(schedules, self.recipe.schedule)(**self.arguments(pick))
 
     def preview(self, pick: float) -> tuple[FloatArray, FloatArray]:

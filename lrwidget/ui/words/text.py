@@ -204,6 +204,13 @@ def other_purpose(kind: str, steps: int | None, lr: float, picked: float) -> str
     )
 
 
+def low_above_pick(low: float, picked: float) -> str:
+    """Say that the lower end of the cycles is not below the pick."""
+    return (
+        f"The lower LR must be below the picked one; got {format_lr(low)} and {format_lr(picked)}."
+    )
+
+
 def picked_low(lr: float) -> str:
     """Say what is picked as the lower learning rate."""
     return f"Picked {format_lr(lr)} as the lower learning rate."
