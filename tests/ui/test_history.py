@@ -1,6 +1,7 @@
 """The history of a widget: every run stays, with its name, and can be saved and loaded."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from lrwidget import LRWidgetError, RangeTestResult
 from lrwidget.core.curve.ladder import format_lr
 from lrwidget.core.model.learning_rate import rate_value
+from lrwidget.core.model.restored import Restored
+from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.views.tree import descendants
 from tests.ui.conftest import classes_of, marks_of, part, slow_batches
 
@@ -173,3 +176,10 @@ def test_values_that_cannot_be_varied_are_refused(finished, change, values, said
     part(finished, "overlay-run").click()
     assert said in part(finished, "answer").value
     assert len(finished.history) == 1
+
+
+def test_an_overlay_says_if_a_test_has_changed_the_model(finished):
+    changed = dataclasses.replace(finished.result, restored=Restored("before", "after"))
+    suggested = Suggested.of(changed)
+    finished._state.finish_overlay({"a": changed}, {"a": suggested, "": suggested}, changed)
+    assert "The range test changed the model" in part(finished, "status").value

@@ -133,8 +133,7 @@ def is_unbatched(data: Any) -> bool:
 
 def runs_python(data: Any) -> bool:
     """Return whether reading data runs Python code, such as a generator's; False for None."""
-    is_held = data is None or isinstance(data, tuple | dict) or _is_array(data)
-    return not (is_held or is_pipeline(data))
+    return not (data is None or is_pipeline(data) or is_unbatched(data))
 
 
 def adapted_arrays(arrays: tuple[Any, ...], batch_size: int, class_weight: ClassWeight) -> Any:

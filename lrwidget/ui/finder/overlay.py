@@ -7,7 +7,6 @@ import keras
 
 from lrwidget.core.advice.range_tests import PlannedTest, planned_tests
 from lrwidget.core.data.reader import StopFlag
-from lrwidget.core.range_test.growing_curve import Update
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ConfigError, LRWidgetError
@@ -94,10 +93,12 @@ class OverlayJob:
             if stop.is_set():
                 break
             quietly(self._state.begin_overlay)((test.name, number, len(self._tests)))
-            redraw: Callable[[Update], object] = AtMostEvery(
-                REDRAW_SECONDS, quietly(self._state.advance)
-            )
-            results[test.name] = test.run(model, data, on_update=redraw, stop=stop)
+            redraw = AtMostEvery(REDRAW_SECONDS, quietly(self._state.advance))
+            try:
+                results[test.name] = test.run(model, data, on_update=redraw, stop=stop)
+            except BaseException:
+                redraw.flush()  # all that was measured stays on show
+                raise
         return results
 
     def outcome(self, results: dict[str, RangeTestResult]) -> Callable[[], None]:

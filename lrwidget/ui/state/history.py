@@ -9,7 +9,6 @@ from typing import Any
 from traitlets import Bool, HasTraits, Tuple
 
 from lrwidget.core.range_test.result import RangeTestResult
-from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ConfigError
 from lrwidget.ui.state.drawn_curve import Measured
 
@@ -37,11 +36,6 @@ class PastRun:
     def __post_init__(self) -> None:
         curves = Measured(self.result.lrs, self.result.series(), self.result.sweep_losses)
         object.__setattr__(self, "measured", curves)
-
-    @property
-    def config(self) -> RangeTestConfig:
-        """The settings of the test."""
-        return self.result.config
 
     def __repr__(self) -> str:
         return f"PastRun({self.name!r}, {len(self.result.lrs)} points)"

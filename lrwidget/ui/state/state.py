@@ -6,7 +6,7 @@ observe the facts and redraw within the same turn. The user's code is never call
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -209,6 +209,7 @@ class WidgetState(Notices):
             self.progress = 0.0
             self.measured, self.curve = Measured(), Curve()
             self.result, self._suggested, self.compared = None, Suggested(), ()
+            self._asked_about = None
             self.suggestions, self.verdict, self.zones = {}, Verdict(), Zones()
             self.plan = replace(self.plan, low_lr=None, found_low=None)
             self.aims_low = False
@@ -255,13 +256,10 @@ class WidgetState(Notices):
             if not len(result.lrs) and result.stop_reason == "non_finite":
                 self.notice = replace(self.notice, is_error=True)
             self._fit_ladder(result)
-            if result.restored is not None and not result.restored:
-                self.show_error(ModelError(text.changed(result.restored)))
             if len(result.lrs) > 1:
                 self.history.remember(result)
             self.status = result.stop_reason
-            if suggested.error is not None:
-                self.fail(suggested.error)
+            self._show_faults([result], suggested)
 
     def begin_overlay(self, test: tuple[str, int, int]) -> None:
         """Show that the next test of an overlay starts: its name, its number and their count."""
@@ -292,6 +290,15 @@ class WidgetState(Notices):
                 self._fit_ladder(shown)
             self._say(overlay_text.ended({name: suggested[name].by_rule for name in results}))
             self.status = "stopped" if shown is None else shown.stop_reason
+            self._show_faults(results.values(), suggested.get("", Suggested()))
+
+    def _show_faults(self, results: Iterable[RangeTestResult], suggested: Suggested) -> None:
+        """Show that a test has changed the model, or the error of a rule of the user."""
+        for result in results:
+            if result.restored is not None and not result.restored:
+                self.show_error(ModelError(text.changed(result.restored)))
+        if suggested.error is not None:
+            self.fail(suggested.error)
 
     def show_result(self, result: RangeTestResult, suggested: Suggested) -> None:
         """Show a result that comes without a model, and what the rules suggest."""

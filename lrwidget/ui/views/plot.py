@@ -221,6 +221,8 @@ class Plot(Box):
         drawn = [each for each in self._state.compared if len(curve) and low <= each.lr <= high]
         lrs = [each.lr for each in drawn]
         heights = [curve.height(lr) for lr in lrs]
+        if not drawn and not self.marks.compared.x.size:
+            return
         self._key.value = KEY + KEY_OF_COMPARED if drawn else KEY
         self.marks.compared.colors = [looks.variant_look(e.place).color for e in drawn] or ["gray"]
         set_points(self.marks.compared, lrs, heights)

@@ -256,7 +256,7 @@ def failed(error: BaseException) -> str:
 
 
 def failed_after(error: BaseException, steps: int) -> str:
-    """Say what went wrong after how many steps, and that the model is what it was."""
+    """Say what went wrong after how many steps, and that the model is unchanged."""
     said = failed(error)
     if isinstance(error, LRWidgetError | KeyboardInterrupt):
         return said  # it says what is true of the model
