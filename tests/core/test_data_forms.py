@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import scipy.sparse
 import tensorflow as tf
 from keras import layers
 
 import lrwidget
+from lrwidget.core.data.source import source_of
 from lrwidget.errors import DataError
 from tests.core.battery import FEATURES, SAMPLES, compiled, features, labels
 
@@ -407,3 +409,12 @@ def test_a_model_that_is_not_built_is_restored_where_an_optional_input_is_none()
     model.compile("sgd", "mse")
     data = {"features": features(), "option": None}, np.zeros((SAMPLES, 3))
     assert lrwidget.range_test(model, data, steps=5, max_lr=1e-3).restored
+
+
+def test_a_source_of_arrays_copies_them_only_when_a_test_starts():
+    inputs = np.ones((1_000_000, 25))
+    before = psutil.Process().memory_info().rss
+    source = source_of((inputs, np.zeros(len(inputs))))
+    assert psutil.Process().memory_info().rss - before < inputs.nbytes / 10
+    next(iter(source.stream(0)))
+    assert psutil.Process().memory_info().rss - before > inputs.nbytes / 4

@@ -179,8 +179,7 @@ def test_range_is_fixed_unless_it_is_left_to_the_probe(make):
 
 
 def test_probe_says_what_it_does_and_the_plot_bears_the_mouse(probing):
-    said = part(probing, "status").value
-    assert said.startswith("Looking for the range: a probe of 30 of the 60 steps. The first run")
+    assert part(probing, "status").value == "Preparing the data."
     assert part(probing, "progress").value == 0
     assert axis_of(probing) == (LOWEST, HIGHEST)
     hits = marks_of(probing).hits
@@ -190,10 +189,14 @@ def test_probe_says_what_it_does_and_the_plot_bears_the_mouse(probing):
     assert part(probing, "progress").value == 0
     sentences = []
     part(probing, "status").observe(lambda change: sentences.append(change.new), "value")
-    wait_for(lambda: len(sentences) > 1)
+    wait_for(lambda: any("Running" in said for said in sentences))
     low, high = written(probing)
-    assert sentences[0] == f"Range found: {low} to {high}. Starting the other 30 steps."
-    assert sentences[1].startswith("Running: step ")
+    assert sentences[:3] == [
+        "Compiling the training step.",
+        "Looking for the range: a probe of 30 steps.",
+        f"Range found: {low} to {high}. Starting the other 30 steps.",
+    ]
+    assert sentences[3].startswith("Running: step ")
 
 
 def test_stop_during_the_probe_keeps_its_short_curve(make):
@@ -276,7 +279,8 @@ def test_few_steps_have_no_probe_and_show_the_range_that_was_used(make):
     widget.run(block=True)
     assert limits(widget) == (1e-7, 10.0)
     assert written(widget) == ["1.00e-7", "1.00e+1"]
-    assert sentences[0].startswith("Starting 40 steps.")
+    assert sentences[:2] == ["Preparing the data.", "Compiling the training step."]
+    assert sentences[2].startswith("Running: step ")
     assert "fewer than 60 steps has no probe" in sentences[-1]
     assert marked(widget) == [True, True]
 

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -152,12 +152,7 @@ class Arrays:
         self.per_pass: int | None = adapter.num_batches
         self._size = samples_of(adapter)
         self._batch_size = batch_size
-        with refusals_named():
-            arrays = array_slicing.convert_to_sliceable(
-                arrays_of(adapter), target_backend="tensorflow"
-            )
-            arrays = keras.tree.map_structure(_as_tensor, arrays)
-        self._arrays = keras.tree.lists_to_tuples(arrays)
+        self._given = arrays_of(adapter)
         # Tracing the functions of a dataset takes as long as a hundred steps.
         self._last: tuple[int, Any] = (0, None)
 
@@ -169,8 +164,17 @@ class Arrays:
             self._last = seed, dataset
         return TensorBatches(dataset)
 
+    @cached_property
+    def _tensors(self) -> Any:
+        """The arrays as tensors; they are copied at the first use, which can take seconds."""
+        given, self._given = self._given, None
+        with refusals_named():
+            arrays = array_slicing.convert_to_sliceable(given, target_backend="tensorflow")
+            arrays = keras.tree.map_structure(_as_tensor, arrays)
+        return keras.tree.lists_to_tuples(arrays)
+
     def _shuffled(self, seed: int) -> tf.data.Dataset:
-        size, batch_size, arrays = self._size, self._batch_size, self._arrays
+        size, batch_size, arrays = self._size, self._batch_size, self._tensors
 
         def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
             order = tf.random.experimental.stateless_shuffle(

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -29,6 +29,9 @@ from lrwidget.core.range_test.growing_curve import (
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.core.range_test.sweeps import Sweeps, stopped_waiting
+
+Phase = Literal["compiling", "probing"]
+"""What a test does before its first step: compile the training step, look for the range."""
 
 # Number of batches on which the validation loss is measured.
 _VALIDATION_BATCHES = 8
@@ -190,6 +193,7 @@ class RangeTest:
         on_range: Callable[[RangeTestConfig], object] | None = None,
         alone: bool = True,
         on_reserved: Callable[[], object] = lambda: None,
+        on_phase: Callable[[Phase], object] = lambda _phase: None,
     ) -> RangeTestResult:
         """Run the test and restore the model; see `range_test`.
 
@@ -201,6 +205,7 @@ class RangeTest:
                 Python, numpy and TensorFlow is not restored: another cell of the notebook may
                 have set a seed or drawn from it.
             on_reserved: Called as soon as other uses of the model are refused.
+            on_phase: Called once the data are ready, and again after the first steps of a probe.
         """
         self._thread_state.enter()
         notes: list[str] = []
@@ -217,13 +222,14 @@ class RangeTest:
                 )
             )
             first = stack.enter_context(closing(self._source.stream(self._seeds[0], stop)))
+            on_phase("compiling")
             training = stack.enter_context(
                 loan.training(self._rate, self.config.monitor, first.spec)
             )
             rate = training.engine.rate
             validation = self._validation_batches(stop)
             sweeps = Sweeps(training, stop)
-            curves = self._curves(first, sweeps, validation, on_update, on_range)
+            curves = self._curves(first, sweeps, validation, on_update, on_range, on_phase)
             notes += sweeps.notes
         restored = loan.restored()
         leader = rate.leader
@@ -243,13 +249,14 @@ class RangeTest:
         validation: list[Any],
         on_update: Callable[[Update], object] | None,
         on_range: Callable[[RangeTestConfig], object] | None,
+        on_phase: Callable[[Phase], object],
     ) -> list[SweepCurve]:
         """Return the curve of every sweep, or that of the probe if stopped during the probe."""
         streams = self._streams(first, sweeps.stop)
 
         def run_probe(curve: SweepCurve) -> SweepCurve:
             with stopped_waiting(curve, sweeps.notes):
-                sweeps.run(curve, next(streams))
+                sweeps.run(curve, next(streams), on_update=lambda _: on_phase("probing"))
             if curve.stop_reason != "stopped":
                 sweeps.notes.clear()  # the test itself meets what is worth a note
             return curve

@@ -53,7 +53,14 @@ class RangeTestJob:
         redraw = AtMostEvery(REDRAW_SECONDS, quietly(self._state.advance))
         found = quietly(self._state.set_found_range)
         try:
-            return self._tests.pop().run(redraw, stop, found, alone=alone, on_reserved=on_reserved)
+            return self._tests.pop().run(
+                redraw,
+                stop,
+                found,
+                alone=alone,
+                on_reserved=on_reserved,
+                on_phase=quietly(self._state.enter_phase),
+            )
         except BaseException:
             redraw.flush()  # all that was measured stays on show
             raise

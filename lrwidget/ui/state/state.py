@@ -18,6 +18,7 @@ from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.core.model.apply import AppliedLR
 from lrwidget.core.model.model_now import ModelNow
 from lrwidget.core.range_test.growing_curve import Update
+from lrwidget.core.range_test.range_test import Phase
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ModelError
@@ -26,6 +27,7 @@ from lrwidget.ui.state.drawn_curve import Curve, Measured
 from lrwidget.ui.state.history import History, PastRun
 from lrwidget.ui.state.notices import Notice, Notices
 from lrwidget.ui.state.outcome import Outcome
+from lrwidget.ui.state.speed import Speed
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import Verdict
 from lrwidget.ui.state.zones import Zones
@@ -93,6 +95,7 @@ class WidgetState(Notices):
         super().__init__(**settings)
         self._started_at = 0.0
         self._steps_per_second = 0.0
+        self._speed = Speed()
         self.steps_of_test = 0  # of the last test, with its probe
         self.history = History(self.changing)
         self._suggested = Suggested()
@@ -213,16 +216,21 @@ class WidgetState(Notices):
             self.suggestions, self.verdict, self.zones = {}, Verdict(), Zones()
             self.plan = replace(self.plan, low_lr=None, found_low=None)
             self.aims_low = False
-            self._say(text.starting(config.steps, config.probes))
+            self._speed = Speed()
+            self._say(text.PREPARING)
             self.status = "running"
+
+    def enter_phase(self, phase: Phase) -> None:
+        """Show what the running test does before its first step."""
+        with self.changing():
+            self._say_progress(text.PHASES[phase])
 
     def set_found_range(self, config: RangeTestConfig) -> None:
         """Show the limits of the running test that a probe has just found."""
         with self.changing():
             self.ladder = config.ladder()
             self._show_limits(config)
-            if self.status == "running":
-                self._say(text.found(config))
+            self._say_progress(text.found(config))
 
     def _show_limits(self, config: RangeTestConfig) -> None:
         """Show the limits of a test on the sides that are not set by hand."""
@@ -234,10 +242,10 @@ class WidgetState(Notices):
         """Show what the running test has measured so far."""
         with self.changing():
             self._steps_per_second = update.steps_per_second
+            self._speed.add(update.sweep * update.steps + update.step)
             self.progress = (update.sweep + update.step / update.steps) / update.sweeps
             self._measure(Measured(update.lrs, update.series()))
-            if self.status == "running" and not self.is_refusing:
-                self._say(text.running(update))
+            self._say_progress(text.running(update, self._speed.per_second))
 
     def ask_to_stop(self) -> None:
         """Show that a running test was asked to stop."""
@@ -264,8 +272,7 @@ class WidgetState(Notices):
     def begin_overlay(self, test: tuple[str, int, int]) -> None:
         """Show that the next test of an overlay starts: its name, its number and their count."""
         with self.changing():
-            if self.status == "running":
-                self._say(overlay_text.starting(*test))
+            self._say_progress(overlay_text.starting(*test))
 
     def finish_overlay(
         self,
@@ -471,6 +478,11 @@ class WidgetState(Notices):
 
     def _redraw(self) -> None:
         self.curve = self.measured.curve(self.show, self.smoothing)
+
+    def _say_progress(self, sentence: str) -> None:
+        """Say what the running test does, unless it was asked to stop or an input was rejected."""
+        if self.status == "running" and not self.is_refusing:
+            self._say(sentence)
 
     def _say_pick(self, lr: float) -> None:
         if not self.is_busy:

@@ -8,6 +8,7 @@ from lrwidget.core.curve.ladder import format_lr as format_lr
 from lrwidget.core.model.apply import AppliedLR
 from lrwidget.core.model.restored import Restored
 from lrwidget.core.range_test.growing_curve import Update
+from lrwidget.core.range_test.range_test import Phase
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import PROBE_STEPS, RangeTestConfig
 from lrwidget.errors import LRWidgetError
@@ -103,12 +104,12 @@ def format_seconds(seconds: float) -> str:
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
-def starting(steps: int, is_probe: bool) -> str:
-    """Say that a test, or the probe before it, has started and has not done a step yet."""
-    said = f"Starting {steps} steps."
-    if is_probe:
-        said = f"Looking for the range: a probe of {PROBE_STEPS} of the {steps} steps."
-    return f"{said} The first run compiles the training step, which takes a while."
+PREPARING = "Preparing the data."
+
+PHASES: dict[Phase, str] = {
+    "compiling": "Compiling the training step.",
+    "probing": f"Looking for the range: a probe of {PROBE_STEPS} steps.",
+}
 
 
 def found(config: RangeTestConfig) -> str:
@@ -117,15 +118,15 @@ def found(config: RangeTestConfig) -> str:
     return f"Range found: {ends}. Starting the other {config.steps} steps."
 
 
-def running(update: Update) -> str:
-    """Say how far a test is, how fast it runs and how long it will take."""
+def running(update: Update, per_second: float | None) -> str:
+    """Say how far a test is and, if the speed is known, how fast it runs and how long it takes."""
     sweep = f"sweep {update.sweep + 1} of {update.sweeps}, " if update.sweeps > 1 else ""
     done = f"Running: {sweep}step {update.step} of {update.steps}"
-    if update.steps_per_second <= 0:
+    if per_second is None:
         return f"{done}."
     to_do = (update.sweeps - update.sweep) * update.steps - update.step
-    left = format_seconds(to_do / update.steps_per_second)
-    return f"{done}, {update.steps_per_second:.3g} steps a second, {left} left."
+    left = format_seconds(to_do / per_second)
+    return f"{done}, {per_second:.3g} steps a second, {left} left."
 
 
 def ended(result: RangeTestResult, steps: int, seconds: float) -> str:
