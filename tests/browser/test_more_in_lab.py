@@ -261,7 +261,11 @@ def test_history_lists_saves_and_hides_a_run(finished, tmp_path):
     run_to_the_end(finished)
     expect(row).to_have_count(2)
     row.last.locator("input[type=checkbox]").uncheck()
-    assert finished.ask("[run.is_shown for run in widget.history]") == [False, True]
+    shown = "[run.is_shown for run in widget.history]"
+    for _ in range(50):  # ipywidgets waits with a message until the last one is answered
+        if finished.ask(shown) != [True, True]:
+            break
+    assert finished.ask(shown) == [False, True]
 
 
 def test_after_a_restart_one_sentence_and_the_picture_stay(lab, browser):

@@ -141,7 +141,7 @@ def test_no_place_in_the_plot_misses_a_click(finished, width):
           for (let x = left + 0.125; x < left + width - 0.125; x += 0.25)
             for (const y of [top + 2, top + height / 2, top + height - 2]) {
               const hit = document.elementFromPoint(x, y);
-              if (!hit?.classList.contains("bar")) missed.push([x - left, y - top]);
+              if (!hit?.closest(".bar, .lrw-axis-slider")) missed.push([x - left, y - top]);
             }
           return missed;
         }""",

@@ -43,7 +43,7 @@ def test_curve_and_rules_are_on_show(widget, result):
 
 
 def test_a_click_and_a_rule_pick(widget, result):
-    columns = axis.hit_columns(widget._state.ladder)
+    columns = axis.hit_columns(widget._state.ladder, axis.LOG)
     hits = marks_of(widget).hits
     near = int(np.argmin(np.abs(np.log(columns / 1e-3))))
     hits._handle_custom_msgs(hits, {"event": "element_click", "data": {"index": near}})

@@ -30,7 +30,7 @@ def lr_of(model):
 
 def test_click_picks_the_nearest_learning_rate_everywhere(finished):
     lrs = finished.result.lrs
-    columns = axis.hit_columns(lrs)
+    columns = axis.hit_columns(lrs, axis.LOG)
     for column in range(0, len(columns), 7):
         click_column(finished, column)
         nearest = lrs[np.argmin(np.abs(np.log(lrs / columns[column])))]

@@ -12,6 +12,7 @@ from lrwidget.core.range_test.growing_curve import Update
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.ui.finder.pace import REST, AtMostEvery
+from lrwidget.ui.looks.axis import LOG
 from lrwidget.ui.state.drawn_curve import smooth_for_display
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.views.thinning import COLUMNS, shown_points
@@ -72,7 +73,7 @@ def result_of(config, sweeps=3):
 @pytest.mark.parametrize("steps", LONG)
 @pytest.mark.parametrize("mode", ["exponential", "linear"])
 def test_no_redraw_sends_more_than_forty_kilobytes(make, traffic, steps, mode):
-    widget = make()
+    widget = make(min_lr=1e-2, max_lr=0.1, mode=mode)
     state = widget._state
     config = RangeTestConfig(min_lr=1e-6, max_lr=1.0, steps=steps, mode=mode, sweeps=3)
     result = result_of(config)
@@ -114,13 +115,13 @@ def test_spike_of_one_step_in_a_hundred_thousand_is_drawn(make):
 
 def test_short_curves_are_drawn_point_by_point():
     lrs = np.geomspace(1e-6, 1.0, 2 * COLUMNS)
-    assert len(shown_points(lrs, lrs, (1e-6, 1.0), COLUMNS)) == len(lrs)
+    assert len(shown_points(LOG.fractions(lrs, 1e-6, 1.0), lrs, COLUMNS)) == len(lrs)
 
 
 def test_points_shown_are_in_order_and_hold_the_extremes_of_every_column():
     lrs = np.geomspace(1e-6, 1.0, 5_000)
     values = losses_of(lrs)
-    kept = shown_points(lrs, values, (1e-6, 1.0), 100)
+    kept = shown_points(LOG.fractions(lrs, 1e-6, 1.0), values, 100)
     assert (np.diff(kept) > 0).all()
     assert len(kept) <= 202
     for start in range(0, 5_000, 50):

@@ -42,8 +42,8 @@ class Applying:
         """Choose how `apply` uses the pick.
 
         Args:
-            kind: "constant", "triangular", "triangular2", "exponential", "one-cycle" or
-                "warm-up + hold + cosine".
+            kind: "constant", "step", "exponential decay", "cosine", "piecewise", "triangular",
+                "triangular2", "cyclical, shrinking", "one-cycle" or "warm-up + hold + cosine".
             numbers: Values to use in place of those filled in from the pick and the data: `epochs`,
                 `batches` (per epoch), `low_lr`, and the other arguments of the schedule.
 

@@ -47,6 +47,7 @@ from lrwidget.ui.state.history import PastRun
 from lrwidget.ui.state.state import STATUSES, WidgetState
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import remedied
+from lrwidget.ui.views.axis_sliders import AxisSliders
 from lrwidget.ui.views.code_box import CodeBox
 from lrwidget.ui.views.compare_tab import CompareActions, CompareTab
 from lrwidget.ui.views.controls import RunLine, SettingsLine
@@ -57,6 +58,7 @@ from lrwidget.ui.views.picking import ApplyButtons, PickLine
 from lrwidget.ui.views.plan_panel import PlanPanel
 from lrwidget.ui.views.plot import Plot
 from lrwidget.ui.views.rules_line import RulesLine, VerdictLine
+from lrwidget.ui.views.showing import ShowLine
 from lrwidget.ui.views.suggestion_line import SuggestionLine
 from lrwidget.ui.views.tree import descendants
 from lrwidget.ui.words import kinds, text
@@ -220,13 +222,15 @@ class LRFinderWidget(Applying, VBox):
             below,
             free_below,
         )
+        sliders = AxisSliders(state, self.pick, self._slide_low, below)
+        show = ShowLine(state, self.show, self._show_earlier, guarded)
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
         finder = VBox(
             [
                 OlderLine(state, self._take_over, free),
                 SettingsLine(state, state.set_setting, state.set_auto_range, guarded),
                 RunLine(state, self._run_pressed, self.stop, free),
-                Plot(state, self._pointed_at, self.show, self._show_earlier, guarded),
+                Plot(state, self._pointed_at, sliders, show, guarded),
                 SuggestionLine(state, self._use_pressed, self._show_rules, below),
                 RulesLine(state, self._pointed_at, below),
                 VerdictLine(state, self.extend, self._check_pressed, free_below),
@@ -565,6 +569,9 @@ class LRFinderWidget(Applying, VBox):
 
     def _aim(self, on: bool) -> None:
         self._state.aims_low = on
+
+    def _slide_low(self, lr: float) -> None:
+        self._set_plan_number("low_lr", lr)
 
     def _show_earlier(self, on: bool) -> None:
         self._state.earlier_shown = on

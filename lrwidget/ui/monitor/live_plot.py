@@ -96,14 +96,14 @@ class LivePlot:
             label="learning rate",
             label_color=looks.PICK,
             label_offset="56px",
-            tick_format=".1e",
+            tick_format="~e",
             grid_lines="none",
         )
         self._step_axis = Axis(
             scale=self._steps,
             label="step",
             label_color=looks.EARLIER,  # default: orange in dark themes, like the LR
-            tick_format="~s",
+            tick_format=",~r",
             grid_lines="none",
         )
         return Figure(
@@ -140,12 +140,12 @@ class LivePlot:
         steps = np.arange(1, len(lrs) + 1, dtype=np.float64)
         validation = np.array(self._validation).reshape(-1, 2)
         if _show(self._steps, 0.0, steps[-1], 0.0, ahead, over):
-            self._step_axis.tick_values = axis.loss_ticks(0.0, self._steps.max)
+            self._step_axis.tick_values = axis.linear_ticks(0.0, self._steps.max)
         seen = limits_without_spikes(np.concatenate([losses, validation[:, 1]]))
         _show(self._loss_scale, *seen, 0.05, 0.05, over)
         _show(self._lr_scale, 0.0, float(np.fmax.reduce(lrs, initial=0.0)), 0.0, ahead, over)
         low, high = self._loss_scale.min, self._loss_scale.max
-        tamed = np.where(np.isfinite(losses), axis.tame(losses, low, high), np.nan)
+        tamed = np.where(np.isfinite(losses), axis.LINEAR.clipped(losses, low, high), np.nan)
         set_points(self._loss, thinned(steps), thinned(tamed))
         set_points(self._lr, thinned(steps), thinned(lrs))
         if len(self._points.x) != len(validation):

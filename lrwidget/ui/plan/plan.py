@@ -1,5 +1,6 @@
 """Plan: what Apply sets on the model, as a value, as a preview and as code."""
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrwidget import schedules
 from lrwidget.core.curve.ladder import FloatArray
+from lrwidget.core.schedules.rates import rates_at
 from lrwidget.errors import ConfigError
 from lrwidget.ui.plan.optimizer_code import GIVEN_RATE, NOT_FOUND
 from lrwidget.ui.plan.recipes import NUMBERS, RECIPES, Recipe
@@ -102,8 +103,10 @@ class Plan:
         typed = {name: self.typed[name] for name in self.typed if name in self.recipe.numbers}
         return {**filled, **self.recipe.fixed, **typed}
 
-    def arguments(self, pick: float) -> dict[str, float]:
+    def arguments(self, pick: float) -> dict[str, Any]:
         """Return the arguments for the class of the schedule."""
+        if self.recipe.build is not None:
+            return self.recipe.build(pick, self.numbers())
         ends = {self.recipe.upper: pick}
         low = self.lower(pick)
         if low is not None:
@@ -126,7 +129,8 @@ class Plan:
         low = self.lower(pick)
         if low is not None and low >= pick:
             raise ConfigError(text.low_above_pick(low, pick))
-        return getattr(schedules, self.recipe.schedule)(**self.arguments(pick))
+        made = getattr(importlib.import_module(self.recipe.home), self.recipe.schedule)
+        return made(**self.arguments(pick))
 
     def preview(self, pick: float) -> tuple[FloatArray, FloatArray]:
         """Return steps and the learning rate of the schedule at each, both of shape (n,).
@@ -139,7 +143,7 @@ class Plan:
         """
         schedule = self.learning_rate(pick)
         steps = np.unique(np.linspace(0, self.length(), PREVIEW_STEPS + 1).astype(np.int64))
-        lrs = np.asarray(schedule(steps), dtype=np.float64)
+        lrs = rates_at("schedule", schedule, steps)
         if len(steps) > PREVIEW_POINTS:
             kept = _extremes(lrs, PREVIEW_POINTS // 2)
             steps, lrs = steps[kept], lrs[kept]
@@ -172,7 +176,7 @@ class Plan:
         given = "".join(f"    {name}={value!r},\n" for name, value in self.arguments(pick).items())
         name = self.recipe.schedule
         return (
-            f"import lrwidget\nfrom lrwidget.schedules import {name}\n\n"
+            f"import lrwidget\nfrom {self.recipe.home} import {name}\n\n"
             f"schedule = {name}(\n{given})\nlrwidget.apply_lr(model, schedule{end}"
         )
 

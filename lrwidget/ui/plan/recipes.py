@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lrwidget.core.curve.purpose import Target
+from lrwidget.errors import ConfigError
 from lrwidget.ui.words import kinds
 
 Numbers = Mapping[str, float]
@@ -43,7 +45,20 @@ NUMBERS = {
     ),
     "warmup_steps": Number("Warm-up steps", kinds.WHOLE, "Training steps until the peak"),
     "hold_steps": Number("Hold steps", kinds.WHOLE, "Training steps at the peak"),
-    "decay_steps": Number("Decay steps", kinds.COUNT, "Training steps from the peak to the end"),
+    "decay_steps": Number(
+        "Decay steps", kinds.COUNT, "Training steps of the decay, or between two drops"
+    ),
+    "decay_rate": Number(
+        "Decay rate", kinds.GAMMA, "The learning rate is multiplied by this in the decay steps"
+    ),
+    "alpha": Number(
+        "Last LR / pick", kinds.SHARE, "The learning rate at the end, as a fraction of the pick"
+    ),
+    "first_drop": Number("First drop (step)", kinds.COUNT, "The last step at the picked rate"),
+    "second_drop": Number("Second drop (step)", kinds.COUNT, "The last step before the lowest"),
+    "drop_factor": Number(
+        "Drop factor", kinds.GAMMA, "The learning rate is multiplied by this at each drop"
+    ),
     "start_lr": Number("First LR", kinds.ZERO_OR_LR, "The learning rate of the first step"),
     "end_lr": Number("Last LR", kinds.ZERO_OR_LR, "The learning rate at the end"),
 }
@@ -54,19 +69,24 @@ class Recipe:
     """A way to train with the picked learning rate.
 
     Args:
-        schedule: Name of a class in `lrwidget.schedules`; empty for the pick itself.
+        schedule: Name of the class of the schedule; empty for the pick itself.
+        home: The module that has the class.
         upper: Its argument for the pick.
         lower: Its argument for the lower learning rate; empty if it has none.
         fill: Returns the numbers that depend on the length, from (epochs, total training steps).
         fixed: The other numbers, with their defaults.
+        build: Returns the arguments of the class from (pick, numbers), where they are not just
+            the pick, the lower learning rate and the numbers.
         target: The kind of training for which the rules make suggestions.
     """
 
     schedule: str = ""
+    home: str = "lrwidget.schedules"
     upper: str = ""
     lower: str = ""
     fill: Callable[[int, int], Numbers] = lambda _epochs, _total: {}
     fixed: Numbers = field(default_factory=dict)
+    build: Callable[[float, Numbers], dict[str, Any]] | None = None
     target: Target = "constant"
 
     @property
@@ -105,21 +125,72 @@ def _warm_up(_epochs: int, total: int) -> Numbers:
     }
 
 
-_CYCLE_ENDS = ("maximal_learning_rate", "initial_learning_rate")
+def _in_steps(pick: float, numbers: Numbers) -> dict[str, Any]:
+    """Return the arguments of a decay that stays at each value for a while."""
+    return {"initial_learning_rate": pick, **numbers, "staircase": True}
+
+
+def _in_pieces(pick: float, numbers: Numbers) -> dict[str, Any]:
+    """Return the arguments of a piecewise constant learning rate with two drops."""
+    first, second, factor = (numbers[each] for each in ("first_drop", "second_drop", "drop_factor"))
+    if second <= first:
+        raise ConfigError(
+            f"The second drop must come after the first; got steps {second} and {first}."
+        )
+    values = [float(f"{pick * factor**drops:.12g}") for drops in (1, 2)]
+    return {"boundaries": [first, second], "values": [pick, *values]}
+
+
+def _cyclical(schedule: str, fill: Callable[[int, int], Numbers]) -> Recipe:
+    return Recipe(schedule, upper="maximal_learning_rate", lower="initial_learning_rate", fill=fill)
+
+
+_OF_KERAS = "keras.optimizers.schedules"
 
 RECIPES = {
     "constant": Recipe(),
-    "triangular": Recipe("TriangularCyclicalLearningRate", *_CYCLE_ENDS, _half_a_cycle),
-    "triangular2": Recipe("Triangular2CyclicalLearningRate", *_CYCLE_ENDS, _half_a_cycle),
-    "exponential": Recipe("ExponentialCyclicalLearningRate", *_CYCLE_ENDS, _shrinking),
+    "step": Recipe(
+        "ExponentialDecay",
+        _OF_KERAS,
+        fill=lambda _epochs, total: {"decay_steps": -(-total // 3)},
+        fixed={"decay_rate": 0.1},
+        build=_in_steps,
+    ),
+    "exponential decay": Recipe(
+        "ExponentialDecay",
+        _OF_KERAS,
+        upper="initial_learning_rate",
+        fill=lambda _epochs, total: {"decay_steps": total},
+        fixed={"decay_rate": 0.01},
+    ),
+    "cosine": Recipe(
+        "CosineDecay",
+        _OF_KERAS,
+        upper="initial_learning_rate",
+        fill=lambda _epochs, total: {"decay_steps": total},
+        fixed={"alpha": 0.0},
+    ),
+    "piecewise": Recipe(
+        "PiecewiseConstantDecay",
+        _OF_KERAS,
+        fill=lambda _epochs, total: {
+            "first_drop": max(1, total // 2),
+            "second_drop": max(2, 3 * total // 4),
+        },
+        fixed={"drop_factor": 0.1},
+        build=_in_pieces,
+    ),
+    "triangular": _cyclical("TriangularCyclicalLearningRate", _half_a_cycle),
+    "triangular2": _cyclical("Triangular2CyclicalLearningRate", _half_a_cycle),
+    "cyclical, shrinking": _cyclical("ExponentialCyclicalLearningRate", _shrinking),
     "one-cycle": Recipe(
         "OneCycle",
-        "max_lr",
+        upper="max_lr",
         fill=lambda _epochs, total: {"total_steps": total},
         fixed={"warmup_fraction": 0.25, "start_divisor": 25.0, "end_divisor": 1e5},
         target="one_cycle",
     ),
     "warm-up + hold + cosine": Recipe(
-        "WarmupHoldCosine", "peak_lr", fill=_warm_up, fixed={"start_lr": 0.0, "end_lr": 0.0}
+        "WarmupHoldCosine", upper="peak_lr", fill=_warm_up, fixed={"start_lr": 0.0, "end_lr": 0.0}
     ),
 }

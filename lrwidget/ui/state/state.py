@@ -27,6 +27,7 @@ from lrwidget.ui.state.drawn_curve import Curve, Measured
 from lrwidget.ui.state.history import History, PastRun
 from lrwidget.ui.state.notices import Notice, Notices
 from lrwidget.ui.state.outcome import Outcome
+from lrwidget.ui.state.plot_view import PlotView
 from lrwidget.ui.state.speed import Speed
 from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.state.verdict import Verdict
@@ -71,6 +72,7 @@ class WidgetState(Notices):
     has_model = Bool(True, help="Whether there is a model for Run and Apply.")
     status = Enum(STATUSES, "idle")
     ladder = AnyTrait(None, help="Learning rates of the test, shape (n,); None before one.")
+    ladder_mode = Unicode("exponential", help="How the learning rates of the plot are spaced.")
     progress = Float(0.0, help="Fraction of the test that is done, from 0 to 1.")
     measured = Instance(Measured, ())
     show = Unicode("loss", help="Name of the displayed curve.")
@@ -98,6 +100,7 @@ class WidgetState(Notices):
         self._speed = Speed()
         self.steps_of_test = 0  # of the last test, with its probe
         self.history = History(self.changing)
+        self.view = PlotView()
         self._suggested = Suggested()
         self._wanted = "loss"  # the curve that a person has chosen
         self._asked_about: float | None = None  # the pick that Apply has questioned
@@ -106,6 +109,7 @@ class WidgetState(Notices):
     def of(cls, config: RangeTestConfig, smoothing: float) -> "WidgetState":
         """Return the state before the first test, with these settings."""
         state = cls(**{name: _as_python(getattr(config, name)) for name in SETTINGS})
+        state.ladder_mode = config.mode
         state.set_setting("smoothing", _as_python(smoothing))
         return state
 
@@ -144,6 +148,16 @@ class WidgetState(Notices):
     def sweeps_of_result(self) -> int:
         """Number of sweeps of the last test; 0 before one."""
         return 0 if self.result is None else len(self.result.sweep_losses)
+
+    @property
+    def can_be_log(self) -> bool:
+        """Whether all values on show have a logarithm."""
+        return bool((self.curve.losses > 0).all() and (self.curve.smoothed > 0).all())
+
+    @property
+    def has_log_loss(self) -> bool:
+        """Whether the loss is on a logarithmic axis."""
+        return self.view.has_log_loss and self.can_be_log
 
     @property
     def auto_range(self) -> bool:
@@ -208,7 +222,8 @@ class WidgetState(Notices):
             self.steps_of_test = config.steps
             self._show_limits(config)
             first = config.of_probe() if config.probes else config
-            self.ladder = first.ladder()
+            self.ladder, self.ladder_mode = first.ladder(), config.mode
+            self.view.is_zoomed = False
             self.progress = 0.0
             self.measured, self.curve = Measured(), Curve()
             self.result, self._suggested, self.compared = None, Suggested(), ()
@@ -310,7 +325,7 @@ class WidgetState(Notices):
     def show_result(self, result: RangeTestResult, suggested: Suggested) -> None:
         """Show a result that comes without a model, and what the rules suggest."""
         with self.changing():
-            self.ladder = result.config.ladder()
+            self.ladder, self.ladder_mode = result.config.ladder(), result.config.mode
             self._fit_ladder(result)
             self._set_result(result, suggested)
             self._say(text.without_model(result))

@@ -47,7 +47,7 @@ class ComparePlot(Box):
     def _make_curves(self) -> Figure:
         self._step, self._loss = LinearScale(**_EXACT), LinearScale(**_EXACT)
         self._step_axis = Axis(
-            scale=self._step, label="training step", label_offset="34px", tick_format="~s"
+            scale=self._step, label="training step", label_offset="34px", tick_format=",~r"
         )
         self._loss_axis = Axis(
             scale=self._loss,
@@ -96,7 +96,7 @@ class ComparePlot(Box):
                 drawn[name] = steps, curves.mean(axis=0)
         self._show([curve for curve in drawn.values() if len(curve[0])])
         for name, (steps, curve) in drawn.items():
-            tamed = axis.tame(curve, self._loss.min, self._loss.max)
+            tamed = axis.LINEAR.clipped(curve, self._loss.min, self._loss.max)
             every = -(-len(steps) // _MOST_POINTS)
             set_points(self._lines[name], steps[::-every][::-1], tamed[::-every][::-1])
 
@@ -122,8 +122,8 @@ class ComparePlot(Box):
         room = 0.08 * (high - low) or 0.1
         _set(self._step, 0.0, float(max(self._state.steps, *(s[-1] for s, _ in curves))))
         _set(self._loss, low - room, high + 2 * room)
-        self._step_axis.tick_values = axis.loss_ticks(0.0, self._step.max, 6)
-        self._loss_axis.tick_values = axis.loss_ticks(self._loss.min, self._loss.max, 6)
+        self._step_axis.tick_values = axis.linear_ticks(0.0, self._step.max, 6)
+        self._loss_axis.tick_values = axis.linear_ticks(self._loss.min, self._loss.max, 6)
 
     def _draw_distances(self, _change: Any = None) -> None:
         comparison = self._state.comparison
@@ -140,7 +140,7 @@ class ComparePlot(Box):
         low, high = min(0.0, float(ends.min())), max(0.0, float(ends.max()))
         room = 0.08 * (high - low) or 0.1
         _set(self._behind, low - room, high + room)
-        self._behind_axis.tick_values = axis.loss_ticks(low - room, high + room, 5)
+        self._behind_axis.tick_values = axis.linear_ticks(low - room, high + room, 5)
         set_points(self._zero, [0.0, 0.0], [0.0, 1.0])
         # A gap needs a finite x: bqplot draws no line at all where x is NaN. The last point must
         # not be a gap, since bqplot places the hidden name of the line there.

@@ -2,14 +2,19 @@
 
 from typing import Any
 
-from bqplot import Bars, Label, LinearScale, Lines, LogScale, Mark, Scatter
+from bqplot import Bars, Label, LinearScale, Lines, LogScale, Mark, Scale, Scatter
 
 from lrwidget.core.curve.rules import RULES
 from lrwidget.ui.looks import colors as looks
+from lrwidget.ui.looks.axis import AxisKind
 
 
 class Marks:
     """Every mark of the plot, empty at first.
+
+    Args:
+        lr_axis: The kind of the axis of learning rates.
+        loss_axis: The kind of the axis of losses.
 
     Attributes:
         zones: The zones of learning rates: too small, works, breaks.
@@ -20,14 +25,15 @@ class Marks:
         raw, smoothed: The displayed curve.
         intervals: How far each rule's answer varies over the sweeps.
         low_line, pick_line, pick_point: The picked learning rates.
+        here: The point of the curve nearest to the mouse.
         compared, scores: The learning rates that were compared by training, and their losses.
         rules: The marker of each rule.
         hits: Transparent columns that report clicks and hovering.
     """
 
-    def __init__(self) -> None:
-        self.x_scale = LogScale(min=1e-7, max=10.0, allow_padding=False)
-        self.y_scale = LinearScale(min=0.0, max=1.0, allow_padding=False)
+    def __init__(self, lr_axis: AxisKind, loss_axis: AxisKind) -> None:
+        self.x_scale = _scale(lr_axis)
+        self.y_scale = _scale(loss_axis)
         curve_scales = {"x": self.x_scale, "y": self.y_scale}
         self._on_curve = {
             "scales": curve_scales,
@@ -79,6 +85,9 @@ class Marks:
             stroke_width=2.5,
             default_size=240,
         )
+        self.here = Scatter(
+            **self._on_curve, marker="circle", colors=[looks.CURVE], default_size=50, fill=True
+        )
         self.compared = Scatter(
             **self._on_curve, marker="circle", default_size=60, stroke_width=2, fill=True
         )
@@ -125,4 +134,10 @@ class Marks:
         lines = [self.earlier, self.band, self.raw, self.smoothed, self.intervals]
         outcomes = [self.compared, self.scores]
         picks = [self.low_line, self.pick_line]
-        return [*below, *lines, *picks, *self.rules.values(), self.pick_point, *outcomes, self.hits]
+        rules = [self.rules[name] for name in sorted(self.rules, key="auto".__eq__)]
+        return [*below, *lines, *picks, *rules, self.pick_point, *outcomes, self.here, self.hits]
+
+
+def _scale(kind: AxisKind) -> Scale:
+    scale = LogScale if kind.is_log else LinearScale
+    return scale(min=0.1, max=1.0, allow_padding=False)

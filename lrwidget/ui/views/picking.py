@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ipywidgets import Button, Dropdown, HBox, IntSlider, Label, ToggleButton
+from ipywidgets import Button, Dropdown, HBox, Label, ToggleButton
 
 from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.plan.recipes import RECIPES
@@ -17,11 +17,11 @@ OnPick = Callable[[float], None]
 
 
 class PickLine(HBox):
-    """A field and a slider for the picked learning rate, and a choice of how it is used.
+    """A field for the picked learning rate, and a choice of how it is used.
 
     Args:
         state: Observed.
-        on_pick: Called with a learning rate from the field or the slider.
+        on_pick: Called with a learning rate from the field.
         on_kind: Called with the chosen kind, such as "constant".
         buttons: Shown at the end of the line.
         guarded: Wraps a handler so that its errors reach the user.
@@ -35,40 +35,23 @@ class PickLine(HBox):
         buttons: "ApplyButtons",
         guarded: Guarded,
     ) -> None:
-        self._state, self._on_pick = state, on_pick
+        self._state = state
         self._field = _pick_field(on_pick, guarded)
-        self._slider = _pick_slider()
         self._kind = Dropdown(options=list(RECIPES), description="Apply as")
         self._kind.tooltip = "Apply the pick as a constant or as the peak of a schedule"
         self._answer = looks.show_as_text(Label())
         self._answer.add_class("lrw-answer")
-        super().__init__([self._field, self._slider, self._kind, buttons, self._answer])
+        super().__init__([self._field, self._kind, buttons, self._answer])
         self.add_class("lrw-pick-line")
         state.observe(self._draw_answer, "notice")
         self._kind.add_class("lrw-kind")
-        self._slider.observe(guarded(self._slid), "value")
         self._kind.observe(guarded(lambda change: on_kind(change.new)), "value")
-        state.observe(self._draw_pick, ["picked_lr", "ladder"])
+        state.observe(self._draw_pick, "picked_lr")
         state.observe(self._draw_kind, ["plan"])
         self._draw_pick()
 
-    def _slid(self, change: Any) -> None:
-        measured = self._state.measured
-        if len(measured) and change.new != self._position():
-            self._on_pick(float(measured.lrs[min(change.new, len(measured) - 1)]))
-        self._slider.value = self._position()
-
-    def _position(self) -> int:
-        """Return the index of the point nearest to the pick; 0 without a pick."""
-        lr, measured = self._state.picked_lr, self._state.measured
-        return measured.nearest(lr) if lr is not None and len(measured) else 0
-
     def _draw_pick(self, _change: Any = None) -> None:
         self._field.number = self._state.picked_lr
-        ladder = self._state.ladder
-        self._slider.disabled = ladder is None
-        self._slider.max = 1 if ladder is None else len(ladder) - 1
-        self._slider.value = self._position()
 
     def _draw_answer(self, _change: Any = None) -> None:
         notice = self._state.notice
@@ -150,11 +133,4 @@ def _pick_field(on_pick: OnPick, guarded: Guarded) -> field.Field:
         tooltip="The learning rate to apply; type any value above 0",
     )
     made.add_class("lrw-picked")
-    return made
-
-
-def _pick_slider() -> IntSlider:
-    made = IntSlider(min=0, max=1, readout=False, description="Move the pick")
-    made.tooltip = "Move the pick along the curve; the arrow keys move it point by point"
-    made.add_class("lrw-pick-slider")
     return made

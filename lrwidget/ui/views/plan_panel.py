@@ -109,7 +109,7 @@ class PlanPanel(VBox):
         )
         for each in (self._x_axis, self._y_axis):
             each.grid_lines = "none"
-        self._x_axis.tick_format = "~s"
+        self._x_axis.tick_format = ",~r"
         return Figure(
             marks=[self._line],
             axes=[self._x_axis, self._y_axis],
@@ -162,7 +162,7 @@ class PlanPanel(VBox):
         self._problem.value = ""
         for scale, last in ((self._scales["x"], steps[-1]), (self._scales["y"], 1.1 * lrs.max())):
             scale.max = float(last)
-        self._x_axis.tick_values = axis.loss_ticks(0.0, float(steps[-1]), 6)
-        self._y_axis.tick_values = axis.loss_ticks(0.0, float(1.1 * lrs.max()), 5)[1:]
+        self._x_axis.tick_values = axis.linear_ticks(0.0, float(steps[-1]), 6)
+        self._y_axis.tick_values = axis.linear_ticks(0.0, float(1.1 * lrs.max()), 5)[1:]
         self._x_axis.visible = self._y_axis.visible = True
         set_points(self._line, steps, lrs)

@@ -1,4 +1,4 @@
-"""ShowLine: chooses the displayed curve and whether earlier runs are shown; below the axis."""
+"""ShowLine: chooses the displayed curve and how it is shown; below the axis."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,12 @@ from ipywidgets import Checkbox, Dropdown, HBox
 
 from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
+from lrwidget.ui.views.tools import Tools
 from lrwidget.ui.words import text
 
 
 class ShowLine(HBox):
-    """Two small controls, each visible only when there is something to choose.
+    """The displayed curve and earlier runs, where there is something to choose, and the tools.
 
     Args:
         state: Observed.
@@ -34,7 +35,7 @@ class ShowLine(HBox):
         self._earlier = Checkbox(value=True, indent=False, description="Earlier runs")
         self._earlier.tooltip = "Show the curves of earlier runs, as chosen under History"
         self._earlier.add_class("lrw-earlier")
-        super().__init__([self._choice, self._earlier])
+        super().__init__([self._choice, Tools(state, guarded), self._earlier])
         self.add_class("lrw-show-line")
         self._choice.observe(guarded(self._chosen), "value")
         self._earlier.observe(guarded(self._ticked), "value")

@@ -9,7 +9,7 @@ from lrwidget.ui.looks import colors as looks
 from lrwidget.ui.looks.drawing import set_points
 from lrwidget.ui.state.drawn_curve import LOSSES
 from lrwidget.ui.state.state import WidgetState
-from lrwidget.ui.views.marks import Marks
+from lrwidget.ui.views.frame import Frame
 
 _TOP, _BELOW_TOP = 0.97, 0.9
 """Height of the names of the zones and of the word "now", of the figure's height."""
@@ -18,21 +18,21 @@ _NARROW = 0.04
 """A zone with a smaller share of the axis has no name."""
 
 
-def draw_zones(marks: Marks, state: WidgetState) -> None:
+def draw_zones(frame: Frame, state: WidgetState) -> None:
     """Draw the zones, if the curve shows them, and the learning rate that the model has now."""
-    low, high = marks.x_scale.min, marks.x_scale.max
+    marks, (low, high) = frame.marks, frame.span
     spans = _spans(state, low, high)
     set_points(marks.zones, spans, [[1.0, 1.0]] * len(spans))
     now = state.model_now.lr
     at = [] if now is None or state.ladder is None or not low < now < high else [now]
     set_points(marks.now_line, 2 * at, [0.0, _BELOW_TOP] if at else [])
     _put_names(marks.now_name, [(lr, "now") for lr in at], _BELOW_TOP)
-    narrowest = _NARROW * np.log(high / low)
-    names = [
-        (float(np.sqrt(start * end)), name)
-        for name, (start, end) in zip(looks.ZONES, spans, strict=bool(spans))
-        if np.log(end / start) > narrowest
-    ]
+    names = []
+    for name, span in zip(looks.ZONES, spans, strict=bool(spans)):
+        start, end = frame.lr_axis.fractions(np.array(span), low, high)
+        if end - start > _NARROW:
+            middle = frame.lr_axis.values(np.array((start + end) / 2), low, high)
+            names.append((float(middle), name))
     _put_names(marks.zone_names, names, _TOP)
 
 
