@@ -186,7 +186,7 @@ def test_made_up_curve_that_rises_from_its_first_point_says_to_lower_min_lr():
     for found in made_up(good(lrs), lrs=lrs).values():
         assert found.lr is None
         assert found.codes[0] == "cut_off_below"
-        assert found.reason.endswith("Lower min_lr=0.316.")
+        assert found.reason.endswith("Lower min_lr, now 3.16e-1.")
 
 
 def test_real_tests_whose_range_begins_in_the_fall_are_all_doubtful(digits):
@@ -196,7 +196,7 @@ def test_real_tests_whose_range_begins_in_the_fall_are_all_doubtful(digits):
         found = lrwidget.range_test(model, digits, min_lr=1e-3, max_lr=10.0, seed=seed).suggest()
         assert found.codes == ("cut_off_below",)
         assert found.confidence == "low"
-        assert "Lower min_lr=0.001" in found.reason
+        assert "cut off on the left at 1.00e-3. Lower min_lr" in found.reason
 
 
 def test_real_tests_over_the_whole_range_are_reliable(digits):
@@ -214,7 +214,7 @@ def test_real_test_that_ends_before_the_fall_does_says_to_raise_max_lr(digits):
         found = lrwidget.range_test(model, digits, min_lr=1e-7, max_lr=max_lr, seed=0).suggest()
         assert found.codes[0] == "cut_off_above"
         assert (found.lr is not None) == moves
-        assert f"max_lr={max_lr:g}. Raise max_lr" in found.reason
+        assert "Raise max_lr" in found.reason
 
 
 @pytest.mark.parametrize("n", [70, 80, 90])

@@ -69,7 +69,7 @@ def test_a_validation_loss_with_gaps_can_be_read():
 @pytest.mark.parametrize(
     ("losses", "reason"),
     [
-        (curves.rising(curves.ladder(100)), "never improved: start lower than min_lr=1e-07"),
+        (curves.rising(curves.ladder(100)), "never improved: lower min_lr, now 1.00e-7"),
         (curves.noise(100, seed=0), "no more than its noise"),
         (measured()[:9], "Only 9 values"),
     ],
@@ -86,7 +86,7 @@ def test_a_curve_that_is_cut_off_on_the_left_has_no_lower_bound():
     bounds = suggest_bounds(result_of(losses[inside], lrs[inside]))
     assert bounds.low is None
     assert bounds.high > 1e-3
-    assert "start lower than min_lr=" in bounds.reason
+    assert "lower min_lr, now " in bounds.reason
 
 
 def test_a_curve_that_still_falls_at_its_end_has_no_upper_bound():

@@ -90,7 +90,7 @@ def test_a_test_of_few_steps_spends_none_on_a_probe_and_says_so(steps):
     assert len(result.lrs) == steps
     assert (result.lrs[0], result.lrs[-1]) == (1e-7, 10.0)
     assert "fewer than 60 steps has no probe" in result.notes[0]
-    assert "from min_lr=1e-07 to max_lr=10." in result.notes[0]
+    assert "from 1.00e-7 to 10." in result.notes[0]
 
 
 def test_a_given_limit_holds_if_few_steps_leave_none_for_a_probe():

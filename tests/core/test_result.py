@@ -402,6 +402,6 @@ def test_a_notebook_shows_a_result_as_a_picture_and_a_script_as_one_line():
     result = RangeTestResult.from_losses(lrs, 2.3 - 2 / (1 + (0.001 / lrs) ** 2) + lrs)
     found = format_lr(result.suggest().lr)
     assert repr(result) == (
-        f"RangeTestResult(80 rates, 1.00e-5 to 1.00e+1, finished, suggested {found})"
+        f"RangeTestResult(80 rates, 1.00e-5 to 10, finished, suggested {found})"
     )
     assert result._repr_png_().startswith(b"\x89PNG")

@@ -166,7 +166,7 @@ def test_noise_on_a_good_curve_leaves_the_pick_within_a_decade(n):
 def test_a_flat_curve_is_refused(value):
     for found in suggestions(LRS, np.full(100, value)).values():
         assert found.lr is None
-        assert "the same at every learning rate up to max_lr=10" in found.reason
+        assert "the same at every learning rate up to 10" in found.reason
 
 
 @pytest.mark.parametrize("n", [12, 20, 50, 100, 1000])
@@ -189,7 +189,7 @@ def test_a_curve_that_still_falls_is_not_reliable_and_says_to_raise_max_lr(n, sh
     assert not found.reliable
     assert found.lr is not None
     assert found.codes == ("cut_off_above",)
-    assert "had not risen again at max_lr=10. Raise max_lr" in found.reason
+    assert "had not risen again at the end, 10. Raise max_lr" in found.reason
 
 
 def test_a_curve_that_ends_on_its_flat_bottom_is_not_reliable():
@@ -295,8 +295,8 @@ def test_a_linear_ladder_that_skips_decades_is_named_with_two_remedies():
     for losses in (good(lrs, center=-5), 1 + lrs):
         found = suggest(lrs, losses)
         assert not found.reliable
-        assert "between min_lr=1e-07 and 0.101" in found.reason
-        assert 'Use mode="exponential", or raise min_lr to 0.101' in found.reason
+        assert "between 1.00e-7 and 1.01e-1" in found.reason
+        assert 'Use mode="exponential", or raise min_lr to 1.01e-1' in found.reason
     again = np.linspace(0.101, 10, 100)
     assert "skips_decades" not in suggest(again, 1 + again).codes
 

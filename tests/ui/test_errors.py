@@ -70,7 +70,7 @@ def test_range_that_is_upside_down_is_refused_at_run_with_its_numbers(make):
     part(widget, "max-lr").children[0].value = "0.1"
     part(widget, "run").click()
     assert widget.status == "failed"
-    assert "min_lr=0.5, max_lr=0.1" in part(widget, "status").value
+    assert "Min LR 0.5, Max LR 0.1" in part(widget, "status").value
     part(widget, "max-lr").children[0].value = "5.0"
     part(widget, "run").click()
     widget.wait()

@@ -10,6 +10,8 @@ import pytest
 from lrwidget import LRFinderWidget, RangeTestResult
 from lrwidget.core.curve.ending import StopReason
 from lrwidget.core.model.restored import Restored
+from lrwidget.core.range_test.growing_curve import Update
+from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import ConfigError
 from lrwidget.ui.words import text
 from lrwidget.ui.words.text import format_lr
@@ -272,3 +274,18 @@ def test_a_chosen_curve_stays_chosen_in_the_next_run(measured):
     assert measured._state.show == "validation_loss"
     assert part(measured, "show").value == "validation_loss"
     measured.show("loss")
+
+
+def test_a_chosen_curve_that_comes_later_than_the_loss_is_shown_once_it_is_there(make):
+    widget = make()
+    config = RangeTestConfig.of(1e-5, 1.0, steps=50)
+    lrs, losses = config.ladder()[:10], np.linspace(2.0, 1.0, 10)
+    loss_alone = Update(10, 50, lrs, losses, 1e3, 0, 1)
+    with_validation = dataclasses.replace(loss_alone, validation_losses=losses + 0.5)
+    widget._state.begin(config)
+    widget._state.advance(with_validation)
+    part(widget, "show").value = "validation_loss"
+    widget._state.advance(loss_alone)
+    assert part(widget, "show").value == "loss"
+    widget._state.advance(with_validation)
+    assert part(widget, "show").value == "validation_loss"

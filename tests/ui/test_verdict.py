@@ -73,7 +73,7 @@ def test_reliability_is_a_word_and_a_class(finished):
 def test_curve_that_still_falls_offers_a_wider_range_and_runs_it(make):
     widget = make(max_lr=3e-2, steps=80)
     widget.run(block=True)
-    assert "Raise max_lr" in part(widget, "said").value
+    assert "Raise Max LR" in part(widget, "said").value
     button = part(widget, "extend")
     assert button.layout.visibility == "visible"
     assert primary_buttons(widget) == ["Widen range and run"]

@@ -75,18 +75,20 @@ def words_for_skipped_decades(lrs: FloatArray) -> str:
     """Return the message for a ladder that skips decades, with two remedies."""
     first, second = lrs[:2]
     return (
-        f"No learning rate between min_lr={first:.3g} and {second:.3g} is tried: with "
+        f"No learning rate between {format_lr(first)} and {format_lr(second)} is tried: with "
         f'mode="linear" {np.mean(lrs >= lrs[-1] / 10):.0%} of them lie in the top decade. Use '
-        f'mode="exponential", or raise min_lr to {second:.3g}.'
+        f'mode="exponential", or raise min_lr to {format_lr(second)}.'
     )
 
 
 def format_lr(lr: float) -> str:
-    """Return a learning rate as text, in the format used everywhere.
+    """Return a learning rate as text with three significant digits, in the format used everywhere.
 
-    >>> format_lr(0.0032), format_lr(10.0)
-    ('3.20e-3', '1.00e+1')
+    >>> format_lr(0.0032), format_lr(0.5), format_lr(10.0), format_lr(1234.5), format_lr(1e7)
+    ('3.20e-3', '5.00e-1', '10', '1234', '1.00e+7')
     """
+    if 1 <= lr < 1e5:
+        return f"{lr:.2f}".rstrip("0").rstrip(".") if lr < 100 else f"{lr:.0f}"
     mantissa, exponent = f"{lr:.2e}".split("e")
     return f"{mantissa}e{int(exponent):+d}"
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lrwidget.core.curve.ladder import format_lr
+
 Confidence = Literal["high", "medium", "low", "none"]
 Remedy = Literal["", "widen_below", "widen_above", "more_sweeps", "more_steps", "run_again"]
 
@@ -77,7 +79,7 @@ MEANINGS: dict[str, Meaning] = {
     "flat": Meaning(
         "low",
         refusal="No suggestion: the loss was the same at every learning rate up to "
-        "max_lr={last:.3g}. Raise max_lr, or check that the model has weights to train.",
+        "{last}. Raise max_lr, or check that the model has weights to train.",
         remedy="widen_above",
     ),
     "skips_decades": Meaning("low", doubt="{said}", refusal="No suggestion. {said}"),
@@ -101,23 +103,23 @@ MEANINGS: dict[str, Meaning] = {
     "cut_off_below": Meaning(
         "low",
         doubt="The loss falls from the first learning rate on, so the curve is cut off on the "
-        "left. Lower min_lr={first:.3g} to see where the fall begins.",
+        "left at {first}. Lower min_lr to see where the fall begins.",
         refusal="No suggestion: the loss rose from the first learning rate on. "
-        "Lower min_lr={first:.3g}.",
+        "Lower min_lr, now {first}.",
         remedy="widen_below",
     ),
     "falls_early": Meaning(
         "medium",
-        doubt="The loss falls almost from the first learning rate on. Lower min_lr={first:.3g} to "
-        "be sure of where the fall begins.",
+        doubt="The loss falls almost from the first learning rate on. Lower min_lr, now {first}, "
+        "to be sure of where the fall begins.",
         remedy="widen_below",
     ),
     "cut_off_above": Meaning(
         "low",
-        doubt="The loss had not risen again at max_lr={last:.3g}. Raise max_lr to see where it "
+        doubt="The loss had not risen again at the end, {last}. Raise max_lr to see where it "
         "does. If it never does, scale the inputs and the targets.",
         refusal="No suggestion: the loss did not move by more than its noise up to "
-        "max_lr={last:.3g}. Raise max_lr, or use a larger batch.",
+        "{last}. Raise max_lr, or use a larger batch.",
         remedy="widen_above",
     ),
     "dead": Meaning(
@@ -157,7 +159,7 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "below_range": Meaning(
         "medium",
-        doubt="{rule} points below min_lr={first:.3g}. Lower min_lr to see there.",
+        doubt="{rule} points below the range, which starts at {first}. Lower min_lr to see there.",
         remedy="widen_below",
     ),
     "right_of_minimum": Meaning(
@@ -204,4 +206,8 @@ def names_its_rule(code: str) -> bool:
 
 
 def _filled(template: str, finding: Finding) -> str:
-    return template.format(**finding.numbers)
+    numbers = {
+        name: format_lr(number) if isinstance(number, float) else number
+        for name, number in finding.numbers.items()
+    }
+    return template.format(**numbers)

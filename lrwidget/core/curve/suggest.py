@@ -89,7 +89,7 @@ def suggest(
     >>> f"{found.lr:.1e}", found.index, found.confidence
     ('1.6e-03', 52, 'high')
     >>> suggest(lrs[60:], 1 + 20 * lrs[60:]).reason
-    'No suggestion: the loss rose from the first learning rate on. Lower min_lr=0.00705.'
+    'No suggestion: the loss rose from the first learning rate on. Lower min_lr, now 7.05e-3.'
 
     Args:
         lrs: Learning rates, shape (n,), increasing, > 0.

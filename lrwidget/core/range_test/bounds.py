@@ -6,7 +6,7 @@ import numpy as np
 
 from lrwidget.core.arrays import FloatArray
 from lrwidget.core.checks import as_choice
-from lrwidget.core.curve.ladder import skips_decades, words_for_skipped_decades
+from lrwidget.core.curve.ladder import format_lr, skips_decades, words_for_skipped_decades
 from lrwidget.core.curve.shape import bottom_index, descents
 from lrwidget.core.curve.significance import is_noise
 from lrwidget.core.curve.smoothing import DEFAULT_SMOOTHING, magnitude, smooth
@@ -92,10 +92,10 @@ def suggest_bounds(result: RangeTestResult, *, metric: str = "loss") -> Bounds:
     seen = max(2, round(_SEEN * len(lrs)))
     is_start_seen, is_end_seen = low >= lrs[seen], bottom_index(smoothed) < len(lrs) - seen
     reasons = {
-        f"`{metric}` improves from the first learning rate on: start lower than "
-        f"min_lr={lrs[0]:.3g}.": is_start_seen,
-        f"`{metric}` still improves at the last learning rate, {lrs[-1]:.3g}: test higher "
-        "ones.": is_end_seen,
+        f"`{metric}` improves from the first learning rate on: lower min_lr, "
+        f"now {format_lr(lrs[0])}.": is_start_seen,
+        f"`{metric}` still improves at the last learning rate, {format_lr(lrs[-1])}: "
+        "raise max_lr.": is_end_seen,
     }
     return Bounds(
         low if is_start_seen else None,
@@ -127,7 +127,7 @@ def _refusal(lrs: FloatArray, values: FloatArray, smoothed: FloatArray, metric: 
     if skips_decades(lrs):
         return words_for_skipped_decades(lrs)
     if bottom_index(smoothed) == 0:
-        return f"`{metric}` never improved: start lower than min_lr={lrs[0]:.3g}."
+        return f"`{metric}` never improved: lower min_lr, now {format_lr(lrs[0])}."
     if is_noise(values, smoothed):
         return (
             f"`{metric}` improved by no more than its noise. Take more steps or a larger batch, "

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from lrwidget.core.curve.ending import NonFiniteCause
+from lrwidget.core.curve.ladder import format_lr
 from lrwidget.core.data.source import Batches
 from lrwidget.core.range_test.growing_curve import SweepCurve
 
@@ -42,7 +43,7 @@ def why_non_finite(curve: SweepCurve, batches: Batches, gathered: int) -> NonFin
         return NonFinite(
             "gradient",
             f"The first update made the loss NaN or infinite, at the learning rate "
-            f"{curve.config.min_lr:.3g}. No rate is small enough where a gradient is not finite: "
-            "look for the square root or the logarithm of 0 in the model and the loss.",
+            f"{format_lr(curve.config.min_lr)}. No rate is small enough where a gradient is not "
+            "finite: look for the square root or the logarithm of 0 in the model and the loss.",
         )
     return NonFinite("learning_rate")

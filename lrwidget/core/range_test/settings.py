@@ -12,6 +12,7 @@ from lrwidget.core.curve.ladder import (
     Mode,
     as_mode,
     as_steps,
+    format_lr,
     lr_ladder,
     skips_decades,
     words_for_skipped_decades,
@@ -192,7 +193,7 @@ class RangeTestConfig:
         if not self.probes or not (reads_data_once or self.steps < FEWEST_STEPS_WITH_PROBE):
             return self, ()
         made = self._with_limits(min(1e-7, self.max_lr / 10), max(10.0, self.min_lr * 10))
-        limits = f"min_lr={made.min_lr:.3g} to max_lr={made.max_lr:.3g}"
+        limits = f"{format_lr(made.min_lr)} to {format_lr(made.max_lr)}"
         return made, (f"{reason}, so it ran from {limits}. {remedy}",)
 
     def _with_limits(self, min_lr: float, max_lr: float) -> "RangeTestConfig":

@@ -98,4 +98,4 @@ class Notices(HasTraits):
     def _say(self, sentence: str, is_about_pick: bool = False) -> None:
         self._replaced, self._holds_back = None, False
         self.error = None
-        self.notice = Notice(text.plain(sentence), is_about_pick=is_about_pick)
+        self.notice = Notice(text.plain(text.on_screen(sentence)), is_about_pick=is_about_pick)

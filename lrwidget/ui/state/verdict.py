@@ -68,8 +68,8 @@ def reason(suggestions: Mapping[str, Suggestion], picked_lr: float | None) -> st
     said = (chosen or doubted)[0]
     shared = all(each.codes[:1] == said.codes[:1] for each in suggestions.values())
     if shared or names_its_rule(said.codes[0]):
-        return said.reason
-    return f"{looks.of_rule(said.rule).title}: {said.reason}"
+        return text.on_screen(said.reason)
+    return f"{looks.of_rule(said.rule).title}: {text.on_screen(said.reason)}"
 
 
 def remedied(config: RangeTestConfig, remedy: Remedy) -> dict[str, float]:

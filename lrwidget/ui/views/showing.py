@@ -29,6 +29,7 @@ class ShowLine(HBox):
         guarded: Guarded,
     ) -> None:
         self._state, self._on_show, self._on_earlier = state, on_show, on_earlier
+        self._is_drawing = False
         self._choice = Dropdown(options=[("loss", "loss")], description="Show")
         self._choice.tooltip = "Which curve to show"
         self._choice.add_class("lrw-show")
@@ -44,7 +45,8 @@ class ShowLine(HBox):
         self._draw()
 
     def _chosen(self, change: Any) -> None:
-        if change.new is not None and change.new != self._state.show:
+        is_chosen = change.new is not None and not self._is_drawing
+        if is_chosen and change.new != self._state.show:
             self._on_show(change.new)
 
     def _ticked(self, change: Any) -> None:
@@ -57,10 +59,11 @@ class ShowLine(HBox):
         if names:  # empty for a moment between two tests; avoid flicker
             options = tuple((text.name_of(name), name) for name in names)
             if options != self._choice.options:
-                # A change of the options resets `value`.
-                with self._choice.hold_sync(), self._choice.hold_trait_notifications():
+                self._is_drawing = True  # a change of the options chooses the first one
+                with self._choice.hold_sync():
                     self._choice.options = options
                     self._choice.value = state.show
+                self._is_drawing = False
             self._choice.value = state.show
         self._choice.layout.display = "flex" if len(self._choice.options) > 1 else "none"
         self._earlier.value = state.earlier_shown

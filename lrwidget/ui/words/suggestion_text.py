@@ -3,7 +3,7 @@
 from lrwidget.core.curve.ladder import format_lr
 from lrwidget.core.curve.suggest import Suggestion
 from lrwidget.core.model.model_now import ModelNow
-from lrwidget.ui.words.text import NO_MODEL, plain_name
+from lrwidget.ui.words.text import NO_MODEL, on_screen, plain_name
 
 NOTHING_YET = "The suggested learning rate will be here after a test."
 
@@ -41,7 +41,7 @@ def span(low: float, high: float) -> str:
 
 def trust(suggestion: Suggestion) -> str:
     """Say how far to trust a suggestion, and why."""
-    return f"{_TRUST[suggestion.confidence]} {suggestion.reason}".strip()
+    return f"{_TRUST[suggestion.confidence]} {on_screen(suggestion.reason)}".strip()
 
 
 def details(suggestion: Suggestion, sweeps: int) -> str:

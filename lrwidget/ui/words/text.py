@@ -1,5 +1,6 @@
 """Number formats and status messages of the widget, in one place."""
 
+import re
 import reprlib
 import unicodedata
 from typing import Any
@@ -48,6 +49,30 @@ def _is_visible(char: str) -> bool:
 
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def on_screen(said: str) -> str:
+    """Return a message with the settings named as on the screen, in place of as in Python.
+
+    >>> on_screen("`min_lr` must be below `max_lr`; got min_lr=1.0, max_lr=0.1. Raise `max_lr`.")
+    'Min LR must be below Max LR; got Min LR 1.0, Max LR 0.1. Raise Max LR.'
+    """
+    return _SETTING.sub(lambda f: _LABELS[f[1] or f[2] or f[3]] + (" " if f[2] else ""), said)
+
+
+_LABELS = {
+    "min_lr": "Min LR",
+    "max_lr": "Max LR",
+    "low_lr": "Lower LR",
+    "steps": "Steps",
+    "smoothing": "Smoothing",
+    "sweeps": "Sweeps",
+    "mode": "Mode",
+    "stop_factor": "Stop factor",
+}
+_SETTING = re.compile(
+    "`({0})`|\\b({0})=|\\b(min_lr|max_lr|low_lr|stop_factor)\\b".format("|".join(_LABELS))
+)
 
 
 def plain_name(name: str) -> str:
@@ -250,7 +275,7 @@ def failed(error: BaseException) -> str:
     except Exception:
         message = ""
     if isinstance(error, LRWidgetError):
-        return message
+        return on_screen(message)
     if isinstance(error, KeyboardInterrupt):
         return f"You interrupted the test. {_UNCHANGED}"
     return f"{plain_name(type(error).__name__)}: {_gist(message) or 'no message'}"
