@@ -8,15 +8,22 @@ from lrwidget.core.schedules.cyclical import (
     TriangularCyclicalLearningRate,
 )
 from lrwidget.core.schedules.momentum import OneCycleMomentum
-from lrwidget.core.schedules.one_cycle import OneCycle, WarmupHoldCosine
+from lrwidget.core.schedules.one_cycle import (
+    LinearDecay,
+    OneCycle,
+    WarmupHoldCosine,
+    WarmupStableDecay,
+)
 
 __all__ = [
     "CyclicalLearningRate",
     "ExponentialCyclicalLearningRate",
+    "LinearDecay",
     "OneCycle",
     "OneCycleMomentum",
     "RestartedSchedule",
     "Triangular2CyclicalLearningRate",
     "TriangularCyclicalLearningRate",
     "WarmupHoldCosine",
+    "WarmupStableDecay",
 ]

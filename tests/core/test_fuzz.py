@@ -226,6 +226,8 @@ def test_schedules_are_drawn_or_refused(named, steps):
 SCHEDULES = {
     "OneCycle": lambda a, b, c: schedules.OneCycle(a, b, warmup_fraction=c),
     "WarmupHoldCosine": lambda a, b, c: schedules.WarmupHoldCosine(a, b, c, b),
+    "WarmupStableDecay": lambda a, b, c: schedules.WarmupStableDecay(a, b, b, b, c, decay="1-sqrt"),
+    "LinearDecay": lambda a, b, c: schedules.LinearDecay(a, b),
     "Triangular": lambda a, b, c: schedules.TriangularCyclicalLearningRate(a, b, c),
     "Exponential": lambda a, b, c: schedules.ExponentialCyclicalLearningRate(a, b, c, gamma=0.9),
 }

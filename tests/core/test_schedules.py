@@ -48,6 +48,10 @@ SCHEDULES = {
     "straight one cycle": lambda: schedules.OneCycle(0.1, 37, 0.3, 10.0, 100.0, "linear"),
     "warm-up, hold, cosine": lambda: schedules.WarmupHoldCosine(0.1, 10, 10, 20, 0.01, 0.001),
     "no warm-up": lambda: schedules.WarmupHoldCosine(0.1, 0, 0, 20),
+    "warm-up, stable, decay": lambda: schedules.WarmupStableDecay(0.1, 10, 15, 10, 0.01, 0.001),
+    "root decay": lambda: schedules.WarmupStableDecay(0.1, 5, 10, 20, decay="1-sqrt"),
+    "triangle": lambda: schedules.WarmupStableDecay(0.1, 0, 0, 20),
+    "linear decay": lambda: schedules.LinearDecay(0.1, 40),
 }
 each_schedule = pytest.mark.parametrize("make", SCHEDULES.values(), ids=SCHEDULES)
 
@@ -91,6 +95,18 @@ def warmup_formula(s, step):
     return s.end_lr + (s.peak_lr - s.end_lr) * (1 + np.cos(np.pi * t)) / 2
 
 
+def warmup_stable_formula(s, step):
+    if step < s.warmup_steps:
+        return s.start_lr + (s.peak_lr - s.start_lr) * step / s.warmup_steps
+    t = np.clip((step - s.warmup_steps - s.stable_steps) / s.decay_steps, 0, 1)
+    fall = {"linear": 1 - t, "1-sqrt": 1 - np.sqrt(t)}[s.decay]
+    return s.end_lr + (s.peak_lr - s.end_lr) * fall
+
+
+def linear_formula(s, step):
+    return s.initial_lr * max(0.0, 1 - step / s.decay_steps)
+
+
 FORMULAS = {
     "CyclicalLearningRate": cyclical_formula,
     "TriangularCyclicalLearningRate": cyclical_formula,
@@ -98,6 +114,8 @@ FORMULAS = {
     "ExponentialCyclicalLearningRate": cyclical_formula,
     "OneCycle": one_cycle_formula,
     "WarmupHoldCosine": warmup_formula,
+    "WarmupStableDecay": warmup_stable_formula,
+    "LinearDecay": linear_formula,
 }
 
 
@@ -180,6 +198,39 @@ def test_warmup_hold_cosine_starts_holds_and_ends_where_it_says():
     schedule = schedules.WarmupHoldCosine(0.1, 10, 20, 40)
     found = [float(schedule(step)) for step in (0, 5, 10, 20, 30, 50, 70, MILLION)]
     assert found == pytest.approx([0, 0.05, 0.1, 0.1, 0.1, 0.05, 0, 0], abs=1e-8)
+
+
+def test_warmup_stable_decay_starts_holds_and_ends_where_it_says():
+    schedule = schedules.WarmupStableDecay(0.1, 10, 70, 20)
+    found = [float(schedule(step)) for step in (0, 5, 10, 45, 80, 90, 100, 101, MILLION)]
+    assert found == pytest.approx([0, 0.05, 0.1, 0.1, 0.1, 0.05, 0, 0, 0], abs=1e-8)
+    falls = schedules.WarmupStableDecay(0.1, 10, 70, 20, decay="1-sqrt")
+    assert float(falls(80)) == pytest.approx(0.1)
+    assert float(falls(85)) == pytest.approx(0.05)
+    assert float(falls(100)) == 0.0
+    assert schedule.total_steps == falls.total_steps == 100
+
+
+def test_warmup_stable_decay_stays_at_its_peak_whatever_the_length():
+    short, long = (schedules.WarmupStableDecay(0.1, 10, stable, 20) for stable in (70, 700))
+    steps = np.arange(81)
+    np.testing.assert_array_equal(np.asarray(short(steps)), np.asarray(long(steps)))
+
+
+def test_linear_decay_falls_by_the_same_amount_at_each_step_and_ends_at_zero():
+    schedule = schedules.LinearDecay(0.1, 50)
+    curve = np.asarray(schedule(np.arange(51)))
+    assert np.diff(curve) == pytest.approx(-0.002, rel=1e-4)
+    assert curve[0] == pytest.approx(0.1)
+    assert curve[50] == float(schedule(MILLION)) == 0.0
+    assert curve[49] == pytest.approx(0.002)
+    assert schedule.total_steps == 50
+
+
+def test_a_long_root_decay_is_exact_all_the_way():
+    schedule = schedules.WarmupStableDecay(0.1, 10, 70, MILLION, decay="1-sqrt")
+    steps = [80, 81, 1000, MILLION // 2, MILLION, MILLION + 79]
+    assert np.asarray(schedule(steps)) == pytest.approx(expected(schedule, steps), rel=3e-7)
 
 
 def test_a_scale_function_of_the_addons_tutorial_gives_its_values():
@@ -286,6 +337,31 @@ BAD = {
     "no decay": (lambda: schedules.WarmupHoldCosine(0.1, 1, 1, 0), "decay_steps.*at least 1"),
     "start over peak": (lambda: schedules.WarmupHoldCosine(0.1, 1, 1, 1, 0.2), "start_lr.*Swap"),
     "end over peak": (lambda: schedules.WarmupHoldCosine(0.1, 1, 1, 1, 0, 0.2), "end_lr.*Swap"),
+    "no warm-up count": (
+        lambda: schedules.WarmupStableDecay(0.1, -1, 1, 1),
+        "warmup_steps.*-1",
+    ),
+    "negative stretch": (lambda: schedules.WarmupStableDecay(0.1, 1, -1, 1), "stable_steps.*-1"),
+    "no fall": (lambda: schedules.WarmupStableDecay(0.1, 1, 1, 0), "decay_steps.*at least 1"),
+    "stable start over peak": (
+        lambda: schedules.WarmupStableDecay(0.1, 1, 1, 1, 0.2),
+        "start_lr.*Swap",
+    ),
+    "stable end over peak": (
+        lambda: schedules.WarmupStableDecay(0.1, 1, 1, 1, 0, 0.2),
+        "end_lr.*Swap",
+    ),
+    "unknown decay": (
+        lambda: schedules.WarmupStableDecay(0.1, 1, 1, 1, decay="sqrt"),
+        "decay.*1-sqrt.*'sqrt'",
+    ),
+    "stable parts beyond counting": (
+        lambda: schedules.WarmupStableDecay(0.1, 2**30, 2**30, 2),
+        "warmup_steps . stable_steps . decay_steps.*2147483647",
+    ),
+    "linear from 0": (lambda: schedules.LinearDecay(0.0, 10), "initial_lr.*above 0"),
+    "linear over no steps": (lambda: schedules.LinearDecay(0.1, 0), "decay_steps.*at least 1"),
+    "linear over part of a step": (lambda: schedules.LinearDecay(0.1, 2.5), "decay_steps.*whole"),
     "ends swapped": (
         lambda: schedules.TriangularCyclicalLearningRate(0.1, 0.01, 10),
         "initial_learning_rate=0.1.*maximal_learning_rate=0.01.*Swap",
@@ -352,6 +428,8 @@ import numpy as np, keras, lrwidget.schedules as schedules
 for schedule in (
     schedules.OneCycle(0.1, 40),
     schedules.WarmupHoldCosine(0.1, 10, 10, 20),
+    schedules.WarmupStableDecay(0.1, 10, 10, 10, decay="1-sqrt"),
+    schedules.LinearDecay(0.1, 40),
     schedules.Triangular2CyclicalLearningRate(0.01, 0.05, 10),
     schedules.ExponentialCyclicalLearningRate(0.01, 0.05, 4.5, gamma=0.99),
 ):
@@ -388,6 +466,8 @@ def test_every_backend_trains_with_the_same_values(backend):
         (
             schedules.OneCycle(0.1, 40),
             schedules.WarmupHoldCosine(0.1, 10, 10, 20),
+            schedules.WarmupStableDecay(0.1, 10, 10, 10, decay="1-sqrt"),
+            schedules.LinearDecay(0.1, 40),
             schedules.Triangular2CyclicalLearningRate(0.01, 0.05, 10),
             schedules.ExponentialCyclicalLearningRate(0.01, 0.05, 4.5, gamma=0.99),
         ),

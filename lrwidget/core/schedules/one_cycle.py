@@ -1,4 +1,4 @@
-"""OneCycle and WarmupHoldCosine: learning rates that rise once and then fall.
+"""OneCycle, WarmupHoldCosine, WarmupStableDecay and LinearDecay: rates that rise once, then fall.
 
 This file also has the arithmetic of all schedules: steps are counted in integers, and only the
 distance to a corner of the curve is a float. So step 1,000,000 is as exact in float32 as step 10.
@@ -16,6 +16,7 @@ from lrwidget.core.checks import as_choice, as_count, as_number, as_rate, check_
 from lrwidget.core.model.values import float_type
 
 Anneal = Literal["cosine", "linear"]
+Decay = Literal["linear", "1-sqrt"]
 Steps = Any  # a step or an array of them: Python numbers, numpy, a tensor or a keras.Variable
 Tensor = Any  # a tensor of the backend
 
@@ -161,6 +162,139 @@ class WarmupHoldCosine(keras.optimizers.schedules.LearningRateSchedule):
             "start_lr": self.start_lr,
             "end_lr": self.end_lr,
         }
+
+
+@registered
+class WarmupStableDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear rise to `peak_lr`, a long constant stretch, and a short fall.
+
+    With W = `warmup_steps`, S = `stable_steps`, D = `decay_steps` and the fall f(t) of `decay`,
+    1 - t for "linear" and 1 - sqrt(t) for "1-sqrt", the learning rate is
+
+    - step <= W: start_lr + (peak_lr - start_lr) step / W;
+    - W <= step <= W + S: peak_lr;
+    - W + S <= step <= W + S + D: end_lr + (peak_lr - end_lr) f(t) with t = (step - W - S) / D;
+    - later: end_lr.
+
+    Until the fall begins, the rate does not depend on the length of the training. So a model that
+    was saved there can be trained for longer, or finished by the fall, at any time.
+
+    >>> schedule = WarmupStableDecay(0.2, warmup_steps=10, stable_steps=70, decay_steps=20)
+    >>> [f"{float(schedule(step)):.2f}" for step in (0, 5, 10, 80, 90, 100, 101)]
+    ['0.00', '0.10', '0.20', '0.20', '0.10', '0.00', '0.00']
+
+    Args:
+        peak_lr: The highest learning rate, > 0.
+        warmup_steps: Batches of the rise, >= 0.
+        stable_steps: Batches at the peak, >= 0. Without any, the shape is a triangle.
+        decay_steps: Batches of the fall, >= 1; about a fifth of the training is common.
+        start_lr: The learning rate at step 0, from 0 to `peak_lr`.
+        end_lr: The learning rate at the end and afterwards, from 0 to `peak_lr`.
+        decay: "linear" or "1-sqrt", the form of the fall.
+
+    Raises:
+        ConfigError: A value that cannot be used.
+
+    Source: Hu et al., arXiv:2404.06395; the fall "1-sqrt" is that of Hägele et al.,
+        arXiv:2405.18392.
+    """
+
+    def __init__(
+        self,
+        peak_lr: float,
+        warmup_steps: int,
+        stable_steps: int,
+        decay_steps: int,
+        start_lr: float = 0.0,
+        end_lr: float = 0.0,
+        decay: Decay = "linear",
+    ) -> None:
+        self.peak_lr = as_rate("peak_lr", peak_lr)
+        self.warmup_steps = as_length("warmup_steps", warmup_steps)
+        self.stable_steps = as_length("stable_steps", stable_steps)
+        self.decay_steps = as_length("decay_steps", decay_steps, at_least=1)
+        self.start_lr = as_rate("start_lr", start_lr, or_zero=True)
+        self.end_lr = as_rate("end_lr", end_lr, or_zero=True)
+        self.decay = as_choice("decay", decay, get_args(Decay))
+        as_length("warmup_steps + stable_steps + decay_steps", self.total_steps)
+        check_order("start_lr", self.start_lr, "peak_lr", self.peak_lr)
+        check_order("end_lr", self.end_lr, "peak_lr", self.peak_lr)
+
+    @property
+    def total_steps(self) -> int:
+        """Number of steps until the learning rate is constantly `end_lr`."""
+        return self.warmup_steps + self.stable_steps + self.decay_steps
+
+    def __call__(self, step: Steps) -> Tensor:
+        """Return the learning rate of a step, or of each step of an array, in its shape."""
+        step = as_steps(step)
+        risen = portion(step, max(self.warmup_steps, 1))
+        left = portion(self.total_steps - step, self.decay_steps)
+        # (1 - t) / (1 + sqrt(t)) is 1 - sqrt(t), without subtracting two numbers near 1.
+        fallen = portion(step - self.warmup_steps - self.stable_steps, self.decay_steps)
+        height = left if self.decay == "linear" else left / (1.0 + ops.sqrt(fallen))
+        return ops.where(
+            step < self.warmup_steps,
+            blend(self.start_lr, self.peak_lr, risen),
+            blend(self.end_lr, self.peak_lr, height),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same schedule again."""
+        return {
+            "peak_lr": self.peak_lr,
+            "warmup_steps": self.warmup_steps,
+            "stable_steps": self.stable_steps,
+            "decay_steps": self.decay_steps,
+            "start_lr": self.start_lr,
+            "end_lr": self.end_lr,
+            "decay": self.decay,
+        }
+
+
+@registered
+class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A straight fall from `initial_lr` to zero.
+
+    With D = `decay_steps`, the learning rate is
+
+    - step <= D: initial_lr (D - step) / D;
+    - later: 0.
+
+    For a warm-up before the fall, use `WarmupStableDecay` with `stable_steps=0`.
+
+    >>> schedule = LinearDecay(0.2, decay_steps=100)
+    >>> [f"{float(schedule(step)):.2f}" for step in (0, 25, 50, 100, 101)]
+    ['0.20', '0.15', '0.10', '0.00', '0.00']
+
+    Args:
+        initial_lr: The learning rate at step 0, > 0.
+        decay_steps: Length of the fall in batches, >= 1: epochs * batches per epoch. A training
+            of this length ends one step before zero, so that its last batch still counts.
+
+    Raises:
+        ConfigError: A value that cannot be used.
+
+    Source: Bergsma et al., arXiv:2502.15938, compare it with other falls; Defazio et al.,
+        arXiv:2310.07831, derive it.
+    """
+
+    def __init__(self, initial_lr: float, decay_steps: int) -> None:
+        self.initial_lr = as_rate("initial_lr", initial_lr)
+        self.decay_steps = as_length("decay_steps", decay_steps, at_least=1)
+
+    @property
+    def total_steps(self) -> int:
+        """Number of steps until the learning rate is 0."""
+        return self.decay_steps
+
+    def __call__(self, step: Steps) -> Tensor:
+        """Return the learning rate of a step, or of each step of an array, in its shape."""
+        return self.initial_lr * portion(self.decay_steps - as_steps(step), self.decay_steps)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same schedule again."""
+        return {"initial_lr": self.initial_lr, "decay_steps": self.decay_steps}
 
 
 def one_cycle(
