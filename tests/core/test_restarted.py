@@ -95,3 +95,12 @@ def test_a_schedule_can_be_seen_at_many_steps_at_once():
     expected = [0.0, 0.0, *np.arange(9)]
     schedule = OneCycle(0.01, total_steps=9)
     assert seen == pytest.approx([0.5 * float(schedule(int(step))) for step in expected], rel=1e-5)
+
+
+@pytest.mark.parametrize(("restart", "start"), [(True, 6), (False, 2)])
+def test_a_restarted_schedule_keeps_its_factor_and_without_restart_its_start(restart, start):
+    model, schedule = trained(), OneCycle(0.01, total_steps=20)
+    given = RestartedSchedule(schedule, start=2, factor=0.5)
+    lrwidget.apply_lr(model, given, restart=restart)
+    expected = [0.5 * float(schedule(step - start)) for step in range(6, 9)]
+    assert fit(model) == pytest.approx(expected, rel=1e-5)

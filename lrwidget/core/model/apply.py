@@ -121,7 +121,7 @@ def apply_lr(
     finish_left_fit(model)
     restart = as_flag("restart", restart)
     is_schedule = isinstance(lr_or_schedule, _Schedule)
-    new = users_schedule(lr_or_schedule) if is_schedule else _checked(lr_or_schedule)
+    new = lr_or_schedule if is_schedule else _checked(lr_or_schedule)
     members = training_members(model, optimizer)
     factors = _factors(members)
     previous = _as_value(get_learning_rate(members[0]))
@@ -150,8 +150,13 @@ def _placed(
     optimizer: keras.optimizers.Optimizer, schedule: Any, factor: float, restart: bool
 ) -> LearningRate:
     """Return the schedule, scaled, and started at the next step of the optimizer if `restart`."""
-    steps = int(keras.ops.convert_to_numpy(iterations_of(holder_of(optimizer)))) if restart else 0
-    return RestartedSchedule(schedule, steps, factor) if steps or factor != 1.0 else schedule
+    start = 0
+    if isinstance(schedule, RestartedSchedule):
+        start, factor = schedule.start, factor * schedule.factor
+        schedule = schedule.schedule
+    if restart:
+        start = int(keras.ops.convert_to_numpy(iterations_of(holder_of(optimizer))))
+    return RestartedSchedule(schedule, start, factor) if start or factor != 1.0 else schedule
 
 
 def _put(model: keras.Model, optimizer: keras.optimizers.Optimizer, new: LearningRate) -> None:
