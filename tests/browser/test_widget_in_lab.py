@@ -73,7 +73,7 @@ def picked_after(notebook, act):
 def test_run_draws_a_curve_and_says_what_to_do_next(finished):
     assert curve_width(finished) > 200
     expect(finished.find(".lrw-run")).to_be_enabled()
-    expect(finished.find(".lrw-stop")).to_be_disabled()
+    expect(finished.find(".lrw-stop")).to_have_class(re.compile("lrw-resting"))
     headline = finished.find(".lrw-headline")
     expect(headline).to_have_text(re.compile(r"Suggested \d\.\d\de[+-]\d+ \(.* confidence"))
     expect(finished.find(".lrw-rule").first).to_be_hidden()

@@ -59,6 +59,7 @@ from lrwidget.ui.views.plan_panel import PlanPanel
 from lrwidget.ui.views.plot import Plot
 from lrwidget.ui.views.rules_line import RulesLine, VerdictLine
 from lrwidget.ui.views.showing import ShowLine
+from lrwidget.ui.views.spoken import Spoken
 from lrwidget.ui.views.suggestion_line import SuggestionLine
 from lrwidget.ui.views.tree import descendants
 from lrwidget.ui.words import kinds, text
@@ -224,16 +225,17 @@ class LRFinderWidget(Applying, VBox):
         )
         sliders = AxisSliders(state, self.pick, self._slide_low, below)
         show = ShowLine(state, self.show, self._show_earlier, guarded)
+        self._run_line = RunLine(state, self._run_pressed, self.stop, free)
         style = HTML(f"<style>{style_sheet()}</style>", layout={"display": "none"})
         finder = VBox(
             [
                 OlderLine(state, self._take_over, free),
                 SettingsLine(state, state.set_setting, state.set_auto_range, guarded),
-                RunLine(state, self._run_pressed, self.stop, free),
+                self._run_line,
                 Plot(state, self._pointed_at, sliders, show, guarded),
                 SuggestionLine(state, self._use_pressed, self._show_rules, below),
                 RulesLine(state, self._pointed_at, below),
-                VerdictLine(state, self.extend, self._check_pressed, free_below),
+                VerdictLine(state, self._extend_pressed, self._check_pressed, free_below),
                 PickLine(state, self.pick, self._set_kind, buttons, below),
                 PlanPanel(state, self._set_plan_number, self._aim, below),
                 CodeBox(state, lambda: self.code),
@@ -244,6 +246,7 @@ class LRFinderWidget(Applying, VBox):
                     self._shelf,
                     below,
                 ),
+                Spoken(state),
             ]
         )
         finder.add_class("lrw-finder")
@@ -365,6 +368,11 @@ class LRFinderWidget(Applying, VBox):
     def _run_pressed(self) -> None:
         if not self._state.is_busy:
             self.run()
+            self._run_line.focus_stop()
+
+    def _extend_pressed(self) -> None:
+        self.extend()
+        self._run_line.focus_stop()
 
     def compare(
         self,
@@ -437,6 +445,7 @@ class LRFinderWidget(Applying, VBox):
     def _compare_pressed(self) -> None:
         if not self._state.is_busy:
             self.compare()
+            self._compare_tab.focus_stop()
 
     def _try_pressed(self) -> None:
         if self._state.is_busy:
@@ -444,6 +453,7 @@ class LRFinderWidget(Applying, VBox):
         self._desk.fill_with_neighbors()
         self._tabs.selected_index = 1
         self.compare()
+        self._compare_tab.focus_stop()
 
     def _check_pressed(self) -> None:
         if self._state.is_busy:
@@ -452,6 +462,7 @@ class LRFinderWidget(Applying, VBox):
         self._desk.fill_for_check(None if optimizer is None else rate_value(optimizer))
         self._tabs.selected_index = 1
         self._start(partial(self._prepare_comparison, is_check=True), block=False)
+        self._compare_tab.focus_stop()
 
     def stop(self) -> None:
         """Ask a running test to stop and restore the model."""

@@ -21,11 +21,13 @@ class Notice:
         text: The message.
         is_error: Whether it reports an error.
         is_about_pick: Whether it answers a control below the plot, so that it is shown there too.
+        is_progress: Whether it counts steps, so that the next one follows soon.
     """
 
     text: str
     is_error: bool = False
     is_about_pick: bool = False
+    is_progress: bool = False
 
 
 class Notices(HasTraits):
@@ -95,7 +97,7 @@ class Notices(HasTraits):
             self.error, self.notice = self._replaced
         self._replaced, self._holds_back = None, False
 
-    def _say(self, sentence: str, is_about_pick: bool = False) -> None:
+    def _say(self, sentence: str, **kind: bool) -> None:
         self._replaced, self._holds_back = None, False
         self.error = None
-        self.notice = Notice(text.plain(text.on_screen(sentence)), is_about_pick=is_about_pick)
+        self.notice = Notice(text.plain(text.on_screen(sentence)), **kind)

@@ -260,7 +260,8 @@ class WidgetState(Notices):
             self._speed.add(update.sweep * update.steps + update.step)
             self.progress = (update.sweep + update.step / update.steps) / update.sweeps
             self._measure(Measured(update.lrs, update.series()))
-            self._say_progress(text.running(update, self._speed.per_second))
+            said = text.running(update, self._speed.per_second)
+            self._say_progress(said, is_progress=True)
 
     def ask_to_stop(self) -> None:
         """Show that a running test was asked to stop."""
@@ -494,10 +495,10 @@ class WidgetState(Notices):
     def _redraw(self) -> None:
         self.curve = self.measured.curve(self.show, self.smoothing)
 
-    def _say_progress(self, sentence: str) -> None:
+    def _say_progress(self, sentence: str, **kind: bool) -> None:
         """Say what the running test does, unless it was asked to stop or an input was rejected."""
         if self.status == "running" and not self.is_refusing:
-            self._say(sentence)
+            self._say(sentence, **kind)
 
     def _say_pick(self, lr: float) -> None:
         if not self.is_busy:

@@ -10,6 +10,7 @@ from ipywidgets import Box, IntSlider
 from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import WidgetState
 from lrwidget.ui.views.frame import MARGIN, Frame
+from lrwidget.ui.views.tree import descendants
 
 
 class AxisSliders(Box):
@@ -34,17 +35,28 @@ class AxisSliders(Box):
     ) -> None:
         self._state = state
         self._frame: Frame | None = None
-        self._pick = _slider("Move the pick", "lrw-pick-slider")
-        self._pick.tooltip = "Drag it, or move it point by point with the arrow keys"
-        self._low = _slider("Move the lower end", "lrw-low-slider")
-        self._low.tooltip = "The lower learning rate of the cycles"
-        super().__init__([self._low, self._pick])
+        self._report = {"pick": on_pick, "low": on_low}
+        self._guarded = guarded
+        self._sliders: list[IntSlider] = []
+        super().__init__()
         self.add_class("lrw-axis-sliders")
         self.layout.margin = f"0 {MARGIN['right']}px 0 {MARGIN['left']}px"
-        for slider, report in ((self._pick, on_pick), (self._low, on_low)):
-            slider.observe(guarded(partial(self._slid, report)), "value")
+        self._make_sliders(0, 1)
         state.observe(self._draw, ["picked_lr", "plan", "measured"])
+
+    def _make_sliders(self, first: int, last: int) -> None:
+        """Make new sliders: after a change of its range, the End key of an old one is wrong."""
+        old = [part for slider in self._sliders for part in descendants(slider)]
+        self._pick = _slider("Move the pick", "lrw-pick-slider", first, last)
+        self._pick.tooltip = "Drag it, or move it point by point with the arrow keys"
+        self._low = _slider("Move the lower end", "lrw-low-slider", first, last)
+        self._low.tooltip = "The lower learning rate of the cycles"
         self._draw()
+        for slider, name in ((self._pick, "pick"), (self._low, "low")):
+            slider.observe(self._guarded(partial(self._slid, self._report[name])), "value")
+        self.children = self._sliders = [self._low, self._pick]
+        for part in old:
+            part.close()
 
     def put_on(self, frame: Frame) -> None:
         """Put the sliders on the axis of a frame."""
@@ -61,11 +73,9 @@ class AxisSliders(Box):
         last = max(last, first + 1)
         start, end = frame.lr_axis.fractions(lrs[[first, last]], low, high)
         margin = f"0 {100 * (1 - end):.3f}% 0 {100 * start:.3f}%"
-        for slider in (self._pick, self._low):
-            with slider.hold_trait_notifications():
-                slider.min, slider.max = min(slider.min, first), last
-                slider.min = first
-                slider.value = self._position(slider)
+        if (first, last) != (self._pick.min, self._pick.max):
+            self._make_sliders(first, last)
+        for slider in self._sliders:
             slider.layout.margin = margin
         self._draw()
 
@@ -96,8 +106,8 @@ class AxisSliders(Box):
         (self._pick.remove_class if self._state.picked_lr else self._pick.add_class)("lrw-unset")
 
 
-def _slider(name: str, css_class: str) -> IntSlider:
-    made = IntSlider(min=0, max=1, readout=False, description=name)
+def _slider(name: str, css_class: str, first: int, last: int) -> IntSlider:
+    made = IntSlider(min=first, max=last, value=first, readout=False, description=name)
     made.add_class("lrw-axis-slider")
     made.add_class(css_class)
     return made

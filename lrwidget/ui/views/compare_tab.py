@@ -12,6 +12,7 @@ from lrwidget.ui.state.compare_state import CompareState, Entry
 from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.views.compare_plot import ComparePlot
 from lrwidget.ui.views.field import Field
+from lrwidget.ui.views.stop_button import StopButton
 from lrwidget.ui.words import kinds
 from lrwidget.ui.words.text import NO_MODEL, plain_name
 
@@ -107,8 +108,9 @@ class CompareTab(VBox):
         )
         self._run = self._button("Run", "compare-run", self._free, self._actions.run, "play")
         self._run.tooltip = "Train every variant from the same start; the model is restored"
-        self._stop = self._button("Stop", "compare-stop", self._free, self._actions.stop, "stop")
-        self._stop.tooltip = "Stop the comparison now"
+        self._stop = StopButton(tooltip="Stop the comparison now")
+        self._stop.add_class("lrw-compare-stop")
+        self._stop.on_click(self._free(lambda _button: self._actions.stop()))
         self._progress = FloatProgress(min=0.0, max=1.0, tooltip="How much is done")
         self._progress.add_class("lrw-progress-compare")
         self._notice = show_as_text(Label())
@@ -118,6 +120,10 @@ class CompareTab(VBox):
         state.observe(lambda change: setattr(self._steps, "number", change.new), "steps")
         state.observe(lambda change: setattr(self._seeds, "number", change.new), "seeds")
         return line
+
+    def focus_stop(self) -> None:
+        """Move the keyboard's focus from a button that has started a comparison to Stop."""
+        self._stop.focus()
 
     def _number(self, label: str, name: str, hint: str) -> Field:
         field = Field(
@@ -178,7 +184,7 @@ class CompareTab(VBox):
         state, widget = self._state, self._state.state
         is_ready = widget.has_model and not widget.is_busy
         self._run.disabled = not (is_ready and state.entries)
-        self._stop.disabled = widget.status != "running"
+        self._stop.is_resting = widget.status != "running"
         has_winner = state.comparison is not None and state.comparison.best is not None
         self._apply.disabled = not (is_ready and has_winner)
         can_run = is_ready and bool(state.entries) and not has_winner

@@ -26,6 +26,7 @@ from lrwidget.ui.state.guard import Guarded
 from lrwidget.ui.state.state import LEFT_TO_PROBE, WidgetState
 from lrwidget.ui.views import field
 from lrwidget.ui.views.setting import Setting
+from lrwidget.ui.views.stop_button import StopButton
 from lrwidget.ui.views.tree import descendants
 from lrwidget.ui.words import kinds
 from lrwidget.ui.words.text import NO_MODEL
@@ -193,7 +194,7 @@ class RunLine(HBox):
         self._run = Button(description="Run", icon="play", tooltip="Start a range test")
         if not state.has_model:
             self._run.tooltip = f"{NO_MODEL} to run on"
-        self._stop = Button(description="Stop", icon="stop", tooltip=STOP_HINT)
+        self._stop = StopButton(tooltip=STOP_HINT, disabled=not state.has_model)
         self._progress = FloatProgress(min=0.0, max=1.0, tooltip="How much of the test is done")
         self._status = show_as_text(Label())
         parts = {
@@ -214,6 +215,10 @@ class RunLine(HBox):
         self._draw_notice()
         self._draw_buttons()
 
+    def focus_stop(self) -> None:
+        """Move the keyboard's focus from a button that has started a test to Stop."""
+        self._stop.focus()
+
     def _draw_progress(self, _change: Any = None) -> None:
         self._progress.value = self._state.progress
 
@@ -225,5 +230,5 @@ class RunLine(HBox):
     def _draw_buttons(self, _change: Any = None) -> None:
         state = self._state
         self._run.disabled = state.is_busy or not state.has_model
-        self._stop.disabled = state.status != "running"
+        self._stop.is_resting = state.status != "running"
         self._run.button_style = "primary" if state.next_step == "run" else ""

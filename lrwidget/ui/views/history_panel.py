@@ -108,9 +108,13 @@ class _Row(HBox):
         number = run.number
         self._run = run
         self._swatch = HTML()
-        self._shown = Checkbox(indent=False, tooltip="Draw this curve")
+        self._shown = Checkbox(indent=False, description="Draw", tooltip="Draw this curve")
         self._shown.observe(guarded(lambda c: self._tick(actions, bool(c.new))), "value")
-        self._name = Text(continuous_update=False, tooltip="Name of the run; type to rename it")
+        self._name = Text(
+            description="Name",
+            continuous_update=False,
+            tooltip="Name of the run; type to rename it",
+        )
         self._name.observe(guarded(lambda c: self._rename(actions, c.new)), "value")
         what = looks.show_as_text(Label(history_text.run(run.result, run.result.suggest("auto"))))
         what.add_class("lrw-what")

@@ -108,12 +108,17 @@ class ApplyButtons(HBox):
         self._code.add_class("lrw-code-toggle")
         self._history.add_class("lrw-history-toggle")
         self._apply.on_click(guarded(lambda _button: on_apply()))
-        self._undo.on_click(guarded(lambda _button: on_undo()))
+        self._undo.on_click(guarded(lambda _button: self._undo_and_keep_focus(on_undo)))
         self._try.on_click(free(lambda _button: on_try()))
         self._code.observe(guarded(lambda change: on_code(change.new)), "value")
         self._history.observe(guarded(lambda change: on_history(change.new)), "value")
         state.observe(self._draw, ["picked_lr", "status", "changes", "pick_is_applied"])
         self._draw()
+
+    def _undo_and_keep_focus(self, on_undo: Callable[[], None]) -> None:
+        on_undo()
+        if self._undo.disabled:
+            self._apply.focus()
 
     def _draw(self, _change: Any = None) -> None:
         state = self._state
