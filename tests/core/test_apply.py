@@ -239,3 +239,8 @@ def test_applying_during_a_range_test_is_refused():
             lrwidget.apply_lr(model, 0.1)
 
     lrwidget.range_test(model, batches(), steps=5, on_update=apply)
+
+
+def test_applied_rate_is_a_sentence_in_a_notebook():
+    applied = lrwidget.apply_lr(unit_gradient_model(0.5), 0.0625)
+    assert applied._repr_html_() == "<p>Learning rate was 0.5, now 0.0625.</p>"

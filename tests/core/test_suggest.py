@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -467,3 +468,17 @@ def test_the_unit_of_the_validation_loss_changes_nothing_and_no_pick_is_right_of
     if found.lr is not None:
         lowest = lrs[np.argmin(smooth(losses, DEFAULT_SMOOTHING))]
         assert lrs[0] <= found.lr <= lowest * (1 + 1e-9)
+
+
+def test_suggestion_is_one_line_in_a_script_and_has_its_reason_in_a_notebook():
+    lrs = np.logspace(-7, 1, 100)
+    found = suggest(lrs, 2.3 - 2 / (1 + (0.001 / lrs) ** 2) + lrs)
+    assert re.fullmatch(
+        r"Suggestion\(auto: [\d.]+e-\d \([\d.]+e-\d to [\d.]+e-\d\), high\)", repr(found)
+    )
+    none = suggest(lrs[60:], 1 + 20 * lrs[60:])
+    assert repr(none) == "Suggestion(auto: none)"
+    assert none.reason in none._repr_html_()
+    odd = dataclasses.replace(found, rule="<b>", reason="1 < 2")
+    assert odd._repr_html_().startswith("<p>&lt;b&gt;: ")
+    assert "1 &lt; 2" in odd._repr_html_()

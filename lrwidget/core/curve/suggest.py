@@ -1,5 +1,6 @@
 """Suggestions: learning rates read off the raw losses of a range test, with a confidence."""
 
+import html
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from lrwidget.core.curve.rules import OWN_RULES, check_rule
 from lrwidget.core.curve.signs import alive
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Suggestion:
     """The suggestion of one rule, with its confidence.
 
@@ -60,6 +61,18 @@ class Suggestion:
     def reliable(self) -> bool:
         """Whether `confidence` is high or medium."""
         return self.confidence in ("high", "medium")
+
+    def __repr__(self) -> str:
+        if self.lr is None:
+            return f"Suggestion({self.rule}: none)"
+        interval = ""
+        if self.low is not None and self.high is not None:
+            interval = f" ({format_lr(self.low)} to {format_lr(self.high)})"
+        return f"Suggestion({self.rule}: {format_lr(self.lr)}{interval}, {self.confidence})"
+
+    def _repr_html_(self) -> str:
+        said = repr(self).removeprefix("Suggestion(").removesuffix(")")
+        return f"<p>{html.escape(f'{said}. {self.reason}'.strip())}</p>"
 
 
 def suggest(

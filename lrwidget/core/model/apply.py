@@ -1,5 +1,6 @@
 """apply_lr: the one function that changes a user's model on purpose."""
 
+import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -80,6 +81,9 @@ class AppliedLR:
         others = len(self.optimizers) - 1
         more = f" {others} more optimizer(s) changed by the same factor." if others > 0 else ""
         return f"Learning rate{before} now {_name(self.current)}.{more}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>"
 
 
 def apply_lr(
