@@ -7,6 +7,7 @@ PORT ?= 8888
 BIN = $(VENV)/bin
 OLDEST = $(VENV)-oldest
 NOTEBOOK ?= notebooks/quickstart.ipynb
+NOTEBOOKS ?= notebooks/*.ipynb
 # tests/conftest.py says which tests stay together.
 PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
 
@@ -14,7 +15,7 @@ PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
 LAB_FLAGS = --port=$(PORT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-torch lint format pictures binder-check clean
+.PHONY: help demo test test-oldest test-torch lint format notebooks pictures binder-check clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -41,6 +42,13 @@ lint: $(VENV)/.test ## run the linters and the type checker
 format: $(VENV)/.test ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Saved without TensorFlow's messages, and without times and versions in the metadata.
+notebooks: $(VENV)/.test ## run the notebooks and save them with their outputs (NOTEBOOKS=notebooks/quickstart.ipynb for one)
+	TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False \
+	  --ClearMetadataPreprocessor.enabled=True \
+	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask="{'kernelspec', ('language_info', 'name')}" $(NOTEBOOKS)
 
 pictures: $(VENV)/.test $(VENV)/.chromium ## make the README's pictures anew
 	$(BIN)/python docs/make_pictures.py
