@@ -46,7 +46,7 @@ format: $(VENV)/.test ## format the code
 # Saved without TensorFlow's messages, and without times and versions in the metadata.
 notebooks: $(VENV)/.test ## run the notebooks and save them with their outputs (NOTEBOOKS=notebooks/quickstart.ipynb for one)
 	TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False \
+	  --ExecutePreprocessor.record_timing=False \
 	  --ClearMetadataPreprocessor.enabled=True \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask="{'kernelspec', ('language_info', 'name')}" $(NOTEBOOKS)
 

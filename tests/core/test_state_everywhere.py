@@ -592,6 +592,15 @@ def test_state_that_a_step_creates_and_leaves_behind_is_not_called_restored():
     assert not lrwidget.range_test(model, batches(), steps=5, max_lr=1e-3).restored
 
 
+def test_a_model_may_hold_a_function_that_has_no_module():
+    names: dict[str, Any] = {}
+    exec("def twice(x):\n    return 2 * x", names)
+    assert names["twice"].__module__ is None
+    model = compiled()
+    model.helper = names["twice"]
+    assert lrwidget.range_test(model, batches(), steps=5, max_lr=1e-3).restored
+
+
 def test_random_draws_of_the_model_are_no_reason_to_doubt_that_it_is_restored():
     keras.backend.clear_session()
     keras.utils.set_random_seed(7)

@@ -53,7 +53,8 @@ def _name_of(attribute: Part) -> Any:
 
 
 def _is_ours(value: Any) -> bool:
-    return isinstance(value, types.FunctionType) and value.__module__.startswith("lrwidget.")
+    # A function made by `exec` may have no module.
+    return isinstance(value, types.FunctionType) and str(value.__module__).startswith("lrwidget.")
 
 
 def _all_attributes(value: Any) -> Iterator[tuple[str, Any]]:
