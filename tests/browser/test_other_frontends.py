@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,8 +48,23 @@ def visit(page: Page, url: str) -> None:
 
 @pytest.fixture(params=["voila", "notebook"])
 def page(request: pytest.FixtureRequest, browser: Browser, tmp_path: Path) -> Iterator[Page]:
-    """The notebook in a front end, its cells executed."""
+    """A notebook with a widget in a front end, its cells executed."""
     (tmp_path / "app.ipynb").write_text(json.dumps(notebook_of(CELLS)))
+    with served(request.param, browser, tmp_path) as page:
+        yield page
+
+
+@pytest.fixture
+def app(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """The app of the repository in Voila."""
+    shutil.copy(ROOT / "notebooks" / "app.ipynb", tmp_path)
+    with served("voila", browser, tmp_path) as page:
+        yield page
+
+
+@contextmanager
+def served(frontend: str, browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """Yield a page that shows "app.ipynb" in a front end, its cells executed."""
     port = free_port()
     own = {
         "JUPYTER_CONFIG_DIR": "config",
@@ -56,7 +73,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, tmp_path: Path) -> It
     }
     paths = {name: str(tmp_path / value) for name, value in own.items()}
     server = subprocess.Popen(
-        command(request.param, tmp_path, port),
+        command(frontend, tmp_path, port),
         cwd=tmp_path,
         env={**os.environ, **paths, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.DEVNULL,
@@ -64,7 +81,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, tmp_path: Path) -> It
     )
     page = browser.new_page(viewport={"width": 1200, "height": 1000})
     try:
-        if request.param == "voila":
+        if frontend == "voila":
             visit(page, f"http://127.0.0.1:{port}/")
         else:
             visit(page, f"http://127.0.0.1:{port}/notebooks/app.ipynb")
@@ -102,3 +119,19 @@ def test_run_grows_and_a_click_picks_what_apply_sets(page: Page) -> None:
     page.locator(".lrw-apply").click()
     expect(status).to_contain_text(f"Learning rate was 1.00e-3, now {picked}.")
     expect(page.locator("img[width='719']:visible")).to_have_count(0)
+
+
+def test_app_tests_a_chosen_model_and_trains_it_at_the_suggestion(app: Page) -> None:
+    app.get_by_label("Data").select_option("Diabetes (regression)")
+    app.get_by_label("Optimizer").select_option("SGD with momentum")
+    expect(app.locator(".lrw-now")).to_contain_text("SGD, now 1.00e-2", timeout=30_000)
+    app.wait_for_timeout(1000)  # until the plot of the new widget is drawn
+    app.locator(".lrw-run").click()
+    app.locator(".lrw-use:enabled").wait_for(timeout=60_000)
+    app.locator(".lrw-use").click()
+    expect(app.locator(".lrw-answer")).to_contain_text("Learning rate was 1.00e-2")
+    app.get_by_role("button", name="Train 5 epochs").click()
+    outcome = app.get_by_text("On samples held back, after 5 epochs")
+    expect(outcome).to_be_visible(timeout=60_000)
+    loss = float(outcome.inner_text().rsplit(" ", 1)[1])
+    assert loss < 0.9  # the mean squared error of the mean is 1

@@ -144,6 +144,16 @@ def test_handle_of_the_pick_lies_under_its_line_also_when_zoomed(finished):
     assert finished.picked_lr == lrs[slider.min + 1]
 
 
+def test_handle_stands_under_a_pick_between_two_points(finished):
+    finished.pick(float(finished.result.lrs[20] * 1.05))
+    slider, (low, high) = part(finished, "pick-slider"), span(finished)
+    shift = float(slider.layout.left.strip("%")) / 100
+    at_point = np.log(finished.result.lrs[slider.value] / low) / np.log(high / low)
+    assert low * (high / low) ** (at_point + shift) == pytest.approx(finished.picked_lr, rel=1e-3)
+    finished.pick(float(finished.result.lrs[20]))
+    assert float(slider.layout.left.strip("%")) == pytest.approx(0)
+
+
 def test_handle_of_the_lower_end_moves_it_but_not_above_the_pick(finished):
     low = part(finished, "low-slider")
     assert low.layout.visibility == "hidden"

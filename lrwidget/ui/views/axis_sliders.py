@@ -89,6 +89,14 @@ class AxisSliders(Box):
             return int(slider.min)
         return int(np.clip(frame.lr_axis.nearest(lrs, lr), slider.min, slider.max))
 
+    def _beside(self, slider: IntSlider) -> float:
+        """Return how far right of its nearest point a rate lies, as a fraction of the axis."""
+        lr, lrs, frame = self._lr_of(slider), self._state.ladder, self._frame
+        if lr is None or frame is None or lrs is None or not lrs[0] <= lr <= lrs[-1]:
+            return 0.0
+        here, point = frame.lr_axis.fractions(np.array([lr, lrs[slider.value]]), *frame.span)
+        return float(here - point)
+
     def _slid(self, report: Callable[[float], None], change: Any) -> None:
         slider, frame = change.owner, self._frame
         lrs, measured = self._state.ladder, self._state.measured.lrs
@@ -103,6 +111,8 @@ class AxisSliders(Box):
         for slider, is_shown in ((self._pick, has_curve), (self._low, self._state.low_lr)):
             slider.layout.visibility = None if has_curve and is_shown else "hidden"
             slider.value = self._position(slider)
+            shift = f"{100 * self._beside(slider):.3f}%"
+            slider.layout.left, slider.layout.right = shift, f"-{shift}".replace("--", "")
         (self._pick.remove_class if self._state.picked_lr else self._pick.add_class)("lrw-unset")
 
 
