@@ -151,7 +151,8 @@ def running(update: Update, per_second: float | None) -> str:
         return f"{done}."
     to_do = (update.sweeps - update.sweep) * update.steps - update.step
     left = format_seconds(to_do / per_second)
-    return f"{done}, {per_second:.3g} steps a second, {left} left."
+    speed = f"{per_second:.0f}" if per_second >= 100 else f"{per_second:.3g}"
+    return f"{done}, {speed} steps a second, {left} left."
 
 
 def ended(result: RangeTestResult, steps: int, seconds: float) -> str:
