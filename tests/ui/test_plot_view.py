@@ -196,3 +196,15 @@ def test_discarded_figures_are_freed(finished):
     for on in (True, False) * 3:
         part(finished, "log-loss").value = on
     assert len(_instances) == alive
+
+
+@pytest.mark.parametrize(
+    "ends", [(0.0, 1.0), (-1.0, 1.0), (1e-300, 1e300), (0.1, 0.1), (0.01, 0.01 * (1 + 1e-12))]
+)
+def test_a_zoom_that_loses_the_curve_is_reset(finished, ends):
+    whole = span(finished)
+    zoom(finished, *ends)
+    assert span(finished) == whole
+    assert finished.error is None
+    zoom(finished, 2e-3, 2e-2)
+    assert span(finished) == (2e-3, 2e-2)

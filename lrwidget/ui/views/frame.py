@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 from bqplot import Axis, Figure, Scale
 from bqplot.interacts import BrushSelector, PanZoom
 from ipywidgets import Widget
@@ -14,6 +15,9 @@ from lrwidget.ui.views.marks import Marks
 from lrwidget.ui.views.tree import descendants
 
 HEIGHT = 400
+_FARTHEST = 20.0
+"""A person can move this many widths of the whole plot away."""
+
 MARGIN = {"top": 12, "bottom": 48, "left": 62, "right": 18}
 
 
@@ -70,7 +74,8 @@ class Frame:
         self.figure.add_class("lrw-plot")
         for axis, kind in ((self._x_axis, lr_axis), (self._y_axis, loss_axis)):
             # One at a time, PanZoom moves both ends in one message.
-            axis.scale.observe(partial(self._scaled, axis, kind), ["min", "max"])
+            name = "x" if axis is self._x_axis else "y"
+            axis.scale.observe(partial(self._scaled, name, axis, kind), ["min", "max"])
 
     @property
     def span(self) -> tuple[float, float]:
@@ -132,14 +137,28 @@ class Frame:
             return box
         return None
 
-    def _scaled(self, axis: Axis, kind: AxisKind, _change: Any) -> None:
+    def _scaled(self, name: str, axis: Axis, kind: AxisKind, _change: Any) -> None:
         low, high = axis.scale.min, axis.scale.max
-        if low is None or high is None or not low < high or (kind.is_log and low <= 0):
+        if not self._is_fitting and self._is_lost(name, kind, low, high):
+            self.is_zoomed = True
+            self.reset()
             return
         axis.tick_values = kind.ticks(low, high)
         if not self._is_fitting:
             self.is_zoomed = True
             self._on_view()
+
+    def _is_lost(self, name: str, kind: AxisKind, low: Any, high: Any) -> bool:
+        """Return whether a person has zoomed out, or in, so far that nothing can be drawn."""
+        if (
+            name not in self._whole
+            or None in (low, high)
+            or not low < high
+            or (kind.is_log and low <= 0)
+        ):
+            return True
+        ends = kind.fractions(np.array([low, high]), *self._whole[name])
+        return bool((np.abs(ends) > _FARTHEST).any() or ends[1] - ends[0] < 1 / _FARTHEST**3)
 
     def _drawn(self, change: Any) -> None:
         box = change.owner
