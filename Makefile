@@ -6,6 +6,7 @@ VENV ?= .venv
 PORT ?= 8888
 BIN = $(VENV)/bin
 OLDEST = $(VENV)-oldest
+KERNELS ?= 6.30.1 7.0.1
 NOTEBOOK ?= notebooks/quickstart.ipynb
 NOTEBOOKS ?= notebooks/*.ipynb
 # tests/conftest.py says which tests stay together.
@@ -15,7 +16,7 @@ PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
 LAB_FLAGS = --port=$(PORT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-torch lint format notebooks pictures binder-check clean
+.PHONY: help demo test test-oldest test-torch test-kernels lint format notebooks pictures binder-check clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -32,6 +33,12 @@ test-oldest: $(OLDEST)/.ready ## run the tests on the oldest of every dependency
 
 test-torch: $(VENV)/.torch ## run the tests of all backends on PyTorch
 	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/backends
+
+test-kernels: $(VENV)/.test $(VENV)/.chromium ## run the widget in JupyterLab on other versions of ipykernel
+	for version in $(KERNELS); do \
+	  $(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/ipykernel-$$version ipykernel==$$version && \
+	  PYTHONPATH=$(CURDIR)/build/ipykernel-$$version $(BIN)/python -m pytest tests/browser/test_widget_in_lab.py || exit 1; \
+	done
 
 lint: $(VENV)/.test ## run the linters and the type checker
 	$(BIN)/ruff check .
