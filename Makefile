@@ -16,7 +16,7 @@ PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
 LAB_FLAGS = --port=$(PORT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-torch test-kernels lint format notebooks pictures binder-check clean
+.PHONY: help demo docs test test-oldest test-torch test-kernels lint format notebooks pictures binder-check clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ binder-check: ## run the quickstart in an environment made from binder/requireme
 	build/binder/bin/pip install --quiet -r binder/requirements.txt
 	PATH="$(CURDIR)/build/binder/bin:$$PATH" bash binder/postBuild
 	build/binder/bin/jupyter nbconvert --execute --to notebook --stdout notebooks/quickstart.ipynb > build/binder/quickstart.ipynb
+
+docs: $(VENV)/.test ## build the documentation site in build/docs; any warning is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/docs
 
 clean: ## delete the environment and everything built
 	rm -rf $(VENV) $(OLDEST) build dist

@@ -13,6 +13,7 @@ mpl.use("agg")
 README = Path(__file__).parent.parent / "README.md"
 LOOPS = README.parent / "docs" / "loops.md"
 COMPARE = README.parent / "docs" / "compare.md"
+COMING_FROM = README.parent / "docs" / "coming_from.md"
 GUIDE = README.parent / "docs" / "guide.md"
 
 
@@ -76,3 +77,11 @@ def test_the_page_on_comparing_finds_a_better_rate_and_restores_the_model():
     assert comparison.restored
     assert 1e-3 < found.lr < 0.3
     assert names["tests"]["sgd"].suggest().lr > names["tests"]["adam"].suggest().lr
+
+
+def test_the_code_of_the_page_about_other_finders_runs():
+    names = run_code_of(COMING_FROM)
+    assert set(names["rates"]) == {"auto", "minimum", "steepest", "valley", "slide", "edge"}
+    assert len(names["result"].lrs) > 20
+    assert len(names["monitor"].lrs) == 57
+    assert float(names["schedule"](100)) == pytest.approx(1e-2)
