@@ -218,6 +218,14 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
     assert [name for name in files if name.startswith(("test_", "conftest"))] == []
 
 
+def test_the_wheel_carries_the_quickstart_that_its_command_opens(built):
+    [wheel] = built.glob("*.whl")
+    carried = ZipFile(wheel).read("lrwidget/quickstart.ipynb")
+    assert carried == (TOP / "notebooks" / "quickstart.ipynb").read_bytes()
+    commands = ZipFile(wheel).read(f"lrwidget-{PROJECT['version']}.dist-info/entry_points.txt")
+    assert b"lrwidget = lrwidget.__main__:main" in commands
+
+
 def test_the_wheel_works_without_the_sources(built, tmp_path):
     [wheel] = built.glob("*.whl")
     ZipFile(wheel).extractall(tmp_path)
