@@ -37,6 +37,8 @@ def checked_log_dir(log_dir: Any, what: str) -> Path:
             f"`log_dir` must be the path of a folder; got {type(log_dir).__name__}. "
             f'Pass `{what}(log_dir="logs")`.'
         )
+    if "\0" in os.fspath(log_dir):
+        raise ConfigError(f"`log_dir` holds a null character; got {os.fspath(log_dir)!r}.")
     if "://" in os.fspath(log_dir):
         raise ConfigError(
             f"`log_dir` must be a local folder; got {os.fspath(log_dir)!r}. Write to a local "

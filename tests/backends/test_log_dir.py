@@ -175,6 +175,11 @@ def test_a_remote_folder_is_refused_and_no_folder_of_its_name_is_made(tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_null_character_in_a_path_is_named():
+    with pytest.raises(ConfigError, match="null character"):
+        LRMonitor(log_dir="a\0b")
+
+
 @pytest.mark.parametrize("callback", [LRMonitor, LRRangeTest])
 def test_a_missing_tensorboard_is_named_at_once(callback, monkeypatch):
     for name in [each for each in sys.modules if each.split(".")[0] == "tensorboard"]:
