@@ -7,6 +7,7 @@ PORT ?= 8888
 BIN = $(VENV)/bin
 OLDEST = $(VENV)-oldest
 BACKEND ?= jax
+KERNELS ?= 6.30.1 7.0.1
 NOTEBOOK ?= notebooks/quickstart.ipynb
 NOTEBOOKS ?= notebooks/*.ipynb
 # tests/conftest.py says which tests stay together.
@@ -16,7 +17,7 @@ PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
 LAB_FLAGS = --port=$(PORT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-torch test-backend coverage lint format notebooks pictures binder-check wheel-check clean
+.PHONY: help demo docs test test-oldest test-torch test-backend test-kernels coverage lint format notebooks pictures binder-check wheel-check clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -43,6 +44,12 @@ coverage: $(VENV)/.test ## measure which lines the tests run (without browser an
 	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL) tests/backends --cov --cov-append --cov-report=
 	$(BIN)/coverage html --quiet --directory build/coverage
 	$(BIN)/coverage report
+
+test-kernels: $(VENV)/.test $(VENV)/.chromium ## run the widget in JupyterLab on other versions of ipykernel
+	for version in $(KERNELS); do \
+	  $(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/ipykernel-$$version ipykernel==$$version && \
+	  PYTHONPATH=$(CURDIR)/build/ipykernel-$$version $(BIN)/python -m pytest tests/browser/test_widget_in_lab.py || exit 1; \
+	done
 
 lint: $(VENV)/.test ## run the linters and the type checker
 	$(BIN)/ruff check .
@@ -81,6 +88,9 @@ wheel-check: $(VENV)/.build ## build the package, check it, and use it in an emp
 	cd build/wheel && bin/python -W error -c "import lrwidget as w; \
 	  losses = [3.0] * 20 + [3 - 0.1 * k for k in range(25)] + [1.0, 2.0, 9.0]; \
 	  print(w.__version__, w.suggest(w.lr_ladder(1e-6, 1.0, len(losses), 'exponential'), losses))"
+
+docs: $(VENV)/.test ## build the documentation site in build/docs; any warning is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/docs
 
 clean: ## delete the environment and everything built
 	rm -rf $(VENV) $(OLDEST) $(VENV)-jax $(VENV)-torch build dist .coverage

@@ -13,6 +13,7 @@ mpl.use("agg")
 README = Path(__file__).parent.parent / "README.md"
 LOOPS = README.parent / "docs" / "loops.md"
 COMPARE = README.parent / "docs" / "compare.md"
+COMING_FROM = README.parent / "docs" / "coming_from.md"
 GUIDE = README.parent / "docs" / "guide.md"
 LOGGING = README.parent / "docs" / "logging.md"
 
@@ -94,3 +95,11 @@ def test_the_page_on_logging_names_the_tags_that_its_code_writes(tmp_path, monke
             assert f"`{tag}`" in text or f"`.../{last}`" in text
     assert tags["images"] == ["lrwidget/range_test/curve"]
     assert (tmp_path / "logs" / "range_test").is_dir()
+
+
+def test_the_code_of_the_page_about_other_finders_runs():
+    names = run_code_of(COMING_FROM)
+    assert set(names["rates"]) == {"auto", "minimum", "steepest", "valley", "slide", "edge"}
+    assert len(names["result"].lrs) > 20
+    assert len(names["monitor"].lrs) == 57
+    assert float(names["schedule"](100)) == pytest.approx(1e-2)

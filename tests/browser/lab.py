@@ -97,7 +97,8 @@ class Lab:
             "IPYTHONDIR": "ipython",
         }
         paths = {name: str(self._folder / value) for name, value in own.items()}
-        return {**os.environ, **paths, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        python_path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        return {**os.environ, **paths, "PYTHONPATH": python_path, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
     def _write_settings(self, theme: str) -> None:
         themes = {"apputils-extension/themes": {"theme": f"JupyterLab {theme}"}}

@@ -255,7 +255,7 @@ def places(notebook):
     return [*starts, (round(top["width"]), round(top["height"]))]
 
 
-@pytest.mark.parametrize("kind", ["constant", "exponential", "one-cycle"])
+@pytest.mark.parametrize("kind", ["constant", "cyclical, shrinking", "one-cycle"])
 @pytest.mark.parametrize("width", [400, 520, 600, 1000])
 def test_no_text_is_cut_off(finished, width, kind):
     finished.execute(f"widget.pick(1e-3); widget.plan({kind!r})")

@@ -30,7 +30,7 @@ ScaleFunction = Callable[[Tensor], Any]
 class CyclicalLearningRate(keras.optimizers.schedules.LearningRateSchedule):
     """Repeated triangles between two learning rates, with a scaled height.
 
-    With S = `step_size`, cycle = floor(1 + step / (2 S)) and x = |step / S - 2 cycle + 1|,
+    With S = `step_size`, cycle = floor(1 + step / (2 S)) and x = abs(step / S - 2 cycle + 1),
 
         lr = initial + (maximal - initial) * max(0, 1 - x) * scale_fn(m)
 
