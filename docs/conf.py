@@ -20,7 +20,7 @@ extensions = [
     "sphinx_copybutton",
 ]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "notebooks/*.ipynb", "CHANGELOG.md", "CONTRIBUTING.md"]
+include_patterns = ["docs/*.md", "notebooks/*.ipynb", "C*.md"]
 exclude_patterns = ["notebooks/app.ipynb"]
 
 nb_execution_mode = "off"  # the outputs are committed; the tests run the notebooks

@@ -1,6 +1,7 @@
 """The documentation site: it builds without a warning, and every public name is on its pages."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -51,3 +52,10 @@ def test_the_figures_of_the_study_show_the_numbers_of_its_pages() -> None:
         assert shown is not None
         assert json.loads(shown.text or "") == read(), name
     assert len(script["FIGURES"]) == 4
+
+
+def test_the_tests_that_the_guarantees_name_are_there() -> None:
+    named = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "engine.md").read_text("utf-8"))
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) >= 16
+    assert [name for name in named if f"def {name}(" not in tests] == []

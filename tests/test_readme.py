@@ -15,6 +15,7 @@ LOOPS = README.parent / "docs" / "loops.md"
 COMPARE = README.parent / "docs" / "compare.md"
 COMING_FROM = README.parent / "docs" / "coming_from.md"
 GUIDE = README.parent / "docs" / "guide.md"
+LOGGING = README.parent / "docs" / "logging.md"
 
 
 def run_code_of(page: Path) -> dict:
@@ -50,7 +51,9 @@ def test_the_loops_that_are_not_kerass_are_tested_and_restored(capsys):
     assert names["other"].suggest().lr == names["result"].suggest().lr
 
 
-@pytest.mark.parametrize("page", [README, GUIDE, LOOPS, COMPARE], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [README, GUIDE, LOOPS, COMPARE, LOGGING], ids=lambda page: page.stem
+)
 def test_the_files_that_a_page_links_to_are_there(page):
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)|(?:src|srcset)=\"([^\"]+)\"", text)
@@ -77,6 +80,21 @@ def test_the_page_on_comparing_finds_a_better_rate_and_restores_the_model():
     assert comparison.restored
     assert 1e-3 < found.lr < 0.3
     assert names["tests"]["sgd"].suggest().lr > names["tests"]["adam"].suggest().lr
+
+
+def test_the_page_on_logging_names_the_tags_that_its_code_writes(tmp_path, monkeypatch):
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    monkeypatch.chdir(tmp_path)
+    text = LOGGING.read_text(encoding="utf-8")
+    # The other blocks need packages that are not installed for the tests.
+    exec(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0], {})
+    for folder in ("logs", "logs/range_test"):
+        tags = reader.EventAccumulator(folder).Reload().Tags()
+        for tag in [*tags["scalars"], *tags["images"]]:
+            *_, last = tag.split("/")
+            assert f"`{tag}`" in text or f"`.../{last}`" in text
+    assert tags["images"] == ["lrwidget/range_test/curve"]
+    assert (tmp_path / "logs" / "range_test").is_dir()
 
 
 def test_the_code_of_the_page_about_other_finders_runs():

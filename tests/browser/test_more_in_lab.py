@@ -227,7 +227,7 @@ def test_range_that_ends_too_early_is_extended_by_one_button(show):
     expect(notebook.find(".lrw-extend")).to_be_hidden()
     run_to_the_end(notebook)
     notebook.find(".lrw-extend").click()
-    expect(notebook.find(".lrw-max-lr input[type=text]")).to_have_value("3.00e+0")
+    expect(notebook.find(".lrw-max-lr input[type=text]")).to_have_value("3")
     expect(notebook.find(".lrw-use.mod-primary")).to_have_count(1)
     expect(notebook.find(".lrw-said")).to_contain_text("rules agree within a factor of")
     expect(notebook.find(".lrw-earlier")).to_be_visible()

@@ -111,10 +111,20 @@ def test_variants_are_typed_renamed_and_removed():
     for typed in ("1e-3", "2e-3", "1e-3"):
         part(widget, "add-lr").value = typed
     rows = parts(widget, "variant")
-    assert [row.children[1].value for row in rows] == ["1.00e-3", "2.00e-3", "1.00e-3 (2)"]
+    assert names_on_show(widget) == ["1.00e-3", "2.00e-3", "1.00e-3 (2)"]
     rows[1].children[1].value = "twice"
     parts(widget, "variant")[0].children[3].click()
-    assert [row.children[1].value for row in parts(widget, "variant")] == ["twice", "1.00e-3 (2)"]
+    assert names_on_show(widget) == ["twice", "1.00e-3 (2)"]
+    part(widget, "add-lr").value = "3e-3"
+    assert parts(widget, "variant") == rows
+    assert names_on_show(widget) == ["twice", "1.00e-3 (2)", "3.00e-3"]
+    rows[0].children[1].value = "3.00e-3"
+    assert names_on_show(widget) == ["twice", "1.00e-3 (2)", "3.00e-3"]
+
+
+def names_on_show(widget):
+    rows = [row for row in parts(widget, "variant") if row.layout.display != "none"]
+    return [row.children[1].value for row in rows]
 
 
 @pytest.mark.parametrize("typed", ["-1", "many", "nan"])

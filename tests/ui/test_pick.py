@@ -1,14 +1,20 @@
 """Picking a learning rate in every way, Apply and Undo, pressed in-process."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
+from lrwidget import LRFinderWidget
 from lrwidget.core.curve.ladder import format_lr
 from lrwidget.errors import BusyError, ConfigError, LRWidgetError
+from lrwidget.ui.finder.open_widgets import OpenWidgets
 from lrwidget.ui.looks import axis
+from lrwidget.ui.state.suggested import Suggested
 from lrwidget.ui.views.tree import descendants
-from tests.ui.conftest import classes_of, marks_of, part, slow_batches, wait_for
+from tests.ui.conftest import classes_of, marks_of, new_data, part, slow_batches, wait_for
 
 
 def click_column(widget, column):
@@ -257,3 +263,62 @@ def test_apply_asks_once_before_it_uses_a_pick_that_breaks_the_training(finished
     assert "100 was not tested: the curve is from" in part(finished, "answer").value
     finished.apply()  # Python does not ask
     assert lr_of(model) == pytest.approx(100.0)
+
+
+def test_now_follows_what_another_widget_of_the_model_applies(finished):
+    other = LRFinderWidget(finished._model, new_data(), min_lr=1e-5, max_lr=1.0)
+    other.pick(0.0123)
+    other.apply()
+    assert "now 1.23e-2" in part(finished, "now").value
+    other.undo()
+    assert "now 1.00e-3" in part(finished, "now").value
+    other.close()
+
+
+def test_now_is_not_a_rate_of_a_running_test(make):
+    widget = make(slow_batches(0.01), steps=100)
+    second = LRFinderWidget(widget._model, new_data(), min_lr=1e-5, max_lr=1.0)
+    widget.run()
+    wait_for(lambda: len(widget._state.curve) > 3)
+    part(second, "run").click()
+    assert "now 1.00e-3" in part(second, "now").value
+    widget.stop()
+    widget.wait()
+    second.close()
+
+
+def test_now_follows_a_cell_that_changes_the_rate(make):
+    shell = InteractiveShell.instance()
+    widget = make()
+    shell.user_ns["model"] = widget._model
+    open_widgets = OpenWidgets()
+    open_widgets.add(widget, widget._model)
+    open_widgets.look_after_each_cell()
+    shell.run_cell("model.optimizer.learning_rate = 0.0456")
+    assert "now 4.56e-2" in part(widget, "now").value
+    shell.events.unregister("post_run_cell", open_widgets._cell_has_run)
+    InteractiveShell.clear_instance()
+
+
+def test_pick_stays_where_a_stopped_test_has_no_curve(finished):
+    finished.pick(0.01)
+    state = finished._state
+    nothing = dataclasses.replace(
+        finished.result,
+        lrs=finished.result.lrs[:0],
+        losses=finished.result.losses[:0],
+        sweep_losses=finished.result.sweep_losses[:, :0],
+        validation_losses=finished.result.validation_losses[:0],
+        sweep_validation_losses=finished.result.sweep_validation_losses[:, :0],
+        metrics={},
+        stop_reason="stopped",
+    )
+    state.begin(finished.result.config)
+    state.finish(nothing, Suggested())
+    assert finished.picked_lr == 0.01
+
+
+def test_a_typed_pick_outside_of_the_curve_gets_no_loss(finished):
+    field = part(finished, "picked")
+    field.value = "50"
+    assert part(finished, "answer").value.startswith("Picked 50. Press Apply")

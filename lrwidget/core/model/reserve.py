@@ -37,6 +37,11 @@ def check_free(model: keras.Model) -> None:
         _refuse("A second range test")
 
 
+def is_reserved(model: keras.Model) -> bool:
+    """Return whether a range test is running on `model`."""
+    return model in _in_test
+
+
 @contextmanager
 def reserved(model: keras.Model) -> Iterator[None]:
     """Make `fit`, `evaluate` and similar methods of `model` raise BusyError in this block.

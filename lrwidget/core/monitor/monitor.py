@@ -1,5 +1,6 @@
 """Monitor: learning rate and loss of every step of a `fit`; the base of LRMonitor, without UI."""
 
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
@@ -9,11 +10,13 @@ from numpy.typing import NDArray
 
 from lrwidget.core.curve.drawing import png_of
 from lrwidget.core.curve.ladder import FloatArray, format_lr
+from lrwidget.core.event_file import checked_log_dir
 from lrwidget.core.frames import pandas_for
 from lrwidget.core.model.fit_guard import check_not_in_use
 from lrwidget.core.model.train_step import RunningFit, add_to_step, remove_from_step
 from lrwidget.core.monitor.recorder import Recorder, recorder_of
 from lrwidget.core.monitor.schedule_end import ScheduleEnd
+from lrwidget.core.monitor.step_log import StepLog
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +33,7 @@ class Monitor(keras.callbacks.Callback):
         optimizer: See LRMonitor.
         monitor: See LRMonitor.
         learning_rate: See LRMonitor.
+        log_dir: See LRMonitor.
 
     Attributes:
         validation: `val_loss` by the number of steps trained when it was measured.
@@ -40,8 +44,11 @@ class Monitor(keras.callbacks.Callback):
         optimizer: keras.optimizers.Optimizer | None = None,
         monitor: str = "loss",
         learning_rate: Any = None,
+        log_dir: str | PathLike[str] | None = None,
     ) -> None:
         super().__init__()
+        folder = None if log_dir is None else checked_log_dir(log_dir, "LRMonitor")
+        self._log = None if folder is None else StepLog(folder)
         self._optimizer, self._loss_name = optimizer, monitor
         self._learning_rate = learning_rate
         self._recorder: Recorder | None = None
@@ -155,10 +162,13 @@ class Monitor(keras.callbacks.Callback):
         if self._recorder is not None:
             rows = self._recorder.read(self._next)
             if len(rows):
+                first = sum(map(len, self._parts))
                 self._next += len(rows)
                 self._parts.append(rows[:, :2])
                 self._lr_parts.append(_by_name(self._recorder.rates, rows))
                 self._epoch_parts.append(np.full(len(rows), self._epoch))
+                if self._log is not None:
+                    self._log.add(first, self._parts[-1], self._lr_parts[-1])
             self._may_wait = self._recorder.capacity
         return sum(map(len, self._parts))
 
@@ -167,12 +177,15 @@ class Monitor(keras.callbacks.Callback):
 
         Raises:
             LRWidgetError: The monitor is in use by another running `fit`, or twice in this one.
+            ConfigError: `log_dir` cannot be written.
         """
         check_not_in_use(self)
         self.detach()
         model = self.model
         recorder = recorder_of(model, self._optimizer, self._loss_name, self._learning_rate)
         self._end = ScheduleEnd.ahead_of(recorder.rates, self.collect())
+        if self._log is not None:
+            self._log.begin()
         recorder.attach(self, model.history)
         self._recorder, self._next, self._may_wait = recorder, recorder.count, recorder.capacity
         self._group = model.steps_per_execution
@@ -205,6 +218,8 @@ class Monitor(keras.callbacks.Callback):
         logs.setdefault("learning_rate", float(self._parts[-1][-1, 0]))
         if "val_loss" in logs:
             self.validation[steps] = float(logs["val_loss"])
+            if self._log is not None:
+                self._log.add_validation(steps - 1, self.validation[steps])
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Remove the recorder from the model's training step."""
@@ -212,6 +227,8 @@ class Monitor(keras.callbacks.Callback):
             remove_from_step(self._recorder.model(), self._recorder)
         self.detach()
         self._history.enter()
+        if self._log is not None and self._parts:
+            self._log.end(self.collect() - 1, self.plot)
 
     def detach(self) -> None:
         """Read the steps recorded so far and stop listening."""

@@ -1,13 +1,16 @@
 """LRRangeTest: the range test inside the user's own `fit`, on any Keras backend."""
 
+from os import PathLike
 from types import TracebackType
 from typing import Any
 
 import keras
 
 from lrwidget.core.curve.ladder import Mode
+from lrwidget.core.event_file import checked_log_dir
 from lrwidget.core.model.fit_guard import current_fit
 from lrwidget.core.model.given_rate import check_kind
+from lrwidget.core.range_test.curve_log import log_curve
 from lrwidget.core.range_test.range_test_in_fit import RangeTestInFit
 from lrwidget.core.range_test.result import RangeTestResult
 from lrwidget.core.range_test.settings import RangeTestConfig
@@ -51,12 +54,16 @@ class LRRangeTest(keras.callbacks.Callback):
         optimizer: The optimizer whose learning rate is moved, for a model that holds several.
         learning_rate: Instead of an optimizer: the keras.Variable that the training step reads as
             its learning rate, or a function that sets it, called with a float before each step.
+        log_dir: A folder for TensorBoard, such as that of the training; the curve is written to
+            its subfolder `range_test` at the end, as scalars and as an image. Needs the extra
+            `tensorboard`.
 
     Attributes:
         result: The result of the test; None before the end.
 
     Raises:
         ConfigError: A setting that cannot be used.
+        MissingPackageError: `log_dir` is given and TensorBoard is not installed.
     """
 
     def __init__(
@@ -69,8 +76,10 @@ class LRRangeTest(keras.callbacks.Callback):
         monitor: str = "loss",
         optimizer: keras.optimizers.Optimizer | None = None,
         learning_rate: Any = None,
+        log_dir: str | PathLike[str] | None = None,
     ) -> None:
         super().__init__()
+        self._log_dir = None if log_dir is None else checked_log_dir(log_dir, "LRRangeTest")
         if optimizer is not None and learning_rate is not None:
             raise ConfigError("Pass `optimizer=` or `learning_rate=`, not both.")
         if learning_rate is not None:
@@ -136,3 +145,5 @@ class LRRangeTest(keras.callbacks.Callback):
     def _take_result(self, test: RangeTestInFit, result: RangeTestResult) -> None:
         if test is self._test:
             self.result, self._test = result, None
+            if self._log_dir is not None:
+                log_curve(self._log_dir / "range_test", result)

@@ -8,6 +8,7 @@ from lrwidget.core.data.source import is_unbatched
 from lrwidget.core.model.apply import apply_lr
 from lrwidget.core.model.learning_rate import optimizer_of
 from lrwidget.core.model.model_now import ModelNow
+from lrwidget.core.model.reserve import is_reserved
 from lrwidget.core.range_test.settings import RangeTestConfig
 from lrwidget.errors import BusyError, ConfigError, LRWidgetError, ModelError
 from lrwidget.ui.finder.checks import checked_lr
@@ -83,7 +84,7 @@ class Applying:
             new = self._state.plan.learning_rate(self._needed_pick())
             change = apply_lr(self._model, new, self._optimizer, learning_rate=self._learning_rate)
             self._state.applied(change, self._steps_done(), self._next_call(self._state.plan))
-            self._look()
+        self._look_everywhere()
         self._kept.update()
 
     def _next_call(self, plan: Plan) -> str:
@@ -94,9 +95,18 @@ class Applying:
         return f"model.fit(...{size}, epochs={plan.epochs})"
 
     def _look(self) -> None:
-        """Show the optimizer and the learning rate that the model has now."""
+        """Show the optimizer and the learning rate that the model has now.
+
+        Not while a test moves the learning rate, whichever widget runs it.
+        """
+        if self._is_closed or self._model is None or is_reserved(self._model):
+            return
         now = ModelNow.of(self._model, self._optimizer, self._learning_rate)
         self._state.show_model(now)
+
+    def _look_everywhere(self) -> None:
+        """Show what the model has now in all its widgets."""
+        raise NotImplementedError
 
     def _steps_done(self) -> int:
         if self._learning_rate is not None:
@@ -128,7 +138,7 @@ class Applying:
                 self._state.forget(change)
                 raise
             self._state.undone(change)
-            self._look()
+        self._look_everywhere()
         self._kept.update()
 
     def _check_idle(self, what: str) -> None:

@@ -5,6 +5,7 @@ since ipywidgets keeps every widget until it is closed.
 """
 
 import weakref
+from contextlib import suppress
 from typing import Protocol
 
 import keras
@@ -17,6 +18,9 @@ class OpenWidget(Protocol):
 
     _state: WidgetState
 
+    def _look(self) -> None:
+        """Show the optimizer and the learning rate that the model has now."""
+
     def close(self) -> None:
         """Close it."""
 
@@ -28,10 +32,30 @@ class OpenWidgets:
         self._models: weakref.WeakKeyDictionary[OpenWidget, weakref.ref[keras.Model]] = (
             weakref.WeakKeyDictionary()
         )
+        self._is_looking = False
 
     def add(self, widget: OpenWidget, model: keras.Model) -> None:
         """Remember that a widget of a model is open."""
         self._models[widget] = weakref.ref(model)
+
+    def look(self) -> None:
+        """Let each widget show what its model has now, which any cell may have changed."""
+        for each in list(self._models):
+            each._look()
+
+    def look_after_each_cell(self) -> None:
+        """Do so whenever a cell of a notebook has run."""
+        from IPython import get_ipython
+
+        shell = get_ipython()
+        if shell is not None and not self._is_looking:
+            self._is_looking = True
+            shell.events.register("post_run_cell", self._cell_has_run)
+
+    def _cell_has_run(self, *_result: object) -> None:
+        # An error of a model, which `run` and `apply` show, must not appear below every cell.
+        with suppress(Exception):
+            self.look()
 
     def remove(self, widget: OpenWidget) -> None:
         """Forget a widget that is closed."""

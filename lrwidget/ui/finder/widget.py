@@ -168,6 +168,7 @@ class LRFinderWidget(Applying, VBox):
         self._look()
         self._state.has_older = bool(_OPEN.others(self, model))
         _OPEN.add(self, model)
+        _OPEN.look_after_each_cell()
 
     def _set_up(self, config: RangeTestConfig, smoothing: float, has_model: bool) -> None:
         """Make the state and the views."""
@@ -265,6 +266,9 @@ class LRFinderWidget(Applying, VBox):
         self._tabs.observe(self._tab_shown, "selected_index")
         return [style, self._tabs]
 
+    def _look_everywhere(self) -> None:
+        _OPEN.look()
+
     def _take_over(self) -> None:
         others = _OPEN.others(self, self._model)
         if any(each._state.is_busy for each in others):
@@ -272,6 +276,7 @@ class LRFinderWidget(Applying, VBox):
         for each in others:
             take_over(self._state, each)
         self._state.has_older = False
+        self._look()
 
     def _tab_shown(self, change: Any) -> None:
         if change.new == 1:
@@ -425,8 +430,8 @@ class LRFinderWidget(Applying, VBox):
             new = self._desk.winner().to_apply
             change = apply_lr(self._model, new, self._optimizer)
             self._state.applied(change, self._steps_done(), "model.fit(...)")
-            self._look()
             self._desk.applied(change)
+        self._look_everywhere()
         self._kept.update()
 
     def _prepare_comparison(self, is_check: bool = False) -> tuple[Job, Callable[[], None]]:

@@ -15,8 +15,8 @@ MAX_DECADE_LABELS = 13
 MOST_FLATTENED = 4.0
 """An end of the curve that rises higher than this many times the rest is cut off."""
 
-MOST_RISEN = 50.0
-"""The same for a curve that has not fallen, in times of its lowest loss."""
+MOST_RISEN = 10.0
+"""Of a curve that has not fallen, this many times its lowest loss is visible."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,9 @@ def loss_limits(losses: FloatArray, smoothed: FloatArray) -> tuple[float, float]
     top, highest = high + 0.30 * span, float(smoothed.max())
     noise = float(np.std((losses - smoothed)[: lowest + 1]))
     has_fallen = smoothed[0] - smoothed[lowest] > 2 * noise
-    room = MOST_FLATTENED * span if has_fallen else MOST_RISEN * max(span, abs(low))
-    if highest - low <= room:
+    if not has_fallen:
+        highest = min(highest, low + MOST_RISEN * max(span, abs(low)))
+    if not has_fallen or highest - low <= MOST_FLATTENED * span:
         top = max(top, highest + 0.10 * (highest - low))
     return low - 0.10 * span, top
 

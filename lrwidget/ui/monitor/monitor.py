@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
@@ -68,8 +69,14 @@ class LRMonitor(Monitor):
         monitor: Name of the loss among the values that the model's own `train_step` returns.
         learning_rate: In place of an optimizer, for a step that keeps its learning rate
             elsewhere: the keras.Variable that it reads, or a function that sets one.
+        log_dir: A folder for TensorBoard: learning rate and loss of each step, validation losses,
+            and at the end of each `fit` the plot as an image. Needs the extra `tensorboard`, on
+            no backend TensorFlow. Steps are written when they are read: at the end of an epoch,
+            and within a long one.
 
     Raises:
+        ConfigError: `log_dir` is not a path; when `fit` begins: it cannot be written.
+        MissingPackageError: `log_dir` is given and TensorBoard is not installed.
         ModelError: When `fit` begins: the model has several optimizers and none is chosen; the
             chosen one is not in the model or not used by its step; its step reports no such loss;
             on the JAX backend in Keras' NNX mode, with a Keras older than 3.8, or with another
@@ -83,8 +90,9 @@ class LRMonitor(Monitor):
         optimizer: keras.optimizers.Optimizer | None = None,
         monitor: str = "loss",
         learning_rate: Any = None,
+        log_dir: str | PathLike[str] | None = None,
     ) -> None:
-        super().__init__(optimizer, monitor, learning_rate)
+        super().__init__(optimizer, monitor, learning_rate, log_dir)
         self.live = bool(live)
         self._plot: LivePlot | None = None
         self._kept: KeptPicture | None = None

@@ -135,7 +135,8 @@ def _in_pieces(pick: float, numbers: Numbers) -> dict[str, Any]:
     first, second, factor = (numbers[each] for each in ("first_drop", "second_drop", "drop_factor"))
     if second <= first:
         raise ConfigError(
-            f"The second drop must come after the first; got steps {second} and {first}."
+            f"The second drop must come after the first; got step {first} for the first and step "
+            f"{second} for the second."
         )
     values = [float(f"{pick * factor**drops:.12g}") for drops in (1, 2)]
     return {"boundaries": [first, second], "values": [pick, *values]}

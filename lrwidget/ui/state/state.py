@@ -454,9 +454,8 @@ class WidgetState(Notices):
         self.plan = replace(self.plan, found_low=suggested.bounds.low)
         self.zones = Zones.of(result, suggested.bounds)
         picked = self.picked_lr
-        if picked is not None and not (
-            len(result.lrs) and result.lrs[0] <= picked <= result.lrs[-1]
-        ):
+        has_curve = len(result.lrs) > 1
+        if picked is not None and has_curve and not result.lrs[0] <= picked <= result.lrs[-1]:
             self.picked_lr, self.pick_is_applied = None, False
         self._suggest()
 
@@ -502,7 +501,10 @@ class WidgetState(Notices):
 
     def _say_pick(self, lr: float) -> None:
         if not self.is_busy:
-            said = text.picked(lr, self.curve.height(lr), self.show, self.has_model)
+            lrs = self.measured.lrs
+            is_tested = len(lrs) > 0 and lrs[0] <= lr <= lrs[-1]
+            height = self.curve.height(lr) if is_tested else None
+            said = text.picked(lr, height, self.show, self.has_model)
             self._say(said, is_about_pick=True)
 
 

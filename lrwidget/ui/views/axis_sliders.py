@@ -89,6 +89,14 @@ class AxisSliders(Box):
             return int(slider.min)
         return int(np.clip(frame.lr_axis.nearest(lrs, lr), slider.min, slider.max))
 
+    def _is_on_show(self, slider: IntSlider) -> bool:
+        """Return whether what a slider moves lies within the axis, or is not there yet."""
+        lr, frame = self._lr_of(slider), self._frame
+        if lr is None or frame is None:
+            return True
+        low, high = frame.span
+        return bool(low * (1 - 1e-9) <= lr <= high * (1 + 1e-9))
+
     def _beside(self, slider: IntSlider) -> float:
         """Return how far right of its nearest point a rate lies, as a fraction of the axis."""
         lr, lrs, frame = self._lr_of(slider), self._state.ladder, self._frame
@@ -109,7 +117,8 @@ class AxisSliders(Box):
     def _draw(self, _change: Any = None) -> None:
         has_curve = len(self._state.measured) > 1
         for slider, is_shown in ((self._pick, has_curve), (self._low, self._state.low_lr)):
-            slider.layout.visibility = None if has_curve and is_shown else "hidden"
+            is_shown = has_curve and is_shown and self._is_on_show(slider)
+            slider.layout.visibility = None if is_shown else "hidden"
             slider.value = self._position(slider)
             shift = f"{100 * self._beside(slider):.3f}%"
             slider.layout.left, slider.layout.right = shift, f"-{shift}".replace("--", "")

@@ -138,32 +138,15 @@ class CompareTab(VBox):
         return field
 
     def _draw_list(self, _change: Any = None) -> None:
-        old = self._list.children
-        self._list.children = tuple(
-            self._row(entry, number) for number, entry in enumerate(self._state.entries)
-        )
-        for row in old:
-            for part in row.children:
-                part.close()
-            row.close()
+        # Rows are used again and never closed: a browser may still be drawing them.
+        entries, rows = self._state.entries, list(self._list.children)
+        new = range(len(rows), len(entries))
+        if new:
+            rows += [_Row(number, self._state, self._guarded) for number in new]
+            self._list.children = rows
+        for number, row in enumerate(rows):
+            row.show(entries[number] if number < len(entries) else None)
         self._typed.number = None
-
-    def _row(self, entry: Entry, number: int) -> HBox:
-        look = variant_look(number)
-        swatch = HTML(look.swatch)
-        name = Text(value=plain_name(entry.name), continuous_update=False)
-        name.tooltip = "Name of the variant; type to rename it"
-        name.observe(
-            self._guarded(lambda change: self._state.rename(entry.name, change.new)), "value"
-        )
-        what = show_as_text(Label(plain_name(entry.what)))
-        what.add_class("lrw-what")
-        remove = Button(icon="times", tooltip=f"Remove {plain_name(entry.name)}")
-        remove.on_click(self._guarded(lambda _button: self._state.remove(entry.name)))
-        remove.add_class("lrw-remove")
-        row = HBox([swatch, name, what, remove])
-        row.add_class("lrw-variant")
-        return row
 
     def _draw_notice(self, _change: Any = None) -> None:
         state = self._state
@@ -192,3 +175,45 @@ class CompareTab(VBox):
         self._apply.button_style = "primary" if has_winner and is_ready else ""
         if not widget.has_model:
             self._run.tooltip = f"{NO_MODEL} to run on"
+
+
+class _Row(HBox):
+    """One variant in the list.
+
+    Args:
+        number: Its place in the list, 0-based.
+        state: Gets another name, or removes it.
+        guarded: Wraps a handler so that its errors reach the user.
+    """
+
+    def __init__(self, number: int, state: CompareState, guarded: Guarded) -> None:
+        self._state = state
+        self._name_of_entry = ""
+        self._name = Text(continuous_update=False)
+        self._name.tooltip = "Name of the variant; type to rename it"
+        self._name.observe(guarded(self._renamed), "value")
+        self._what = show_as_text(Label())
+        self._what.add_class("lrw-what")
+        self._remove = Button(icon="times")
+        self._remove.on_click(guarded(lambda _button: state.remove(self._name_of_entry)))
+        self._remove.add_class("lrw-remove")
+        super().__init__([HTML(variant_look(number).swatch), self._name, self._what, self._remove])
+        self.add_class("lrw-variant")
+
+    def _renamed(self, change: Any) -> None:
+        shown = plain_name(self._name_of_entry)
+        if change.new == shown:
+            return
+        try:
+            self._state.rename(self._name_of_entry, change.new)
+        finally:
+            self._name.value = plain_name(self._name_of_entry)
+
+    def show(self, entry: Entry | None) -> None:
+        """Show a variant; None hides the row."""
+        self.layout.display = "none" if entry is None else None
+        if entry is not None:
+            self._name_of_entry = entry.name
+            self._name.value = plain_name(entry.name)
+            self._what.value = plain_name(entry.what)
+            self._remove.tooltip = f"Remove {plain_name(entry.name)}"

@@ -15,8 +15,8 @@ from lrwidget.ui.views.marks import Marks
 from lrwidget.ui.views.tree import descendants
 
 HEIGHT = 400
-_FARTHEST = 20.0
-"""A person can move this many widths of the whole plot away."""
+_FARTHEST, _CLOSEST = 2.0, 1e-3
+"""How far a person can move away and zoom in, in widths of the whole plot."""
 
 MARGIN = {"top": 12, "bottom": 48, "left": 62, "right": 18}
 
@@ -158,7 +158,7 @@ class Frame:
         ):
             return True
         ends = kind.fractions(np.array([low, high]), *self._whole[name])
-        return bool((np.abs(ends) > _FARTHEST).any() or ends[1] - ends[0] < 1 / _FARTHEST**3)
+        return bool((np.abs(ends) > _FARTHEST).any() or ends[1] - ends[0] < _CLOSEST)
 
     def _drawn(self, change: Any) -> None:
         box = change.owner

@@ -139,7 +139,7 @@ class PlanPanel(VBox):
         try:
             self._draw_schedule(lr)
         except ConfigError as error:
-            self._draw_nothing(str(error))
+            self._draw_nothing(text.failed(error))
 
     def _draw_numbers(self) -> None:
         state, plan = self._state, self._state.plan

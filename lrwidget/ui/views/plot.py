@@ -88,7 +88,8 @@ class Plot(Box):
         on(["curve", "picked_lr", "plan"], "pick")
         on(["curve", "compared"], "compared")
         state.observe(self._draw_key, ["curve", "compared"])
-        state.view.observe(lambda change: self._frame.use(change.new), "tool")
+        state.view.observe(self._take_tool, "tool")
+        state.observe(self._point_at_nothing, ["ladder", "picked_lr", "show"])
         state.view.observe(self._draw_zoom, "is_zoomed")
 
     def _new_frame(self) -> None:
@@ -147,6 +148,15 @@ class Plot(Box):
         self._state.view.is_zoomed = True
         self._put_columns()
         self._drawing.everything()
+
+    def _take_tool(self, change: Any) -> None:
+        self._frame.use(change.new)
+        self._point_at_nothing()
+
+    def _point_at_nothing(self, _change: Any = None) -> None:
+        """Forget where the mouse was: the plot under it has changed, or reports it no more."""
+        self._drawing.point(self.marks.here, None)
+        self._cursor.value = ""
 
     def _boxed(self) -> None:
         self._state.view.tool = "pick"

@@ -32,6 +32,14 @@ def _reader(parse: Callable[[str], float], fits: Callable[[float], bool]) -> Cal
     return read
 
 
+def _whole(typed: str) -> int:
+    """Parse a whole number, also one written as 1e3."""
+    number = float(typed)
+    if not number.is_integer():
+        raise ValueError(typed)
+    return int(number)
+
+
 MOST = 2**31 - 1  # steps: optimizers count them in 32 bits
 
 LR = Kind(
@@ -39,12 +47,12 @@ LR = Kind(
     text.format_lr,
     "a learning rate: a number above 0, such as 3e-4",
 )
-STEPS = Kind(_reader(int, lambda count: count >= 2), str, "a whole number of at least 2")
+STEPS = Kind(_reader(_whole, lambda count: count >= 2), str, "a whole number of at least 2")
 COUNT = Kind(
-    _reader(int, lambda count: 1 <= count <= MOST), str, f"a whole number from 1 to {MOST}"
+    _reader(_whole, lambda count: 1 <= count <= MOST), str, f"a whole number from 1 to {MOST}"
 )
 WHOLE = Kind(
-    _reader(int, lambda count: 0 <= count <= MOST), str, f"a whole number from 0 to {MOST}"
+    _reader(_whole, lambda count: 0 <= count <= MOST), str, f"a whole number from 0 to {MOST}"
 )
 ZERO_OR_LR = Kind(
     _reader(float, lambda lr: lr == 0 or is_rate(lr)),

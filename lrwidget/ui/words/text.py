@@ -69,6 +69,17 @@ _LABELS = {
     "sweeps": "Sweeps",
     "mode": "Mode",
     "stop_factor": "Stop factor",
+    "start_lr": "First LR",
+    "end_lr": "Last LR",
+    "peak_lr": "the picked LR",
+    "step_size": "Half cycle",
+    "total_steps": "Total steps",
+    "hold_steps": "Hold steps",
+    "warmup_steps": "Warm-up steps",
+    "decay_steps": "Decay steps",
+    "warmup_fraction": "Warm-up fraction",
+    "start_divisor": "the divisor of Start LR",
+    "end_divisor": "the divisor of End LR",
 }
 _SETTING = re.compile(
     "`({0})`|\\b({0})=|\\b(min_lr|max_lr|low_lr|stop_factor)\\b".format("|".join(_LABELS))
@@ -227,7 +238,7 @@ def other_purpose(kind: str, steps: int | None, lr: float, picked: float) -> str
     length = "" if steps is None else f" over {steps} steps"
     return (
         f"auto suggests {format_lr(lr)} for {kind}{length}. Your pick is still "
-        f"{format_lr(picked)}. Click auto to use {format_lr(lr)}."
+        f"{format_lr(picked)}. Use it takes {format_lr(lr)}."
     )
 
 
