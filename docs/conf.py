@@ -41,7 +41,7 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 WITHOUT_SIDEBAR = [
-    f"docs/{page}" for page in ("index", "api", "guide", "curves", "faq", "coming_from")
+    f"docs/{page}" for page in ("index", "api", "guide", "curves", "engine", "faq", "coming_from")
 ]
 html_sidebars = {page: [] for page in WITHOUT_SIDEBAR}
 html_theme_options = {
