@@ -47,3 +47,19 @@ def test_every_use_of_the_model_is_as_before_after_a_test():
     lrwidget.range_test(model, batches(), steps=4)
     assert not set(USES) & (set(vars(model)) - set(before))
     model.fit(batches(), verbose=0, shuffle=False)
+
+
+def test_what_is_refused_is_named_in_the_message():
+    model = compiled()
+    acts = {
+        "A comparison": lambda: lrwidget.compare(model, batches(), [0.1, 0.2], steps=2),
+        "A second range test": lambda: lrwidget.range_test(model, batches(), steps=2),
+        "`apply_lr`": lambda: lrwidget.apply_lr(model, 0.1),
+    }
+
+    def act(_update):
+        for name, refused in acts.items():
+            with pytest.raises(BusyError, match=f"^{name} cannot run now"):
+                refused()
+
+    lrwidget.range_test(model, batches(), steps=4, on_update=act)

@@ -66,7 +66,7 @@ class Comparing:
         optimizer: keras.optimizers.Optimizer | None = None,
     ) -> None:
         check_compiled(model)
-        check_free(model)
+        check_free(model, "A comparison")
         finish_left_fit(model)
         self.model, self.data, self.validation_data = model, data, validation_data
         self.settings, self.class_weight = settings, class_weight

@@ -65,7 +65,7 @@ class AppliedLR:
             ModelError: The model has been compiled again since, with another optimizer.
             BusyError: A range test runs on the model.
         """
-        check_free(self._model)
+        check_free(self._model, "Undo")
         attach_state(self._model)
         held = [each for head in optimizers_of(self._model) for each in family_of(head)]
         if self._optimizer is not None and not any(each is self._optimizer for each in held):
@@ -120,7 +120,7 @@ def apply_lr(
     if learning_rate is not None:
         return _apply_elsewhere(model, lr_or_schedule, optimizer, learning_rate)
     optimizer = optimizer_of(model, optimizer)
-    check_free(model)
+    check_free(model, "`apply_lr`")
     attach_state(model)
     finish_left_fit(model)
     restart = as_flag("restart", restart)
@@ -210,7 +210,7 @@ def _apply_elsewhere(
     check_compiled(model)
     if optimizer is not None:
         raise ConfigError("Pass `optimizer=` or `learning_rate=`, not both.")
-    check_free(model)
+    check_free(model, "`apply_lr`")
     attach_state(model)
     if isinstance(lr, _Schedule):
         raise ConfigError(

@@ -31,10 +31,10 @@ _lock = threading.Lock()
 _in_test: weakref.WeakSet[keras.Model] = weakref.WeakSet()
 
 
-def check_free(model: keras.Model) -> None:
-    """Raise BusyError if a range test is running on `model`."""
+def check_free(model: keras.Model, what: str = "A second range test") -> None:
+    """Raise BusyError if a range test is running on `model`; `what` is refused."""
     if model in _in_test:
-        _refuse("A second range test")
+        _refuse(what)
 
 
 def is_reserved(model: keras.Model) -> bool:
