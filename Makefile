@@ -17,7 +17,7 @@ PARALLEL = -n 2 --dist loadgroup --no-loadscope-reorder
 LAB_FLAGS = --port=$(PORT) --LabApp.default_url=/lab/tree/$(NOTEBOOK) $(if $(filter no,$(BROWSER)),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-oldest test-torch test-backend test-kernels coverage lint format notebooks pictures binder-check wheel-check clean
+.PHONY: help demo docs test test-oldest test-torch test-backend test-kernels coverage lint format notebooks pictures figures binder-check wheel-check clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ notebooks: $(VENV)/.test ## run the notebooks and save them with their outputs (
 
 pictures: $(VENV)/.test $(VENV)/.chromium ## make the README's pictures anew
 	$(BIN)/python docs/make_pictures.py
+
+figures: $(VENV)/.test ## draw the figures of the documentation again
+	$(BIN)/python docs/make_curves.py
+	$(BIN)/python docs/make_study_figures.py
 
 binder-check: ## run the quickstart in an environment made from binder/requirements.txt alone
 	rm -rf build/binder && $(PYTHON) -m venv build/binder

@@ -37,8 +37,12 @@ napoleon_custom_sections = [("Source", "notes_style")]
 html_theme = "pydata_sphinx_theme"
 html_title = "lrwidget"
 html_extra_path = ["site"]  # the page at the root leads to docs/index.html
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
-WITHOUT_SIDEBAR = ("docs/index", "docs/api", "docs/guide", "docs/faq", "docs/coming_from")
+WITHOUT_SIDEBAR = [
+    f"docs/{page}" for page in ("index", "api", "guide", "curves", "engine", "faq", "coming_from")
+]
 html_sidebars = {page: [] for page in WITHOUT_SIDEBAR}
 html_theme_options = {
     "header_links_before_dropdown": 6,

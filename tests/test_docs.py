@@ -1,8 +1,12 @@
 """The documentation site: it builds without a warning, and every public name is on its pages."""
 
+import json
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -38,3 +42,20 @@ def test_every_notebook_is_a_page_with_its_pictures(site: Path) -> None:
     assert len(notebooks) >= 8
     for name in notebooks:
         assert "<img" in (site / "notebooks" / f"{name}.html").read_text("utf-8"), name
+
+
+def test_the_figures_of_the_study_show_the_numbers_of_its_pages() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "make_study_figures.py"))
+    for name, (read, _) in script["FIGURES"].items():
+        drawn = ElementTree.parse(ROOT / "docs" / "pictures" / "study" / f"{name}.svg")
+        shown = drawn.find(".//{http://purl.org/dc/elements/1.1/}description")
+        assert shown is not None
+        assert json.loads(shown.text or "") == read(), name
+    assert len(script["FIGURES"]) == 4
+
+
+def test_the_tests_that_the_guarantees_name_are_there() -> None:
+    named = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "engine.md").read_text("utf-8"))
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) >= 16
+    assert [name for name in named if f"def {name}(" not in tests] == []

@@ -1,5 +1,6 @@
 """The code of the README and of the pages runs as it stands there."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -8,14 +9,20 @@ import matplotlib.pyplot
 import numpy as np
 import pytest
 
+import lrwidget
+import lrwidget.schedules
+
 mpl.use("agg")
 
 README = Path(__file__).parent.parent / "README.md"
 LOOPS = README.parent / "docs" / "loops.md"
 COMPARE = README.parent / "docs" / "compare.md"
+API = README.parent / "docs" / "api.md"
 COMING_FROM = README.parent / "docs" / "coming_from.md"
 GUIDE = README.parent / "docs" / "guide.md"
 LOGGING = README.parent / "docs" / "logging.md"
+
+RULES = {f'"{rule}"' for rule in ("auto", "minimum", "steepest", "valley", "slide", "edge")}
 
 
 def run_code_of(page: Path) -> dict:
@@ -100,6 +107,47 @@ def test_the_page_on_logging_names_the_tags_that_its_code_writes(tmp_path, monke
 def test_the_code_of_the_page_about_other_finders_runs():
     names = run_code_of(COMING_FROM)
     assert set(names["rates"]) == {"auto", "minimum", "steepest", "valley", "slide", "edge"}
-    assert len(names["result"].lrs) > 20
+    assert names["from_generator"].restored
+    assert len(names["smoother"]) > 30
+    assert names["loop"].lrs[names["loop"].losses.argmin()] == pytest.approx(0.01, rel=0.3)
+    assert len(names["table"]) == len(names["result"].lrs) > 20
+    assert np.ptp(np.diff(names["linear"].lrs)) == pytest.approx(0, abs=1e-12)
     assert len(names["monitor"].lrs) == 57
-    assert float(names["schedule"](100)) == pytest.approx(1e-2)
+    shrunk = 1e-4 + 0.0099 * 0.999**100
+    assert names["peaks"] == pytest.approx([1e-2, 1e-2, 1e-2, shrunk], rel=1e-5)
+
+
+def test_each_row_about_other_finders_is_in_the_code_below_it():
+    sections = COMING_FROM.read_text("utf-8").split("\n## ")[1:]
+    assert len(sections) == 5
+    for section in sections:
+        code = "".join(re.findall(r"```python\n(.*?)```", section, re.DOTALL))
+        for row in re.findall(r"^\| `.*\|$", section, re.MULTILINE):
+            ours = re.findall(r"`([^`]+)`", row.strip("|").split(" | ")[1])
+            for word in re.findall(r"\.\w+|\w+(?==)|\"\w+\"", " ".join(ours)):
+                known = word in code or word in {".data", ".Dataset"} | RULES
+                assert known, f"{word} of {row}"
+
+
+def test_the_examples_of_the_api_run(capsys):
+    names = run_code_of(API)
+    assert names["result"].restored
+    assert names["comparison"].restored
+    assert 1e-3 < names["found"].lr < 0.1
+    assert names["tests"]["sgd"].suggest().lr > names["tests"]["adam"].suggest().lr
+    assert names["monitor"].lrs.shape == (57,)
+    assert float(names["resumed"](57)) == pytest.approx(float(names["schedule"](0)))
+    assert "Swap them" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        *(("lrwidget", name) for name in lrwidget.__all__),
+        *(("lrwidget.schedules", name) for name in lrwidget.schedules.__all__),
+    ],
+)
+def test_every_public_name_has_an_example_that_runs(module, name):
+    found = getattr(importlib.import_module(module), name)
+    examples = "".join(re.findall(r"```python\n(.*?)```", API.read_text("utf-8"), re.DOTALL))
+    assert f"{module}.{name}" in examples or ">>> " in (found.__doc__ or "")
