@@ -31,6 +31,7 @@ myst_links_external_new_tab = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the signatures have them
 autodoc_preserve_defaults = True
+default_role = "code"  # single backticks in docstrings
 napoleon_use_rtype = False
 napoleon_custom_sections = [("Source", "notes_style")]
 

@@ -30,7 +30,7 @@ SCHEDULES = {
     "LinearDecay": schedules.LinearDecay(0.01, 300),
     "Triangular": schedules.TriangularCyclicalLearningRate(0.001, 0.01, 50),
     "Triangular2": schedules.Triangular2CyclicalLearningRate(0.001, 0.01, 50),
-    "Exponential": schedules.ExponentialCyclicalLearningRate(0.001, 0.01, 50, gamma=0.995),
+    "Exponential": schedules.ExponentialCyclicalLearningRate(0.001, 0.01, 50, gamma=0.998),
 }
 
 

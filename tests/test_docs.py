@@ -32,7 +32,8 @@ class Page(HTMLParser):
         named = dict(attrs)
         self.ids.update(named[key] or "" for key in ("id", "name") if key in named)
         self.addresses += [named[key] or "" for key in ("href", "src") if key in named]
-        if tag == "img" and "alt" not in named:
+        # Docutils puts the address in place of a missing text.
+        if tag == "img" and (named.get("alt") or "") in ("", Path(named["src"] or "").name):
             self.without_text.append(named["src"] or "")
 
 
@@ -106,15 +107,6 @@ def test_every_link_on_the_site_leads_to_a_page_and_a_section_that_is_there(site
                 dead.append(f"{address} on {path.relative_to(site)}")
     assert dead == []
     assert checked > 1000
-
-
-def test_every_page_of_the_documentation_is_reached_from_its_first_page(site: Path) -> None:
-    first = Page(site / "docs" / "index.html").addresses
-    reached = {unquote(urlsplit(address).path).removesuffix(".html") for address in first}
-    inner = Page(site / "docs" / "evidence.html").addresses
-    reached |= {unquote(urlsplit(address).path).removesuffix(".html") for address in inner}
-    pages = {path.stem for path in (ROOT / "docs").glob("*.md")} - {"index"}
-    assert pages - reached == set()
 
 
 def test_every_picture_of_a_page_has_a_text(site: Path) -> None:
