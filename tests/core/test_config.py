@@ -81,7 +81,7 @@ def test_the_largest_sizes_are_welcome():
 
 
 def test_a_linear_ladder_that_skips_decades_is_a_warning_with_two_remedies():
-    with pytest.warns(UserWarning, match=r'Use mode="exponential", or raise min_lr to 0\.526') as w:
+    with pytest.warns(UserWarning, match=r'Use mode="exponential", or raise min_lr to 5\.26e-1') as w:
         lrwidget.range_test(
             compiled(), batches(), min_lr=1e-7, max_lr=10.0, steps=20, mode="linear"
         )
