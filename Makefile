@@ -73,6 +73,7 @@ pictures: $(VENV)/.test $(VENV)/.chromium ## make the README's pictures anew
 
 figures: $(VENV)/.test ## draw the figures of the documentation again
 	$(BIN)/python docs/make_curves.py
+	$(BIN)/python docs/make_page_figures.py
 	$(BIN)/python docs/make_study_figures.py
 
 binder-check: ## run the quickstart in an environment made from binder/requirements.txt alone

@@ -31,6 +31,7 @@ myst_links_external_new_tab = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the signatures have them
 autodoc_preserve_defaults = True
+default_role = "code"  # single backticks in docstrings
 napoleon_use_rtype = False
 napoleon_custom_sections = [("Source", "notes_style")]
 
@@ -40,10 +41,12 @@ html_extra_path = ["site"]  # the page at the root leads to docs/index.html
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
-WITHOUT_SIDEBAR = [
-    f"docs/{page}" for page in ("index", "api", "guide", "curves", "engine", "faq", "coming_from")
-]
-html_sidebars = {page: [] for page in WITHOUT_SIDEBAR}
+WITH_SIDEBAR = {"evidence", "regret", "searches", "benchmarks", "regret_before", "notebooks"}
+html_sidebars = {
+    f"docs/{page.stem}": []
+    for page in Path(__file__).parent.glob("*.md")
+    if page.stem not in WITH_SIDEBAR
+}
 html_theme_options = {
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,

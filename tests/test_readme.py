@@ -21,6 +21,10 @@ API = README.parent / "docs" / "api.md"
 COMING_FROM = README.parent / "docs" / "coming_from.md"
 GUIDE = README.parent / "docs" / "guide.md"
 LOGGING = README.parent / "docs" / "logging.md"
+MONITOR = README.parent / "docs" / "monitor.md"
+RULES_PAGE = README.parent / "docs" / "rules.md"
+SCHEDULES = README.parent / "docs" / "schedules.md"
+START = README.parent / "docs" / "start.md"
 
 RULES = {f'"{rule}"' for rule in ("auto", "minimum", "steepest", "valley", "slide", "edge")}
 
@@ -59,7 +63,7 @@ def test_the_loops_that_are_not_kerass_are_tested_and_restored(capsys):
 
 
 @pytest.mark.parametrize(
-    "page", [README, GUIDE, LOOPS, COMPARE, LOGGING], ids=lambda page: page.stem
+    "page", [README, *sorted(GUIDE.parent.glob("*.md"))], ids=lambda page: page.stem
 )
 def test_the_files_that_a_page_links_to_are_there(page):
     text = page.read_text(encoding="utf-8")
@@ -70,7 +74,9 @@ def test_the_files_that_a_page_links_to_are_there(page):
     assert not missing
 
 
-@pytest.mark.parametrize("page", [README, GUIDE], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [README, *sorted(GUIDE.parent.glob("*.md"))], ids=lambda page: page.stem
+)
 def test_the_sections_that_a_page_links_to_are_there(page):
     text = page.read_text(encoding="utf-8")
     for file, section in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text):
@@ -78,6 +84,44 @@ def test_the_sections_that_a_page_links_to_are_there(page):
         titles = re.findall(r"^#+ (.+)$", target, re.MULTILINE)
         slugs = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
         assert section in slugs
+
+
+def test_the_five_minute_start_trains_better_at_the_suggested_rate(capsys):
+    names = run_code_of(START)
+    assert "widget" in names
+    assert names["result"].restored
+    default, suggested = names["default"], names["suggested"]
+    assert suggested["loss"] < default["loss"]
+    assert suggested["accuracy"] > default["accuracy"]
+    names["widget"].close()
+
+
+def test_the_page_about_rules_says_in_which_order_their_rates_come(capsys):
+    names = run_code_of(RULES_PAGE)
+    # "the peak is higher than a constant rate", "falls with the length of the training"
+    assert names["long_training"] < names["constant"] < names["one_cycle"]
+    assert names["bounds"].low < names["constant"] < names["bounds"].high
+    assert set(names["rates"]) == {rule.strip('"') for rule in RULES}
+    assert names["comparison"].best in names["rates"]
+    assert names["swept"].low <= names["swept"].lr <= names["swept"].high
+
+
+def test_the_page_about_schedules_trains_with_one_and_loads_it_again(capsys):
+    names = run_code_of(SCHEDULES)
+    steps, schedule = names["steps"], names["schedule"]
+    assert steps == len(names["monitor"].lrs) == 171
+    np.testing.assert_allclose(names["monitor"].lrs, schedule(np.arange(steps)), rtol=1e-5)
+    assert names["loaded"].optimizer.get_config()["learning_rate"]["class_name"] == "OneCycle"
+    page = SCHEDULES.read_text("utf-8")
+    assert all(f"`{name}`" in page for name in ("OneCycle", "LinearDecay", "WarmupStableDecay"))
+
+
+def test_the_page_about_the_monitor_records_both_trainings(capsys):
+    names = run_code_of(MONITOR)
+    schedule = names["schedule"]
+    np.testing.assert_allclose(names["monitor"].lrs, schedule(np.arange(90)), rtol=1e-5)
+    assert names["second"].lrs == pytest.approx(np.full(90, 0.002))
+    assert ", ".join(names["table"].columns) in MONITOR.read_text("utf-8")
 
 
 def test_the_page_on_comparing_finds_a_better_rate_and_restores_the_model():
